@@ -6,3 +6,5 @@
 //! 3. A message is durable before its first attempt; sending is outside any transaction.
 //! 4. Work follows what is due: each ticket's next instant is stored and indexed.
 //! 5. Things that happen are enums with reasons.
+
+pub mod domain;

@@ -1,0 +1,987 @@
+//! The agencies: who they are, by which words the source names them, who answers for them at a date, and whom a role
+//! reaches. Recipients never climb by falling back: a missing role goes sideways, then to ops.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::NaiveDate;
+
+use super::text::fold;
+
+/// A value with half-open validity in local dates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dated<T> {
+    pub value: T,
+    pub from: Option<NaiveDate>,
+    pub until: Option<NaiveDate>,
+}
+
+impl<T> Dated<T> {
+    #[must_use]
+    pub fn holds(&self, on: NaiveDate) -> bool {
+        self.from.is_none_or(|f| f <= on) && self.until.is_none_or(|u| on < u)
+    }
+}
+
+/// The desk of a unit that a message is for. Falls back head → clerk → contact, clerk → contact, then ops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Desk {
+    Contact,
+    Clerk,
+    Head,
+}
+
+impl Desk {
+    /// The desks to try in order: sideways only.
+    fn fallbacks(self) -> &'static [Desk] {
+        match self {
+            Desk::Head => &[Desk::Head, Desk::Clerk, Desk::Contact],
+            Desk::Clerk => &[Desk::Clerk, Desk::Contact],
+            Desk::Contact => &[Desk::Contact],
+        }
+    }
+
+    /// The word used in rule files, logs and JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Desk::Contact => "contact",
+            Desk::Clerk => "clerk",
+            Desk::Head => "head",
+        }
+    }
+}
+
+/// From where a role starts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Base {
+    Agency,
+    SubjectAgency,
+    CoAgencies,
+    AgencyParent,
+    Office,
+    Ops,
+    Unit(String),
+}
+
+/// A role as written in a step: `agency:contact`, `agency.parent:head`, `office`, `ops`, `id:CAT:head`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Role {
+    pub base: Base,
+    pub desk: Desk,
+}
+
+/// Why a role could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a role; write agency, subject_agency, co_agencies, agency.parent, office, ops or id:UNIT, then :contact, :head or :clerk"
+)]
+pub struct BadRole(pub String);
+
+impl std::str::FromStr for Role {
+    type Err = BadRole;
+
+    fn from_str(text: &str) -> Result<Self, BadRole> {
+        let bad = || BadRole(text.to_owned());
+        let (base, desk) = match text.rsplit_once(':') {
+            Some((base, "contact")) => (base, Desk::Contact),
+            Some((base, "head")) => (base, Desk::Head),
+            Some((base, "clerk")) => (base, Desk::Clerk),
+            Some(("id", _)) | None => (text, Desk::Contact),
+            Some(_) => return Err(bad()),
+        };
+        let base = match base {
+            "agency" => Base::Agency,
+            "subject_agency" => Base::SubjectAgency,
+            "co_agencies" => Base::CoAgencies,
+            "agency.parent" => Base::AgencyParent,
+            "office" => Base::Office,
+            "ops" => Base::Ops,
+            _ => Base::Unit(
+                base.strip_prefix("id:")
+                    .filter(|id| !id.is_empty() && !id.contains(':'))
+                    .ok_or_else(bad)?
+                    .to_owned(),
+            ),
+        };
+        Ok(Role { base, desk })
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let base = match &self.base {
+            Base::Agency => "agency",
+            Base::SubjectAgency => "subject_agency",
+            Base::CoAgencies => "co_agencies",
+            Base::AgencyParent => "agency.parent",
+            Base::Office => "office",
+            Base::Ops => "ops",
+            Base::Unit(id) => return write!(f, "id:{id}:{}", self.desk.word()),
+        };
+        write!(f, "{base}:{}", self.desk.word())
+    }
+}
+
+impl Role {
+    /// Any recipient but contact or clerk of the agency or a co-agency, and ops (`spec.md` §4, Climbing).
+    #[must_use]
+    pub fn is_above_contact(&self) -> bool {
+        match self.base {
+            Base::Ops => false,
+            Base::Agency | Base::CoAgencies | Base::SubjectAgency => self.desk == Desk::Head,
+            _ => true,
+        }
+    }
+}
+
+/// One address of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    pub desk: Desk,
+    pub address: String,
+    pub from: Option<NaiveDate>,
+    pub until: Option<NaiveDate>,
+    /// When somebody last confirmed that this address is read.
+    pub confirmed: Option<NaiveDate>,
+    /// Bounced: not used until this date.
+    pub suspended_until: Option<NaiveDate>,
+}
+
+impl Contact {
+    /// Whether the address may be used at a date: valid, and not suspended by a bounce.
+    #[must_use]
+    pub fn is_usable(&self, on: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= on)
+            && self.until.is_none_or(|until| on < until)
+            && self.suspended_until.is_none_or(|until| until <= on)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    pub id: String,
+    /// Earlier ids of the same unit.
+    pub was: Vec<String>,
+    pub names: Vec<Dated<String>>,
+    pub short: Option<String>,
+    pub aliases: Vec<String>,
+    pub parents: Vec<Dated<String>>,
+    /// Localities and fields that the unit answers for; empty = not limited.
+    pub areas: Vec<String>,
+    pub fields: Vec<String>,
+    pub contacts: Vec<Contact>,
+    pub valid_from: Option<NaiveDate>,
+    pub valid_until: Option<NaiveDate>,
+    /// Outside the province's power: shown as "waiting on", never mailed.
+    pub external: bool,
+    /// Place in lists, as written in the file.
+    pub order: usize,
+}
+
+impl Unit {
+    /// Whether the unit exists at a date.
+    #[must_use]
+    pub fn is_valid(&self, on: NaiveDate) -> bool {
+        self.valid_from.is_none_or(|from| from <= on) && !self.has_ended(on)
+    }
+
+    /// Whether the unit's last day is past.
+    #[must_use]
+    pub fn has_ended(&self, on: NaiveDate) -> bool {
+        self.valid_until.is_some_and(|until| until <= on)
+    }
+
+    /// The name at a date; the last one known where none is valid.
+    #[must_use]
+    pub fn name(&self, on: NaiveDate) -> &str {
+        let named = self.names.iter().find(|n| n.holds(on)).or(self.names.last());
+        named.map_or(self.id.as_str(), |n| n.value.as_str())
+    }
+
+    /// Every word that means this unit, as written: id, earlier ids, names of all times, short name, aliases.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.id)
+            .chain(&self.was)
+            .chain(self.names.iter().map(|name| &name.value))
+            .chain(&self.short)
+            .chain(&self.aliases)
+            .map(String::as_str)
+    }
+
+    /// The parent's id at a date; the last one known where none is valid.
+    fn parent(&self, on: NaiveDate) -> Option<&str> {
+        let parent = self.parents.iter().find(|p| p.holds(on)).or(self.parents.last())?;
+        Some(&parent.value)
+    }
+
+    /// Whether the folded word means this unit at the date; names of other times do not count.
+    fn is_called(&self, folded: &str, on: NaiveDate) -> bool {
+        let past_names = self
+            .names
+            .iter()
+            .filter(|name| !name.holds(on))
+            .map(|name| name.value.as_str());
+        let lapsed: Vec<&str> = past_names.collect();
+        self.is_valid(on) && self.words().any(|word| !lapsed.contains(&word) && fold(word) == folded)
+    }
+
+    /// Addresses of a desk that may be used at a date.
+    fn addresses(&self, desk: Desk, on: NaiveDate) -> Vec<String> {
+        self.contacts
+            .iter()
+            .filter(|c| c.desk == desk && c.is_usable(on))
+            .map(|c| c.address.clone())
+            .collect()
+    }
+}
+
+/// A dated succession, by field and area where given (`domain.md` §3.3): from `on`, `from`'s matters go to `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor {
+    pub from: String,
+    pub on: NaiveDate,
+    pub fields: Vec<String>,
+    pub areas: Vec<String>,
+    pub to: String,
+}
+
+/// The whole directory; built and checked by `config`. Made by [`Directory::new`], which indexes it.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    pub units: Vec<Unit>,
+    pub successors: Vec<Successor>,
+    /// The province's head unit; its head is refused as a recipient unless `allow_top`.
+    pub root: String,
+    /// Văn phòng UBND.
+    pub office: String,
+    /// Ops' addresses at the hotline.
+    pub ops: Vec<String>,
+    pub allow_top: bool,
+    index: Index,
+}
+
+/// Positions in `units`.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    by_id: HashMap<String, usize>,
+    /// Earlier ids.
+    by_was: HashMap<String, usize>,
+    /// Every word of every unit, folded; several units may share one.
+    by_word: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    fn new(units: &[Unit]) -> Index {
+        let mut index = Index::default();
+        for (at, unit) in units.iter().enumerate() {
+            index.by_id.entry(unit.id.clone()).or_insert(at);
+            for was in &unit.was {
+                index.by_was.entry(was.clone()).or_insert(at);
+            }
+            for word in unit.words() {
+                let shared = index.by_word.entry(fold(word)).or_default();
+                if !shared.contains(&at) {
+                    shared.push(at);
+                }
+            }
+        }
+        index
+    }
+}
+
+/// Whom a role reaches at a date.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Recipient {
+    /// Id of the unit that receives, after successors, parents and deputies; [`OPS`] for ops.
+    pub unit: String,
+    /// The desk whose address is used.
+    pub desk: Desk,
+    /// The desk that was asked for; differs where the role fell back ("Kính gửi: Thủ trưởng …").
+    pub wanted: Desk,
+    /// Addresses of the desk; one message has them all in its envelope.
+    pub addresses: Vec<String>,
+    /// True where no contact was found and ops stands in.
+    pub for_want_of_contact: bool,
+}
+
+/// The pseudo-unit of ops in recipients and notices.
+pub const OPS: &str = "@ops";
+
+/// What a dated succession says about one ticket of a unit.
+enum Handover<'a> {
+    /// Nothing left the unit for others.
+    Stays,
+    To(&'a Successor),
+    /// Several took over and the ticket does not tell which.
+    Undecided(NaiveDate),
+}
+
+impl Directory {
+    /// Indexes the units. Ids are expected to be unique and successors' ends known; of a duplicate the first counts.
+    #[must_use]
+    pub fn new(
+        units: Vec<Unit>,
+        successors: Vec<Successor>,
+        root: String,
+        office: String,
+        ops: Vec<String>,
+        allow_top: bool,
+    ) -> Directory {
+        let index = Index::new(&units);
+        Directory {
+            units,
+            successors,
+            root,
+            office,
+            ops,
+            allow_top,
+            index,
+        }
+    }
+
+    /// The unit with this id, or that had it earlier.
+    #[must_use]
+    pub fn unit(&self, id: &str) -> Option<&Unit> {
+        let at = self.index.by_id.get(id).or_else(|| self.index.by_was.get(id))?;
+        self.units.get(*at)
+    }
+
+    /// The unit a source word means at a date: by id, `was`, alias, short name or (folded) name.
+    ///
+    /// A word of a unit that has ended, or a name it no longer bears, is still understood where no unit of that day
+    /// answers to it: old tickets keep old words. `None` where two units answer to it.
+    #[must_use]
+    pub fn find(&self, word: &str, on: NaiveDate) -> Option<&Unit> {
+        if let Some(unit) = self.unit(word.trim()) {
+            return Some(unit);
+        }
+        let folded = fold(word);
+        let known: Vec<&Unit> = self
+            .index
+            .by_word
+            .get(&folded)?
+            .iter()
+            .filter_map(|at| self.units.get(*at))
+            .collect();
+        let of_the_day: Vec<&Unit> = known
+            .iter()
+            .copied()
+            .filter(|unit| unit.is_called(&folded, on))
+            .collect();
+        match (of_the_day.as_slice(), known.as_slice()) {
+            ([unit], _) | ([], [unit]) => Some(unit),
+            _ => None,
+        }
+    }
+
+    /// The unit that answers at a date for what was `id`'s, following dated successors by field and area; where they
+    /// cannot be decided, the parent. Never loops.
+    #[must_use]
+    pub fn current<'a>(
+        &'a self,
+        id: &'a str,
+        category: Option<&str>,
+        area: Option<&str>,
+        on: NaiveDate,
+    ) -> Option<&'a Unit> {
+        let mut unit = self.unit(id)?;
+        // A matter that came to a unit on some day is not touched by what that unit gave away before.
+        let mut since = NaiveDate::MIN;
+        let mut seen = BTreeSet::new();
+        while seen.insert((unit.id.as_str(), since)) {
+            match self.handover(unit, category, area, since, on) {
+                Handover::To(successor) => {
+                    unit = self.unit(&successor.to)?;
+                    since = successor.on;
+                }
+                Handover::Undecided(from) => {
+                    unit = self.unit(unit.parent(on)?)?;
+                    since = from;
+                }
+                Handover::Stays => match unit.valid_until.filter(|until| *until <= on) {
+                    Some(ended) => {
+                        unit = self.unit(unit.parent(on)?)?;
+                        since = since.max(ended);
+                    }
+                    None => return Some(unit),
+                },
+            }
+        }
+        None
+    }
+
+    /// The first handover of the unit's matters in `[since, on]` that concerns this ticket. The most specific
+    /// succession of that day counts; one that asks for a field or area the ticket does not have does not.
+    fn handover(
+        &self,
+        unit: &Unit,
+        category: Option<&str>,
+        area: Option<&str>,
+        since: NaiveDate,
+        on: NaiveDate,
+    ) -> Handover<'_> {
+        let concerned = |s: &&Successor| {
+            self.is_same(&s.from, unit)
+                && (since..=on).contains(&s.on)
+                && (s.fields.is_empty() || category.is_some_and(|c| names(&s.fields, c)))
+                && (s.areas.is_empty() || area.is_some_and(|a| names(&s.areas, a)))
+        };
+        let found: Vec<&Successor> = self.successors.iter().filter(concerned).collect();
+        let Some(day) = found.iter().map(|s| s.on).min() else {
+            return Handover::Stays;
+        };
+        let of_day = || found.iter().copied().filter(|s| s.on == day);
+        let sharpest = of_day().map(specificity).max();
+        let mut best = of_day().filter(|s| Some(specificity(s)) == sharpest);
+        match (best.next(), best.next()) {
+            (Some(first), None) => Handover::To(first),
+            (Some(first), Some(other)) if first.to == other.to && best.all(|s| s.to == first.to) => Handover::To(first),
+            _ => Handover::Undecided(day),
+        }
+    }
+
+    fn is_same(&self, id: &str, unit: &Unit) -> bool {
+        self.unit(id).is_some_and(|known| known.id == unit.id)
+    }
+
+    /// True where `new` took over from `old` along dated successors or a `was`: no transfer. The parent of a unit that
+    /// has ended counts too, because it answers where no successor can be told.
+    #[must_use]
+    pub fn is_succession(&self, old: &str, new: &str, on: NaiveDate) -> bool {
+        let (Some(old), Some(new)) = (self.unit(old), self.unit(new)) else {
+            return false;
+        };
+        let mut reached = BTreeSet::new();
+        let mut open = vec![old];
+        while let Some(unit) = open.pop() {
+            if !reached.insert(unit.id.as_str()) {
+                continue;
+            }
+            let heirs = self
+                .successors
+                .iter()
+                .filter(|s| s.on <= on && self.is_same(&s.from, unit))
+                .map(|s| s.to.as_str());
+            let parent = unit.parent(on).filter(|_| unit.has_ended(on));
+            open.extend(heirs.chain(parent).filter_map(|id| self.unit(id)));
+        }
+        reached.contains(new.id.as_str())
+    }
+
+    /// Whom a desk of the unit that answers for `start` reaches at a date. `parent` takes the unit's parent first.
+    ///
+    /// Ops stands in for an unknown unit, one outside the province's power, one without a usable address, and for the
+    /// province's head unless `allow_top`.
+    #[must_use]
+    pub fn recipient(
+        &self,
+        start: &str,
+        parent: bool,
+        desk: Desk,
+        category: Option<&str>,
+        area: Option<&str>,
+        on: NaiveDate,
+    ) -> Recipient {
+        if start == OPS {
+            return self.ops_recipient(desk, false);
+        }
+        let answering = self.current(start, category, area, on);
+        let unit = if parent {
+            answering
+                .and_then(|unit| unit.parent(on))
+                .and_then(|id| self.current(id, category, area, on))
+        } else {
+            answering
+        };
+        unit.and_then(|unit| self.desk_of(unit, desk, on))
+            .unwrap_or_else(|| self.ops_recipient(desk, true))
+    }
+
+    fn desk_of(&self, unit: &Unit, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
+        let refused = unit.external || (wanted == Desk::Head && self.is_same(&self.root, unit) && !self.allow_top);
+        if refused {
+            return None;
+        }
+        wanted.fallbacks().iter().find_map(|desk| {
+            let addresses = unit.addresses(*desk, on);
+            (!addresses.is_empty()).then(|| Recipient {
+                unit: unit.id.clone(),
+                desk: *desk,
+                wanted,
+                addresses,
+                for_want_of_contact: false,
+            })
+        })
+    }
+
+    fn ops_recipient(&self, wanted: Desk, for_want_of_contact: bool) -> Recipient {
+        let addresses = self.ops.clone();
+        Recipient {
+            unit: OPS.to_owned(),
+            desk: Desk::Contact,
+            wanted,
+            addresses,
+            for_want_of_contact,
+        }
+    }
+}
+
+fn names(list: &[String], word: &str) -> bool {
+    let folded = fold(word);
+    list.iter().any(|entry| fold(entry) == folded)
+}
+
+fn specificity(successor: &Successor) -> usize {
+    usize::from(!successor.fields.is_empty()) + usize::from(!successor.areas.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a date")
+    }
+
+    fn named(id: &str, name: &str, parent: &str) -> Unit {
+        let parents = if parent.is_empty() {
+            Vec::new()
+        } else {
+            vec![always(parent)]
+        };
+        Unit {
+            id: id.into(),
+            was: Vec::new(),
+            names: vec![always(name)],
+            short: None,
+            aliases: Vec::new(),
+            parents,
+            areas: Vec::new(),
+            fields: Vec::new(),
+            contacts: vec![contact(Desk::Contact, &format!("{}@x.example", id.to_lowercase()))],
+            valid_from: None,
+            valid_until: None,
+            external: false,
+            order: 0,
+        }
+    }
+
+    fn always(value: &str) -> Dated<String> {
+        Dated {
+            value: value.into(),
+            from: None,
+            until: None,
+        }
+    }
+
+    fn contact(desk: Desk, address: &str) -> Contact {
+        Contact {
+            desk,
+            address: address.into(),
+            from: None,
+            until: None,
+            confirmed: None,
+            suspended_until: None,
+        }
+    }
+
+    fn succession(from: &str, on: &str, fields: &[&str], areas: &[&str], to: &str) -> Successor {
+        let owned = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect();
+        Successor {
+            from: from.into(),
+            on: day(on),
+            fields: owned(fields),
+            areas: owned(areas),
+            to: to.into(),
+        }
+    }
+
+    fn ends(until: &str, unit: Unit) -> Unit {
+        Unit {
+            valid_until: Some(day(until)),
+            ..unit
+        }
+    }
+
+    fn begins(from: &str, unit: Unit) -> Unit {
+        Unit {
+            valid_from: Some(day(from)),
+            ..unit
+        }
+    }
+
+    /// Province, police and departments through both reforms of 2025: the district police ended on 1 March (card work
+    /// to the communes), departments merged, districts ended on 1 July.
+    fn province() -> Directory {
+        let mut units = vec![
+            named("UBND", "Ủy ban nhân dân tỉnh", ""),
+            named("VP", "Văn phòng Ủy ban nhân dân tỉnh", "UBND"),
+            named("CAT", "Công an tỉnh", "UBND"),
+            ends("2025-03-01", named("CAH-866", "Công an thành phố Cao Lãnh", "CAT")),
+            begins("2025-07-01", named("CAP-MT", "Công an phường Mỹ Trà", "CAT")),
+            begins("2025-07-01", named("CAP-MN", "Công an phường Mỹ Ngãi", "CAT")),
+            ends("2025-07-01", named("866", "Ủy ban nhân dân thành phố Cao Lãnh", "UBND")),
+            ends("2025-07-01", named("873", "Ủy ban nhân dân huyện Cao Lãnh", "UBND")),
+            begins("2025-07-01", named("P-MT", "Ủy ban nhân dân phường Mỹ Trà", "UBND")),
+            begins("2025-07-01", named("P-CL", "Ủy ban nhân dân phường Cao Lãnh", "UBND")),
+            ends(
+                "2025-03-01",
+                named("SLD", "Sở Lao động - Thương binh và Xã hội", "UBND"),
+            ),
+            named("SNV", "Sở Nội vụ", "UBND"),
+            named("SYT", "Sở Y tế", "UBND"),
+            ends("2025-03-01", named("SGTVT", "Sở Giao thông vận tải", "UBND")),
+            named("SXD", "Sở Xây dựng", "UBND"),
+            Unit {
+                external: true,
+                contacts: Vec::new(),
+                ..named("C06", "Cục Cảnh sát QLHC về TTXH", "")
+            },
+        ];
+        units[0].contacts.push(contact(Desk::Head, "chutich@x.example"));
+        units[2].contacts.push(contact(Desk::Clerk, "vanthu.cat@x.example"));
+        units[6].names = vec![
+            Dated {
+                value: "Ủy ban nhân dân thị xã Cao Lãnh".into(),
+                from: None,
+                until: Some(day("2007-01-16")),
+            },
+            Dated {
+                value: "Ủy ban nhân dân thành phố Cao Lãnh".into(),
+                from: Some(day("2007-01-16")),
+                until: None,
+            },
+        ];
+        let successors = vec![
+            succession("CAH-866", "2025-07-01", &[], &["my_tra"], "CAP-MT"),
+            succession("CAH-866", "2025-07-01", &[], &["my_ngai"], "CAP-MN"),
+            succession("866", "2025-07-01", &[], &["my_tra"], "P-MT"),
+            succession("866", "2025-07-01", &[], &["cao_lanh"], "P-CL"),
+            succession("SLD", "2025-03-01", &[], &[], "SNV"),
+            succession("SLD", "2025-03-01", &["Bảo trợ xã hội"], &[], "SYT"),
+            succession("SGTVT", "2025-03-01", &[], &[], "SXD"),
+            succession("SGTVT", "2025-03-01", &["giấy phép lái xe"], &[], "CAT"),
+        ];
+        with(units, successors)
+    }
+
+    fn with(units: Vec<Unit>, successors: Vec<Successor>) -> Directory {
+        Directory::new(
+            units,
+            successors,
+            "UBND".into(),
+            "VP".into(),
+            vec!["ops@x.example".into()],
+            false,
+        )
+    }
+
+    fn current(directory: &Directory, id: &str, category: &str, area: &str, on: &str) -> Option<String> {
+        let category = (!category.is_empty()).then_some(category);
+        let area = (!area.is_empty()).then_some(area);
+        directory
+            .current(id, category, area, day(on))
+            .map(|unit| unit.id.clone())
+    }
+
+    #[test]
+    fn a_unit_is_found_by_id_and_by_any_spelling_of_its_name() {
+        let directory = province();
+        let find = |word: &str| directory.find(word, day("2021-09-01")).map(|unit| unit.id.as_str());
+        assert_eq!(find("CAT"), Some("CAT"));
+        assert_eq!(find("cat"), Some("CAT"));
+        assert_eq!(find("Uỷ ban nhân dân  THÀNH PHỐ Cao Lãnh"), Some("866"));
+        assert_eq!(
+            find("Ủy ban nhân dân huyện Cao Lãnh"),
+            Some("873"),
+            "the city is not the district"
+        );
+        assert_eq!(find("Cao Lãnh"), None);
+        assert_eq!(find("Sở Thủy sản"), None);
+    }
+
+    #[test]
+    fn old_tickets_keep_old_words() {
+        let directory = province();
+        let find = |word: &str, on: &str| directory.find(word, day(on)).map(|unit| unit.id.as_str());
+        assert_eq!(
+            find("Ủy ban nhân dân thị xã Cao Lãnh", "2021-09-01"),
+            Some("866"),
+            "a name of before 2007"
+        );
+        assert_eq!(
+            find("Công an thành phố Cao Lãnh", "2025-08-01"),
+            Some("CAH-866"),
+            "a unit that has ended"
+        );
+    }
+
+    #[test]
+    fn a_word_that_two_units_of_the_day_answer_to_is_nobodys() {
+        let mut units = province().units;
+        units[3].aliases = vec!["CA Cao Lãnh".into()];
+        units[4].aliases = vec!["ca cao lanh".into()];
+        units[5].aliases = vec!["CA  Cao Lãnh".into()];
+        let directory = with(units, Vec::new());
+        let find = |on: &str| directory.find("CA Cao Lãnh", day(on)).map(|unit| unit.id.as_str());
+        assert_eq!(find("2021-09-01"), Some("CAH-866"), "the others do not exist yet");
+        assert_eq!(find("2025-08-01"), None);
+    }
+
+    #[test]
+    fn an_earlier_id_still_means_the_unit() {
+        let mut units = province().units;
+        units[12].was = vec!["SoYTe".into()];
+        let directory = with(units, Vec::new());
+        assert_eq!(directory.unit("SoYTe").map(|u| u.id.as_str()), Some("SYT"));
+        assert_eq!(
+            directory.find("SoYTe", day("2021-09-01")).map(|u| u.id.as_str()),
+            Some("SYT")
+        );
+        assert!(directory.is_succession("SoYTe", "SYT", day("2021-09-01")));
+    }
+
+    #[test]
+    fn departments_that_merged_in_march_2025_are_followed_by_field() {
+        let directory = province();
+        assert_eq!(
+            current(&directory, "SLD", "bảo trợ xã hội", "", "2025-02-28").as_deref(),
+            Some("SLD")
+        );
+        assert_eq!(
+            current(&directory, "SLD", "bảo trợ xã hội", "", "2025-03-01").as_deref(),
+            Some("SYT")
+        );
+        assert_eq!(
+            current(&directory, "SLD", "việc làm", "", "2025-03-01").as_deref(),
+            Some("SNV")
+        );
+        assert_eq!(current(&directory, "SLD", "", "", "2025-03-01").as_deref(), Some("SNV"));
+        assert_eq!(
+            current(&directory, "SGTVT", "giấy phép lái xe", "", "2025-03-01").as_deref(),
+            Some("CAT")
+        );
+    }
+
+    #[test]
+    fn districts_that_ended_in_july_2025_are_followed_by_locality() {
+        let directory = province();
+        assert_eq!(
+            current(&directory, "866", "", "my_tra", "2025-06-30").as_deref(),
+            Some("866")
+        );
+        assert_eq!(
+            current(&directory, "866", "", "my_tra", "2025-07-01").as_deref(),
+            Some("P-MT")
+        );
+        assert_eq!(
+            current(&directory, "866", "", "cao_lanh", "2025-07-01").as_deref(),
+            Some("P-CL")
+        );
+    }
+
+    #[test]
+    fn where_the_successor_cannot_be_told_the_parent_answers() {
+        let directory = province();
+        assert_eq!(
+            current(&directory, "866", "", "", "2025-07-01").as_deref(),
+            Some("UBND"),
+            "no locality"
+        );
+        assert_eq!(
+            current(&directory, "873", "", "my_tra", "2025-07-01").as_deref(),
+            Some("UBND"),
+            "no succession"
+        );
+        assert_eq!(
+            current(&directory, "CAH-866", "cccd", "my_tra", "2025-03-01").as_deref(),
+            Some("CAT"),
+            "from March to June nobody but the provincial police"
+        );
+        assert_eq!(
+            current(&directory, "CAH-866", "cccd", "my_tra", "2025-07-01").as_deref(),
+            Some("CAP-MT")
+        );
+    }
+
+    #[test]
+    fn two_equal_claims_on_one_day_go_to_the_parent() {
+        let mut successors = province().successors;
+        successors.push(succession("866", "2025-07-01", &[], &["my_tra"], "P-CL"));
+        let directory = with(province().units, successors);
+        assert_eq!(
+            current(&directory, "866", "", "my_tra", "2025-07-01").as_deref(),
+            Some("UBND")
+        );
+    }
+
+    #[test]
+    fn a_field_may_leave_a_unit_that_goes_on() {
+        let successors = vec![succession("SXD", "2025-03-01", &["giấy phép lái xe"], &[], "CAT")];
+        let directory = with(province().units, successors);
+        assert_eq!(
+            current(&directory, "SXD", "giấy phép lái xe", "", "2025-03-01").as_deref(),
+            Some("CAT")
+        );
+        assert_eq!(
+            current(&directory, "SXD", "quy hoạch", "", "2025-03-01").as_deref(),
+            Some("SXD")
+        );
+        assert_eq!(current(&directory, "SXD", "", "", "2025-03-01").as_deref(), Some("SXD"));
+    }
+
+    #[test]
+    fn circles_end() {
+        let there_and_back = vec![
+            succession("SNV", "2022-01-01", &[], &[], "SYT"),
+            succession("SYT", "2023-01-01", &[], &[], "SNV"),
+        ];
+        let directory = with(province().units, there_and_back);
+        assert_eq!(current(&directory, "SNV", "", "", "2022-06-01").as_deref(), Some("SYT"));
+        assert_eq!(
+            current(&directory, "SNV", "", "", "2023-06-01").as_deref(),
+            Some("SNV"),
+            "split and merged again"
+        );
+
+        let one_day = vec![
+            succession("SNV", "2022-01-01", &[], &[], "SYT"),
+            succession("SYT", "2022-01-01", &[], &[], "SNV"),
+        ];
+        assert_eq!(
+            current(&with(province().units, one_day), "SNV", "", "", "2023-06-01"),
+            None
+        );
+
+        let mut own_parent = province().units;
+        own_parent[7].parents = vec![always("873")];
+        assert_eq!(
+            current(&with(own_parent, Vec::new()), "873", "", "", "2025-08-01"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_change_along_a_succession_is_no_transfer() {
+        let directory = province();
+        assert!(directory.is_succession("SLD", "SYT", day("2025-03-01")));
+        assert!(!directory.is_succession("SLD", "SYT", day("2025-02-28")), "not yet");
+        assert!(
+            !directory.is_succession("SYT", "SLD", day("2025-03-01")),
+            "not backwards"
+        );
+        assert!(
+            directory.is_succession("CAH-866", "CAT", day("2025-03-01")),
+            "the parent of an ended unit"
+        );
+        assert!(
+            !directory.is_succession("CAH-866", "CAT", day("2021-09-01")),
+            "the parent of a living one"
+        );
+        assert!(!directory.is_succession("SLD", "nobody", day("2025-03-01")));
+    }
+
+    fn reach(directory: &Directory, start: &str, parent: bool, desk: Desk) -> Recipient {
+        directory.recipient(start, parent, desk, None, None, day("2021-09-01"))
+    }
+
+    #[test]
+    fn a_missing_desk_falls_back_sideways_and_says_so() {
+        let directory = province();
+        let head = reach(&directory, "CAT", false, Desk::Head);
+        assert_eq!(
+            (head.unit.as_str(), head.desk, head.wanted),
+            ("CAT", Desk::Clerk, Desk::Head)
+        );
+        assert_eq!(head.addresses, ["vanthu.cat@x.example"]);
+        assert_eq!(reach(&directory, "SNV", false, Desk::Head).desk, Desk::Contact);
+        assert_eq!(
+            reach(&directory, "CAT", false, Desk::Contact).addresses,
+            ["cat@x.example"]
+        );
+    }
+
+    #[test]
+    fn nothing_falls_back_upward() {
+        let mut units = province().units;
+        units[2].contacts = vec![contact(Desk::Head, "gdca@x.example")];
+        units[3].contacts.clear();
+        let directory = with(units, Vec::new());
+        for start in ["CAT", "CAH-866"] {
+            let contact = reach(&directory, start, false, Desk::Contact);
+            assert_eq!(contact.unit, OPS, "{start}: neither its own head nor its parent");
+            assert!(contact.for_want_of_contact);
+            assert_eq!(contact.addresses, ["ops@x.example"]);
+        }
+    }
+
+    #[test]
+    fn the_head_of_the_province_is_reached_only_where_allowed() {
+        let mut directory = province();
+        let refused = reach(&directory, "UBND", false, Desk::Head);
+        assert_eq!((refused.unit.as_str(), refused.for_want_of_contact), (OPS, true));
+        assert_eq!(
+            reach(&directory, "CAT", true, Desk::Head).unit,
+            OPS,
+            "nor by way of the parent"
+        );
+        assert_eq!(reach(&directory, "CAT", true, Desk::Contact).unit, "UBND");
+        directory.allow_top = true;
+        assert_eq!(
+            reach(&directory, "UBND", false, Desk::Head).addresses,
+            ["chutich@x.example"]
+        );
+    }
+
+    #[test]
+    fn outside_and_unknown_units_are_never_mailed() {
+        let directory = province();
+        for start in ["C06", "nobody"] {
+            let recipient = reach(&directory, start, false, Desk::Contact);
+            assert_eq!((recipient.unit.as_str(), recipient.for_want_of_contact), (OPS, true));
+        }
+        assert!(
+            !reach(&directory, OPS, false, Desk::Contact).for_want_of_contact,
+            "ops itself wants no contact"
+        );
+    }
+
+    #[test]
+    fn addresses_count_only_while_valid_and_not_suspended() {
+        let mut units = province().units;
+        units[11].contacts = vec![
+            Contact {
+                until: Some(day("2021-09-01")),
+                ..contact(Desk::Contact, "old@x.example")
+            },
+            Contact {
+                from: Some(day("2021-09-01")),
+                ..contact(Desk::Contact, "new@x.example")
+            },
+            Contact {
+                suspended_until: Some(day("2021-09-02")),
+                ..contact(Desk::Contact, "bounced@x.example")
+            },
+            contact(Desk::Contact, "second@x.example"),
+        ];
+        let directory = with(units, Vec::new());
+        let addresses = |on: &str| {
+            directory
+                .recipient("SNV", false, Desk::Contact, None, None, day(on))
+                .addresses
+        };
+        assert_eq!(addresses("2021-09-01"), ["new@x.example", "second@x.example"]);
+        assert_eq!(
+            addresses("2021-09-02"),
+            ["new@x.example", "bounced@x.example", "second@x.example"]
+        );
+    }
+
+    #[test]
+    fn mail_for_an_ended_unit_reaches_its_successor() {
+        let directory = province();
+        let recipient = directory.recipient("866", false, Desk::Contact, None, Some("my_tra"), day("2025-07-01"));
+        assert_eq!(recipient.addresses, ["p-mt@x.example"]);
+    }
+}

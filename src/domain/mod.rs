@@ -1,0 +1,21 @@
+//! The pure part: what a ticket, a deadline, a ladder and a telling are, and what follows from them at an instant.
+//!
+//! No I/O, no clock and no async lives here; time is an argument of type [`Moment`]. Everything that decides whether
+//! somebody is told something is below this module, so that the daemon, `once`, `explain` and the tests cannot differ.
+
+pub mod calendar;
+pub mod calendars;
+pub mod deadline;
+pub mod directory;
+pub mod evaluate;
+pub mod facts;
+pub mod figures;
+pub mod matcher;
+pub mod notice;
+pub mod rule;
+pub mod schedule;
+pub mod text;
+pub mod ticket;
+pub mod time;
+
+pub use time::Moment;

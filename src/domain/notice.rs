@@ -1,0 +1,173 @@
+//! Tellings and notices: what is said about a ticket, to whom, and what became of it. A message is the store's and the
+//! channel's business; it carries notices.
+//!
+//! A telling is decided once. Its notices keep their state through all the messages that carry them.
+
+use serde::{Deserialize, Serialize};
+
+use super::Moment;
+use super::rule::Channel;
+
+/// `live` counts; `shadow` is the rehearsal of a unit that has not gone live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Live,
+    Shadow,
+}
+
+impl Mode {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Live => "live",
+            Mode::Shadow => "shadow",
+        }
+    }
+}
+
+/// Built-in rules of the engine, beside those of ops. `@` cannot start an id that ops write.
+pub const SETTLED: &str = "@settled";
+/// Tickets transferred twice or more: the Office decides who is competent.
+pub const COMPETENCE: &str = "@competence";
+
+/// Identity of a telling about a ticket; unique in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TellingKey {
+    pub mode: Mode,
+    /// The ticket's code.
+    pub ticket: String,
+    pub rule: String,
+    pub step: String,
+    /// 0 is the first telling, then the repeats.
+    pub repetition: u32,
+    pub occurrence: String,
+}
+
+/// What became of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeState {
+    /// Waits for its recipient's digest or window.
+    Waiting,
+    /// Is in a message that has no final answer yet.
+    Composed,
+    Accepted,
+    Dead,
+    Cancelled,
+    /// The fact was over before it was told; waits again if fact and occurrence return.
+    Lapsed,
+    /// A higher step reached the same recipient on the same day.
+    PassedOver,
+}
+
+impl NoticeState {
+    pub const ALL: [NoticeState; 7] = [
+        NoticeState::Waiting,
+        NoticeState::Composed,
+        NoticeState::Accepted,
+        NoticeState::Dead,
+        NoticeState::Cancelled,
+        NoticeState::Lapsed,
+        NoticeState::PassedOver,
+    ];
+
+    /// The word in the store, in JSON and in logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            NoticeState::Waiting => "waiting",
+            NoticeState::Composed => "composed",
+            NoticeState::Accepted => "accepted",
+            NoticeState::Dead => "dead",
+            NoticeState::Cancelled => "cancelled",
+            NoticeState::Lapsed => "lapsed",
+            NoticeState::PassedOver => "passed_over",
+        }
+    }
+}
+
+/// A notice as it is known: part of a telling, for one recipient as written and one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub id: i64,
+    /// The role as written in the step.
+    pub role: String,
+    /// The id that the role starts from, before successors, parents and deputies.
+    pub start: String,
+    pub channel: Channel,
+    /// «để biết»: never counts for climbing.
+    pub cc: bool,
+    pub state: NoticeState,
+    /// When it came into its state.
+    pub at: Moment,
+    /// The first attempt of any message that carried it.
+    pub first_attempt_at: Option<Moment>,
+    /// While waiting: when its recipient's digest or window is due.
+    pub compose_at: Option<Moment>,
+    pub message: Option<String>,
+}
+
+/// A telling with its notices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    pub id: i64,
+    pub key: TellingKey,
+    /// When the step fell due.
+    pub due_at: Moment,
+    pub decided_at: Moment,
+    /// The ticket was first seen late; this belongs into an opening digest.
+    pub opening: bool,
+    /// The telling by which its recipients are told of the ending.
+    pub settled_by: Option<i64>,
+    pub notices: Vec<Notice>,
+}
+
+impl Telling {
+    /// When the telling counts as told for climbing: the first acceptance of a `to` notice; else, when all of them are
+    /// dead or cancelled, the last of these instants. `None` while any is waited for.
+    #[must_use]
+    pub fn told_at(&self) -> Option<Moment> {
+        let to = || self.notices.iter().filter(|n| !n.cc);
+        let accepted = to().filter(|n| n.state == NoticeState::Accepted).map(|n| n.at).min();
+        accepted.or_else(|| {
+            let over = |n: &Notice| {
+                matches!(
+                    n.state,
+                    NoticeState::Dead | NoticeState::Cancelled | NoticeState::PassedOver
+                )
+            };
+            (to().all(over) && to().any(|n| n.state != NoticeState::PassedOver))
+                .then(|| to().map(|n| n.at).max())
+                .flatten()
+        })
+    }
+
+    /// When somebody was first reached by it; cc counts here, for «Nhắc lần n» and for the ending.
+    #[must_use]
+    pub fn accepted_at(&self) -> Option<Moment> {
+        self.notices
+            .iter()
+            .filter(|n| n.state == NoticeState::Accepted)
+            .map(|n| n.at)
+            .min()
+    }
+}
+
+/// A telling that evaluation asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTelling {
+    pub key: TellingKey,
+    pub due_at: Moment,
+    pub opening: bool,
+    pub notices: Vec<NewNotice>,
+}
+
+/// A notice that evaluation asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NewNotice {
+    pub role: String,
+    pub start: String,
+    pub channel: Channel,
+    pub cc: bool,
+}
