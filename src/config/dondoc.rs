@@ -1,0 +1,394 @@
+//! `dondoc.toml` and the variables over it: source, store, mail relay, delivery, limits.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use chrono::{NaiveTime, TimeDelta};
+
+use super::mail::{Address, Domain, MailDomains};
+use super::read::{Node, Read, Section};
+use super::settings::{DeliverySettings, Limits, SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat};
+use crate::domain::Moment;
+use crate::domain::rule::{DueReading, PeriodKind};
+use crate::domain::text::fold;
+use crate::domain::ticket::{Rating, Status};
+use crate::domain::time::Span;
+
+/// What `dondoc.toml` says.
+pub(super) struct MainFile {
+    pub source: Option<SourceSettings>,
+    pub due_reading: DueReading,
+    pub store: StoreSettings,
+    pub smtp: Option<SmtpSettings>,
+    pub delivery: Option<DeliverySettings>,
+    /// Where mail may go; nowhere while `[delivery]` cannot be read.
+    pub domains: MailDomains,
+    pub limits: Limits,
+    pub period: PeriodKind,
+    pub since: Option<Moment>,
+}
+
+pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
+    root.table(|file| {
+        let mut due_reading = DueReading::default();
+        let source = section(file, "source", |s| {
+            due_reading = read_due_reading(s);
+            read_source(s, dir)
+        });
+        let mut domains = MailDomains::default();
+        let delivery = section(file, "delivery", |s| {
+            domains = read_domains(s);
+            read_delivery(s, &domains)
+        });
+        let hello = delivery
+            .as_ref()
+            .and_then(|d| d.from_address.split_once('@'))
+            .map(|(_, domain)| domain.to_owned());
+        // Letters are in Vietnamese; another language is refused rather than promised.
+        let _ = choice(file, "locale", &[("vi", ())]);
+        MainFile {
+            source,
+            due_reading,
+            store: file
+                .get("store")
+                .and_then(|n| n.table(|s| read_store(s, dir)))
+                .unwrap_or_else(|| default_store(dir)),
+            smtp: section(file, "smtp", |s| read_smtp(s, hello)),
+            delivery,
+            domains,
+            limits: file
+                .get("limits")
+                .and_then(|n| n.table(read_limits))
+                .unwrap_or(NO_LIMITS),
+            period: choice(
+                file,
+                "period",
+                &[
+                    ("month", PeriodKind::CalendarMonth),
+                    ("from_15th", PeriodKind::FromThe15th),
+                ],
+            )
+            .unwrap_or_default(),
+            since: file.optional::<Instant>("since").map(|since| since.0),
+        }
+    })
+}
+
+/// A table that has to be there.
+fn section<'a, T>(
+    file: &mut Section<'a>,
+    key: &'static str,
+    read: impl FnOnce(&mut Section<'a>) -> Option<T>,
+) -> Option<T> {
+    let Some(node) = file.get(key) else {
+        file.node.error(format!("the table `[{key}]` is missing"));
+        return None;
+    };
+    node.table(read).flatten()
+}
+
+fn choice<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    section.get(key).and_then(|node| node.choice(words))
+}
+
+fn read_source(s: &mut Section<'_>, dir: &Path) -> Option<SourceSettings> {
+    let url = s.required::<SqliteUrl>("url");
+    let query = s.required::<Query>("query");
+    let time_zone = s.required("time_zone");
+    let has_updated_at = s.or("has_updated_at", true);
+    let stale_after = s.or("stale_after", OffOr(Some(Span::WorkingTime(TimeDelta::hours(4)))));
+    let settings = SourceSettings {
+        path: dir.join(url.map(|u| u.0).unwrap_or_default()),
+        query: query.as_ref().map(|q| q.0.clone()).unwrap_or_default(),
+        time_zone: time_zone.unwrap_or(chrono_tz::UTC),
+        updated_at_format: s.or("updated_at_format", UpdatedAtFormat::Text("%Y-%m-%d %H:%M:%S".into())),
+        has_updated_at,
+        overlap: s.or("overlap", TimeDelta::minutes(2)),
+        batch: s.or("batch", AtLeastOne(1000)).0,
+        sweep_at: s.or("sweep_at", NaiveTime::MIN + TimeDelta::hours(2)),
+        sweep_every: s.optional("sweep_every"),
+        statement_timeout: s.or("statement_timeout", TimeDelta::seconds(60)),
+        max_age: s
+            .or("max_age", OffOr(Some(Span::WorkingTime(TimeDelta::hours(2)))))
+            .0
+            .unwrap_or(Span::Elapsed(TimeDelta::zero())),
+        stale_after: stale_after.0.filter(|_| has_updated_at),
+        implausible_share: s.or("implausible_share", Share(0.5)).0,
+        status: words(s, "status", &STATUSES),
+        rating: words(s, "rating", &RATINGS),
+    };
+    if settings.status.is_empty() {
+        s.node.error_hint(
+            "`[source.status]` maps no word, so every ticket would count as open",
+            "write lines such as `\"đóng\" = \"closed\"`".to_owned(),
+        );
+    }
+    Some(settings)
+}
+
+const STATUSES: [(&str, Status); 6] = [
+    ("open", Status::Open),
+    ("waiting", Status::Waiting),
+    ("answered", Status::Answered),
+    ("closed", Status::Closed),
+    ("rejected", Status::Rejected),
+    ("void", Status::Void),
+];
+
+const RATINGS: [(&str, Rating); 4] = [
+    ("satisfied", Rating::Satisfied),
+    ("unsatisfied", Rating::Unsatisfied),
+    ("not_useful", Rating::NotUseful),
+    ("no_reply", Rating::NoReply),
+];
+
+/// The source's words by their folded form. Two spellings of one word may not mean two things.
+fn words<T: Copy + PartialEq>(s: &mut Section<'_>, key: &'static str, meanings: &[(&str, T)]) -> HashMap<String, T> {
+    let mut words = HashMap::new();
+    for (word, node) in s.get(key).map(Node::entries).unwrap_or_default() {
+        if let Some(meaning) = node.choice(meanings) {
+            let before = words.insert(fold(word), meaning);
+            if before.is_some_and(|before| before != meaning) {
+                let message =
+                    format!("`{word}` is mapped twice: case, accents and tone placement do not tell words apart");
+                node.error_in_key(message, None);
+            }
+        }
+    }
+    words
+}
+
+fn read_due_reading(s: &mut Section<'_>) -> DueReading {
+    DueReading {
+        day_precision: choice(s, "due_precision", &[("time", false), ("day", true)]).unwrap_or_default(),
+        midnight_is_previous_day: choice(s, "midnight", &[("as_written", false), ("end_of_previous_day", true)])
+            .unwrap_or_default(),
+    }
+}
+
+fn read_store(s: &mut Section<'_>, dir: &Path) -> StoreSettings {
+    s.optional::<String>("path")
+        .map_or_else(|| default_store(dir), |path| StoreSettings { path: dir.join(path) })
+}
+
+fn default_store(dir: &Path) -> StoreSettings {
+    StoreSettings {
+        path: dir.join("dondoc.db"),
+    }
+}
+
+fn read_smtp(s: &mut Section<'_>, hello: Option<String>) -> Option<SmtpSettings> {
+    let host = s.required("host");
+    let port = s.or("port", 25);
+    let hello = s.optional("hello").or(hello).unwrap_or_default();
+    let connections = s.or("connections", AtLeastOne(4)).0 as usize;
+    let timeout = s.or("timeout", TimeDelta::seconds(60));
+    Some(SmtpSettings {
+        host: host?,
+        port,
+        hello,
+        connections,
+        timeout,
+    })
+}
+
+/// Nobody may be mailed unless their domain is listed, so a list has to be there.
+fn read_domains(s: &mut Section<'_>) -> MailDomains {
+    let domains = s.required::<Vec<Domain>>("allowed_domains");
+    if let Some(node) = s
+        .get("allowed_domains")
+        .filter(|node| node.is_list() && node.items().is_empty())
+    {
+        node.error_hint(
+            "no domain is listed, so mail could go to nobody",
+            "list the province's mail domains".to_owned(),
+        );
+    }
+    MailDomains::new(domains.unwrap_or_default())
+}
+
+fn read_delivery(s: &mut Section<'_>, domains: &MailDomains) -> Option<DeliverySettings> {
+    let mut sender = |key| {
+        let node = s.get(key);
+        if node.is_none() {
+            s.node.error(format!("`{key}` is missing"));
+        }
+        let address = node.and_then(Address::read)?;
+        domains.refuse_free_mail(node?, &address);
+        Some(address.0)
+    };
+    let from_address = sender("from_address");
+    let reply_to = sender("reply_to");
+    let from_name = s.required("from_name");
+    let tag = s.required("tag");
+    let hotline = s.required("hotline");
+    let contact_line = s.required("contact_line");
+    let signature = s.required("signature");
+    let digest_at = s.or("digest_at", NaiveTime::MIN + TimeDelta::hours(8));
+    let give_up_after = s.or("give_up_after", TimeDelta::hours(72));
+    Some(DeliverySettings {
+        from_address: from_address?,
+        from_name: from_name?,
+        reply_to: reply_to?,
+        tag: tag?,
+        hotline: hotline?,
+        contact_line: contact_line?,
+        signature: signature?,
+        digest_at,
+        give_up_after,
+        allowed_domains: domains.names(),
+    })
+}
+
+const NO_LIMITS: Limits = Limits { in_flight: 64 };
+
+fn read_limits(s: &mut Section<'_>) -> Limits {
+    Limits {
+        in_flight: s.or("in_flight", AtLeastOne(64)).0 as usize,
+    }
+}
+
+/// `sqlite:PATH`.
+struct SqliteUrl(String);
+
+impl Read for SqliteUrl {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let url = String::read(node)?;
+        let path = url
+            .strip_prefix("sqlite:")
+            .map(|path| path.trim_start_matches("//"))
+            .filter(|path| !path.is_empty());
+        if path.is_none() {
+            node.error_hint(
+                format!("`{url}` is not a source that can be read"),
+                "write `sqlite:` and the path of the database file".to_owned(),
+            );
+        }
+        path.map(|path| {
+            SqliteUrl(if url.starts_with("sqlite:///") {
+                format!("/{path}")
+            } else {
+                path.to_owned()
+            })
+        })
+    }
+}
+
+/// One `SELECT`. The source is never written to; its account should not be able to either.
+struct Query(String);
+
+impl Read for Query {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let query = String::read(node)?;
+        let statement = query.trim().trim_end_matches(';').trim();
+        let first = statement
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
+        if !matches!(first.as_str(), "select" | "with") {
+            node.error("the query has to be one plain SELECT");
+            return None;
+        }
+        Some(Query(statement.to_owned()))
+    }
+}
+
+impl Read for UpdatedAtFormat {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let text = String::read(node)?;
+        match text.as_str() {
+            "epoch_seconds" => return Some(UpdatedAtFormat::EpochSeconds),
+            "epoch_millis" => return Some(UpdatedAtFormat::EpochMillis),
+            _ => {}
+        }
+        let mut items = chrono::format::StrftimeItems::new(&text);
+        let sound = text.contains('%') && !items.any(|item| item == chrono::format::Item::Error);
+        if !sound {
+            let hint = "write `epoch_seconds`, `epoch_millis` or a format such as `%Y-%m-%d %H:%M:%S`".to_owned();
+            node.error_hint(format!("`{text}` is not a format of times"), hint);
+        }
+        sound.then_some(UpdatedAtFormat::Text(text))
+    }
+}
+
+/// A span, or 0 for off.
+struct OffOr(Option<Span>);
+
+impl Read for OffOr {
+    fn read(node: Node<'_>) -> Option<Self> {
+        if node.as_text().is_none() {
+            let number = i64::read(node)?;
+            if number != 0 {
+                node.error_hint(
+                    format!("the number {number} has no unit"),
+                    "write such as `4wh`, or 0 for off".to_owned(),
+                );
+                return None;
+            }
+            return Some(OffOr(None));
+        }
+        if node.as_text() == Some("0") {
+            return Some(OffOr(None));
+        }
+        match Span::read(node)? {
+            span @ (Span::Elapsed(time) | Span::WorkingTime(time)) if time >= TimeDelta::zero() => {
+                Some(OffOr(Some(span).filter(|_| time > TimeDelta::zero())))
+            }
+            other => {
+                node.error_hint(
+                    format!("`{other}` is not a length of time"),
+                    "write hours such as `4wh` or `6h`".to_owned(),
+                );
+                None
+            }
+        }
+    }
+}
+
+struct AtLeastOne(u32);
+
+impl Read for AtLeastOne {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let number = u32::read(node)?;
+        if number == 0 {
+            node.error("at least 1 is needed here");
+            return None;
+        }
+        Some(AtLeastOne(number))
+    }
+}
+
+/// A share between 0 and 1.
+struct Share(f64);
+
+impl Read for Share {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let share = f64::read(node)?;
+        if !(share > 0.0 && share <= 1.0) {
+            node.error_hint(
+                format!("{share} is not a share"),
+                "write a number above 0 and up to 1, such as 0.5".to_owned(),
+            );
+            return None;
+        }
+        Some(Share(share))
+    }
+}
+
+/// An instant with its offset.
+struct Instant(Moment);
+
+impl Read for Instant {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let text = String::read(node)?;
+        let at = chrono::DateTime::parse_from_rfc3339(&text).ok();
+        if at.is_none() {
+            node.error_hint(
+                format!("`{text}` is not an instant"),
+                "write it as \"2021-08-01T00:00:00+07:00\"".to_owned(),
+            );
+        }
+        at.map(|at| Instant(at.to_utc()))
+    }
+}

@@ -1,0 +1,221 @@
+//! From files and environment to settings and domain values; every value knows its place.
+//!
+//! One pass reads all files to their ends and notes everything that is wrong: what comes out is either a [`Config`]
+//! that cannot be wrong, or the list of all [`Problems`]. The `config` crate layers the environment over
+//! `dondoc.toml`; the values it merges carry their places with them (`layer`), typed reading is in `read`, and each
+//! file has a module that says what may stand in it. Nothing here connects to anything.
+
+mod agencies;
+mod calendars;
+mod dondoc;
+mod layer;
+mod mail;
+mod problem;
+mod read;
+mod rules;
+pub mod settings;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ::config::Value;
+
+use crate::domain::calendars::Calendars;
+use crate::domain::directory::Directory;
+use crate::domain::rule::RuleSet;
+
+pub use problem::{Problem, Problems, Severity};
+
+use layer::Layer;
+use problem::Place;
+use read::{Findings, Node};
+use rules::{Known, RuleFiles};
+use settings::{DeliverySettings, Limits, SmtpSettings, SourceSettings, StoreSettings};
+
+/// A configuration directory, read and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub source: SourceSettings,
+    pub store: StoreSettings,
+    pub smtp: SmtpSettings,
+    pub delivery: DeliverySettings,
+    pub limits: Limits,
+    pub rules: RuleSet,
+    pub directory: Directory,
+    pub calendars: Calendars,
+    pub templates_dir: PathBuf,
+    /// The directory itself; relative paths in `dondoc.toml` start here.
+    pub dir: PathBuf,
+    /// Changes with every file that decides (rules, directory, calendar, source), so that a changed configuration has
+    /// all tickets evaluated anew.
+    pub fingerprint: String,
+}
+
+/// A usable configuration, and what is doubtful in it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a configuration directory, with variables such as `DONDOC__SMTP__HOST` over `dondoc.toml`.
+///
+/// # Errors
+/// All problems of all files, warnings included, when one of them is an error.
+pub fn load(dir: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Loaded, Problems> {
+    let findings = Findings::default();
+    let config = read_all(dir, env, &findings);
+    let problems = findings.sorted();
+    match config {
+        Some(config) if problems.iter().all(|p| p.severity == Severity::Warning) => Ok(Loaded {
+            config,
+            warnings: problems,
+        }),
+        _ => Err(Problems(problems)),
+    }
+}
+
+/// Reads everything there is. `None` comes with at least one error among the findings.
+fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &Findings) -> Option<Config> {
+    if !dir.is_dir() {
+        let place = Place::File(dir.display().to_string());
+        findings.error(
+            &place,
+            "there is no such directory",
+            Some("`dondoc init DIR` makes one that works".to_owned()),
+        );
+        return None;
+    }
+    let main = File::open(dir, "dondoc.toml", Some(Layer::environment(env)), findings);
+    let main = main.as_ref().and_then(|file| dondoc::read(file.root(findings), dir));
+    let no_domains = mail::MailDomains::default();
+    let domains = main.as_ref().map_or(&no_domains, |main| &main.domains);
+
+    let agencies = File::open(dir, "agencies.toml", None, findings);
+    let agencies = agencies
+        .as_ref()
+        .and_then(|file| agencies::read(file.root(findings), domains));
+
+    let calendar = File::open(dir, "calendar.toml", None, findings);
+    let calendar = calendar.as_ref().and_then(|file| calendars::read(file.root(findings)));
+    let no_hours = BTreeMap::new();
+    let (directory, hours) = agencies
+        .as_ref()
+        .map_or((None, &no_hours), |a| (Some(&a.directory), &a.hours));
+    let calendars = calendar.and_then(|file| calendars::build(&file, directory, hours));
+
+    let templates_dir = dir.join("templates");
+    let rules = read_rules(dir, &Known::new(directory, &templates_dir), findings);
+
+    let main = main?;
+    let delivery = main.delivery?;
+    let rules = RuleSet {
+        rules: rules.rules,
+        deadlines: rules.deadlines,
+        classify: rules.classify,
+        due_reading: main.due_reading,
+        period: main.period,
+        digest_at: delivery.digest_at,
+        since: main.since,
+    };
+    Some(Config {
+        source: main.source?,
+        store: main.store,
+        smtp: main.smtp?,
+        delivery,
+        limits: main.limits,
+        rules,
+        directory: agencies?.directory,
+        calendars: calendars?,
+        templates_dir,
+        dir: dir.to_owned(),
+        fingerprint: fingerprint(dir),
+    })
+}
+
+/// The rule files in the order of their names.
+fn read_rules(dir: &Path, known: &Known<'_>, findings: &Findings) -> RuleFiles {
+    let mut rules = RuleFiles::default();
+    let names = toml_files(&dir.join("rules"));
+    for name in &names {
+        if let Some(file) = File::open(dir, &format!("rules/{name}"), None, findings) {
+            rules.read(file.root(findings), known);
+        }
+    }
+    if names.is_empty() {
+        let place = Place::File(dir.join("rules").display().to_string());
+        findings.error(
+            &place,
+            "there is no rule file",
+            Some("`dondoc init DIR` brings a working set".to_owned()),
+        );
+    }
+    rules
+}
+
+fn toml_files(dir: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(dir).into_iter().flatten();
+    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter(|name| name.ends_with(".toml") && !name.starts_with('.'))
+        .collect();
+    names.sort();
+    names
+}
+
+/// One file's values, with what is layered over them.
+struct File {
+    shown: String,
+    values: Value,
+}
+
+impl File {
+    /// Reads and merges. A file that is missing or is no TOML is noted and gives nothing.
+    fn open(dir: &Path, name: &str, over: Option<Layer>, findings: &Findings) -> Option<File> {
+        let path = dir.join(name);
+        let shown = path.display().to_string();
+        let whole = Place::File(shown.clone());
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| findings.error(&whole, format!("the file cannot be read: {e}"), None))
+            .ok()?;
+        let layer = Layer::toml(&shown, text.trim_start_matches('\u{feff}'))
+            .map_err(|faults| faults.into_iter().for_each(|fault| findings.add(fault)))
+            .ok()?;
+        let merged = ::config::Config::builder()
+            .add_source(layer)
+            .add_source(over.unwrap_or_default())
+            .build();
+        let merged = merged.map_err(|e| findings.error(&whole, e.to_string(), None)).ok()?;
+        Some(File {
+            shown,
+            values: merged.cache,
+        })
+    }
+
+    fn root<'a>(&'a self, findings: &'a Findings) -> Node<'a> {
+        Node::new(&self.values, &self.shown, findings)
+    }
+}
+
+/// FNV-1a over the files that decide: small, stable between builds, and no secret depends on it.
+fn fingerprint(dir: &Path) -> String {
+    let mut names = vec![
+        "dondoc.toml".to_owned(),
+        "agencies.toml".to_owned(),
+        "calendar.toml".to_owned(),
+    ];
+    names.extend(
+        toml_files(&dir.join("rules"))
+            .into_iter()
+            .map(|name| format!("rules/{name}")),
+    );
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for name in names {
+        // A file that cannot be read has been reported; it takes part by its name.
+        let bytes = std::fs::read(dir.join(&name)).unwrap_or_default();
+        for byte in name.bytes().chain([0]).chain(bytes).chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}

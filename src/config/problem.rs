@@ -1,0 +1,134 @@
+//! What is wrong with the configuration, and where. A problem always names the thing it is about.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Whether the configuration can be used in spite of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// One fault. `line` and `column` count from 1; they are absent where the fault is that of a whole file or of an
+/// environment variable, whose name is then in `file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    pub file: String,
+    pub line: Option<usize>,
+    pub column: Option<usize>,
+    pub severity: Severity,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ":{line}:{column}")?;
+        }
+        let mark = if self.severity == Severity::Warning {
+            "warning: "
+        } else {
+            ""
+        };
+        write!(f, ": {mark}{}", self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}
+
+/// Everything that was found in all files, in the order of the files and lines. At least one is an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.0.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Where something stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    File(String),
+    Text {
+        file: String,
+        line: usize,
+        column: usize,
+    },
+    /// An environment variable.
+    Variable(String),
+}
+
+impl Place {
+    pub(super) fn problem(&self, severity: Severity, message: String, hint: Option<String>) -> Problem {
+        let (file, line, column) = match self {
+            Place::File(file) | Place::Variable(file) => (file, None, None),
+            Place::Text { file, line, column } => (file, Some(*line), Some(*column)),
+        };
+        Problem {
+            file: file.clone(),
+            line,
+            column,
+            severity,
+            message,
+            hint,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(file) | Place::Variable(file) => f.write_str(file),
+            Place::Text { file, line, column } => write!(f, "{file}:{line}:{column}"),
+        }
+    }
+}
+
+/// The known word that was probably meant.
+pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    resembling(word, known, 0.6)
+}
+
+/// The known word that is at least so much like the word, from 0 (nothing in common) to 1 (the same).
+pub(super) fn resembling<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, least: f64) -> Option<String> {
+    let likeness =
+        |candidate: &str| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
+    let best = known
+        .into_iter()
+        .map(|candidate| (likeness(candidate), candidate))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(score, _)| *score >= least)
+        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_keys_gets_a_suggestion_and_a_different_word_none() {
+        let known = ["category", "priority", "agency"];
+        assert_eq!(
+            did_you_mean("catgory", known).as_deref(),
+            Some("did you mean `category`?")
+        );
+        assert_eq!(
+            did_you_mean("Agencey", known).as_deref(),
+            Some("did you mean `agency`?")
+        );
+        assert_eq!(did_you_mean("colour", known), None);
+    }
+}

@@ -1,0 +1,612 @@
+//! `rules/*.toml`: rules with their ladders, deadline policies and classification.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::TimeDelta;
+use regex::Regex;
+
+use super::agencies::read_validity;
+use super::problem::{Place, did_you_mean};
+use super::read::{Id, Node, Read, Section};
+use crate::domain::directory::{Base, Desk, Directory, Role};
+use crate::domain::matcher::{Column, Matcher};
+use crate::domain::rule::{Channel, Classify, DeadlinePolicy, Digest, From, Repeat, Rule, Step, When};
+use crate::domain::text::{fold, nfc};
+use crate::domain::ticket::Status;
+use crate::domain::time::Span;
+
+/// What rules may refer to. A part is `None` where its file could not be read; then nothing is held against it.
+pub(super) struct Known<'a> {
+    pub directory: Option<&'a Directory>,
+    /// Base names of the files in `templates/`.
+    pub templates: Option<BTreeSet<String>>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(directory: Option<&'a Directory>, templates_dir: &Path) -> Self {
+        Known {
+            directory,
+            templates: template_names(templates_dir),
+        }
+    }
+}
+
+const TEMPLATE_ENDING: &str = ".txt.j2";
+
+fn template_names(dir: &Path) -> Option<BTreeSet<String>> {
+    let files = std::fs::read_dir(dir).ok()?;
+    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    Some(
+        names
+            .filter_map(|name| name.strip_suffix(TEMPLATE_ENDING).map(str::to_owned))
+            .collect(),
+    )
+}
+
+/// What the rule files say, in the order of the files.
+#[derive(Default)]
+pub(super) struct RuleFiles {
+    pub rules: Vec<Rule>,
+    pub deadlines: Vec<DeadlinePolicy>,
+    pub classify: Vec<Classify>,
+    /// Ids that were used, with their places, over all files.
+    rule_ids: BTreeMap<String, Place>,
+    deadline_ids: BTreeMap<String, Place>,
+    classify_ids: BTreeMap<String, Place>,
+}
+
+impl RuleFiles {
+    pub(super) fn read(&mut self, root: Node<'_>, known: &Known<'_>) {
+        root.table(|file| {
+            for node in file.items("rule") {
+                self.rules
+                    .extend(node.table(|s| read_rule(s, known, &mut self.rule_ids)).flatten());
+            }
+            for node in file.items("deadline") {
+                self.deadlines.extend(
+                    node.table(|s| read_deadline(s, known, &mut self.deadline_ids))
+                        .flatten(),
+                );
+            }
+            for node in file.items("classify") {
+                self.classify.extend(
+                    node.table(|s| read_classify(s, known, &mut self.classify_ids))
+                        .flatten(),
+                );
+            }
+        });
+    }
+}
+
+/// The id, which nobody else may have.
+fn read_id(s: &mut Section<'_>, what: &str, ids: &mut BTreeMap<String, Place>) -> Option<String> {
+    let id = s.required::<Id>("id")?.0;
+    claim(s.get("id")?, what, &id, ids);
+    Some(id)
+}
+
+fn claim(node: Node<'_>, what: &str, id: &str, ids: &mut BTreeMap<String, Place>) {
+    if let Some(first) = ids.get(id) {
+        node.error(format!("the {what} id `{id}` is already used at {first}"));
+    } else {
+        ids.insert(id.to_owned(), node.place());
+    }
+}
+
+fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, Place>) -> Option<Rule> {
+    let id = read_id(s, "rule", ids);
+    let was = s.items("was").into_iter().filter_map(|node| {
+        let was = Id::read(node)?.0;
+        claim(node, "rule", &was, ids);
+        Some(was)
+    });
+    let was = was.collect();
+    let title = s.required("title");
+    let when = read_when(s);
+    let threshold = read_threshold(s, when);
+    let matcher = read_where(s, known, Text::Forbidden);
+    let digest = s.get("digest").and_then(read_digest).unwrap_or(Digest::Day);
+    let steps = read_steps(s, known, when);
+    Some(Rule {
+        id: id?,
+        was,
+        title: title?,
+        when: when?,
+        threshold,
+        matcher,
+        digest,
+        steps,
+    })
+}
+
+fn whens() -> Vec<(&'static str, When)> {
+    When::ALL.into_iter().map(|when| (when.word(), when)).collect()
+}
+
+fn read_when(s: &mut Section<'_>) -> Option<When> {
+    let Some(node) = s.get("when") else {
+        s.node.error("`when` is missing");
+        return None;
+    };
+    if node.as_text() == Some("obligation") {
+        node.error_hint(
+            "`obligation` cannot be used yet",
+            "obligations come with the monthly directive".to_owned(),
+        );
+        return None;
+    }
+    node.choice(&whens())
+}
+
+/// `stale` needs one; `aged` has thirty working days where nothing else is said; nobody else may have one.
+fn read_threshold(s: &mut Section<'_>, when: Option<When>) -> Option<Span> {
+    let threshold = positive(s, "threshold");
+    let given = s.get("threshold");
+    match (when, given) {
+        (Some(When::Stale), None) => {
+            s.node.error_hint(
+                "`threshold` is missing: how long is stale?",
+                "write such as `threshold = \"10wd\"`".to_owned(),
+            );
+            None
+        }
+        (Some(When::Aged), None) => Some(Span::WorkingDays(30)),
+        (Some(When::Stale | When::Aged) | None, _) => threshold,
+        (Some(other), Some(node)) => {
+            node.error_hint(
+                format!("`threshold` means nothing for `{}`", other.word()),
+                "only `stale` and `aged` have one; a step waits by `after`".to_owned(),
+            );
+            None
+        }
+        (Some(_), None) => None,
+    }
+}
+
+/// A span above zero.
+fn positive(s: &mut Section<'_>, key: &'static str) -> Option<Span> {
+    let span = s.optional::<Span>(key)?;
+    if span.is_negative() || is_zero(span) {
+        s.get(key)?.error(format!("`{key}` has to be longer than nothing"));
+        return None;
+    }
+    Some(span)
+}
+
+fn is_zero(span: Span) -> bool {
+    match span {
+        Span::Elapsed(time) | Span::WorkingTime(time) => time.is_zero(),
+        Span::WorkingDays(n) | Span::CalendarDays(n) => n == 0,
+    }
+}
+
+fn read_digest(node: Node<'_>) -> Option<Digest> {
+    if !node.is_table() {
+        return node
+            .choice(&[("day", false), ("ticket", true)])
+            .map(|each| if each { Digest::Ticket } else { Digest::Day });
+    }
+    let digest = node.table(|s| {
+        let Some(at) = s.get("at") else {
+            s.node.error("`at` is missing");
+            return None;
+        };
+        at.choice(&[("week", ())])?;
+        let also_when = s
+            .items("also_when")
+            .into_iter()
+            .filter_map(|n| n.choice(&whens()))
+            .collect();
+        Some(Digest::Week { also_when })
+    });
+    digest.flatten()
+}
+
+fn read_steps(s: &mut Section<'_>, known: &Known<'_>, when: Option<When>) -> Vec<Step> {
+    let mut ids = BTreeMap::new();
+    let mut steps: Vec<Step> = Vec::new();
+    let nodes = s.items("step");
+    if nodes.is_empty() {
+        s.node.error_hint(
+            "the rule has no step, so it tells nobody",
+            "write a `[[rule.step]]` below it".to_owned(),
+        );
+    }
+    for node in nodes {
+        let step = node.table(|s| {
+            let step = read_step(s, known, when, &mut ids)?;
+            if let (Some(before), Some(after)) = (steps.last(), s.get("after")) {
+                check_order(after, before, &step);
+            }
+            Some(step)
+        });
+        steps.extend(step.flatten());
+    }
+    steps
+}
+
+fn read_step(
+    s: &mut Section<'_>,
+    known: &Known<'_>,
+    when: Option<When>,
+    ids: &mut BTreeMap<String, Place>,
+) -> Option<Step> {
+    let id = read_id(s, "step", ids);
+    let after = s.required::<Span>("after");
+    if let (Some(span), Some(when), Some(node)) = (after, when, s.get("after")) {
+        check_sign(node, span, when);
+    }
+    let to = read_roles(s, "to", known);
+    if s.get("to").is_none()
+        || s.get("to")
+            .is_some_and(|node| node.is_list() && node.items().is_empty())
+    {
+        s.node.error("the step has nobody to tell: `to` is empty");
+    }
+    let cc = read_roles(s, "cc", known);
+    let via = s.get("via").map_or_else(|| vec![Channel::Email], read_channels);
+    let template = read_template(s, known);
+    let repeat = s.get("repeat").and_then(|node| node.table(read_repeat).flatten());
+    let min_gap = positive(s, "min_gap").unwrap_or(Span::WorkingDays(2));
+    let urgent = s.or("urgent", false);
+    Some(Step {
+        id: id?,
+        after: after?,
+        to,
+        cc,
+        via,
+        template: template?,
+        repeat,
+        min_gap,
+        urgent,
+    })
+}
+
+/// Only what is due soon can be told before its anchor; afterwards it is overdue.
+fn check_sign(node: Node<'_>, after: Span, when: When) {
+    if after.is_negative() && when != When::DueSoon {
+        node.error_hint(
+            format!("`{after}` is before the fact: only `due_soon` counts backwards"),
+            "drop the sign, or use `when = \"due_soon\"`".to_owned(),
+        );
+    }
+    if when == When::DueSoon && !after.is_negative() && !is_zero(after) {
+        node.error_hint(
+            format!("`{after}` is after the deadline: `due_soon` counts backwards"),
+            format!("write `-{after}`, or use `when = \"overdue\"`"),
+        );
+    }
+}
+
+/// A ladder goes up in time. Spans of different kinds are compared by their usual length, and then it is a warning.
+fn check_order(node: Node<'_>, before: &Step, step: &Step) {
+    if usual_length(step.after) >= usual_length(before.after) {
+        return;
+    }
+    let message = format!(
+        "step `{}` comes after `{}` but is due before it ({} < {})",
+        step.id, before.id, step.after, before.after
+    );
+    let hint = "put the steps in the order in which they fall due".to_owned();
+    if std::mem::discriminant(&step.after) == std::mem::discriminant(&before.after) {
+        node.error_hint(message, hint);
+    } else {
+        node.warn(message, hint);
+    }
+}
+
+/// Roughly how long a span lasts on the wall: a working day has eight hours, a week has five of them.
+fn usual_length(span: Span) -> TimeDelta {
+    match span {
+        Span::Elapsed(time) => time,
+        Span::WorkingTime(time) => time * 3,
+        Span::WorkingDays(n) => TimeDelta::hours(i64::from(n) * 24 * 7 / 5),
+        Span::CalendarDays(n) => TimeDelta::days(i64::from(n)),
+    }
+}
+
+fn read_roles(s: &mut Section<'_>, key: &'static str, known: &Known<'_>) -> Vec<Role> {
+    let mut roles = Vec::new();
+    for node in s.items(key) {
+        let Some(role) = Role::read(node) else { continue };
+        if let Some(directory) = known.directory {
+            check_role(node, &role, directory);
+        }
+        if roles.contains(&role) {
+            node.error(format!("`{role}` stands here twice"));
+        }
+        roles.push(role);
+    }
+    roles
+}
+
+fn check_role(node: Node<'_>, role: &Role, directory: &Directory) {
+    let id = match &role.base {
+        Base::Unit(id) => id,
+        Base::Office => &directory.office,
+        _ => return,
+    };
+    let Some(unit) = directory.unit(id) else {
+        if matches!(role.base, Base::Unit(_)) {
+            let ids = directory.units.iter().map(|u| u.id.as_str());
+            node.error_hint(format!("no unit has the id `{id}`"), did_you_mean(id, ids));
+        }
+        return;
+    };
+    if unit.external {
+        node.error(format!("`{id}` is outside the province's power and is never mailed"));
+    }
+    if unit.id == directory.root && role.desk == Desk::Head && !directory.allow_top {
+        node.error_hint(
+            "the head of the province is not a recipient",
+            "set `allow_top = true` in agencies.toml if that is meant".to_owned(),
+        );
+    }
+}
+
+fn read_channels(node: Node<'_>) -> Vec<Channel> {
+    let items = node.items();
+    if items.is_empty() && node.is_list() {
+        node.error("`via` is empty; leave it out for mail");
+    }
+    let channel = |item: Node<'_>| {
+        if item.as_text() == Some("webhook") {
+            item.error_hint(
+                "no webhook endpoint can be configured yet",
+                "remove `webhook`; mail is the only way".to_owned(),
+            );
+            return None;
+        }
+        item.choice(&[("email", Channel::Email)])
+    };
+    items.into_iter().filter_map(channel).collect()
+}
+
+fn read_template(s: &mut Section<'_>, known: &Known<'_>) -> Option<String> {
+    let name = s.required::<String>("template")?;
+    if let (Some(templates), Some(node)) = (&known.templates, s.get("template"))
+        && !templates.contains(&name)
+    {
+        let hint = did_you_mean(&name, templates.iter().map(String::as_str));
+        node.error_hint(format!("there is no templates/{name}{TEMPLATE_ENDING}"), hint);
+    }
+    Some(name)
+}
+
+fn read_repeat(s: &mut Section<'_>) -> Option<Repeat> {
+    if s.get("every").is_none() {
+        s.node.error("`every` is missing");
+    }
+    let every = positive(s, "every");
+    let times = s.required::<u32>("times");
+    if let (Some(0), Some(node)) = (times, s.get("times")) {
+        node.error_hint("a repeat of 0 times repeats nothing", "remove `repeat`".to_owned());
+    }
+    Some(Repeat {
+        every: every?,
+        times: times?,
+    })
+}
+
+fn read_deadline(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, Place>) -> Option<DeadlinePolicy> {
+    let id = read_id(s, "deadline", ids);
+    let matcher = read_where(s, known, Text::Forbidden);
+    let (valid_from, valid_until) = read_validity(s, "valid_from", "valid_until");
+    let starts = [("received_at", From::ReceivedAt), ("assigned_at", From::AssignedAt)];
+    let from = s
+        .get("from")
+        .and_then(|node| node.choice(&starts))
+        .unwrap_or(From::ReceivedAt);
+    if s.get("due").is_none() {
+        s.node.error("`due` is missing");
+    }
+    let due = positive(s, "due");
+    let pause = s.items("pause").into_iter().filter_map(read_pause).collect();
+    Some(DeadlinePolicy {
+        id: id?,
+        matcher,
+        valid_from,
+        valid_until,
+        from,
+        due: due?,
+        pause,
+    })
+}
+
+fn read_pause(node: Node<'_>) -> Option<Status> {
+    let text = String::read(node)?;
+    if text == Status::Waiting.word() {
+        return Some(Status::Waiting);
+    }
+    node.error_hint(
+        format!("the clock cannot stand while a ticket is `{text}`"),
+        "only `waiting` pauses".to_owned(),
+    );
+    None
+}
+
+fn read_classify(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, Place>) -> Option<Classify> {
+    let id = read_id(s, "classify", ids);
+    let Some(node) = s.get("where") else {
+        s.node.error("`where` is missing: this would classify every ticket");
+        return None;
+    };
+    let matcher = read_conditions(node, known, Text::Allowed);
+    let category = s.optional("category");
+    let tags = s.or("tags", Vec::new());
+    if s.get("category").is_none() && s.get("tags").is_none() {
+        s.node
+            .error("neither `category` nor `tags` is given, so this proposes nothing");
+    }
+    Some(Classify {
+        id: id?,
+        matcher,
+        category,
+        tags,
+    })
+}
+
+/// Whether title and body may be looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum Text {
+    Allowed,
+    Forbidden,
+}
+
+fn read_where(s: &mut Section<'_>, known: &Known<'_>, text: Text) -> Matcher {
+    s.get("where")
+        .map_or_else(Matcher::always, |node| read_conditions(node, known, text))
+}
+
+/// A table of conditions that must all hold.
+fn read_conditions(node: Node<'_>, known: &Known<'_>, text: Text) -> Matcher {
+    let mut all = Vec::new();
+    node.table(|s| {
+        if let Some(any) = s.get("any") {
+            let branches = any.items();
+            if any.is_list() && branches.is_empty() {
+                any.error("an empty `any` never holds");
+            }
+            all.push(Matcher::Any(
+                branches.into_iter().map(|n| read_conditions(n, known, text)).collect(),
+            ));
+        }
+        all.extend(s.items("all").into_iter().map(|n| read_conditions(n, known, text)));
+        for (name, node) in s.rest() {
+            match Column::parse(name) {
+                None => {
+                    let columns = Column::ALL.into_iter().map(Column::word).chain(["any", "all"]);
+                    node.error_in_key(format!("`{name}` is not a column"), did_you_mean(name, columns));
+                }
+                Some(Column::Text) if text == Text::Forbidden => {
+                    let hint = "classify first, then use `category`".to_owned();
+                    node.error_in_key("`text` is looked at only in `[[classify]]`", Some(hint));
+                }
+                Some(column) => read_column(node, column, known, &mut all),
+            }
+        }
+    });
+    if all.len() == 1 {
+        all.remove(0)
+    } else {
+        Matcher::All(all)
+    }
+}
+
+/// `column = "x"`, or a table of comparisons that must all hold.
+fn read_column(node: Node<'_>, column: Column, known: &Known<'_>, all: &mut Vec<Matcher>) {
+    if node.is_list() {
+        node.error_hint(
+            "a list needs a comparison",
+            format!("write `{}.one_of = [...]`", column.word()),
+        );
+        return;
+    }
+    if !node.is_table() {
+        all.extend(read_value(node, column, known).map(|values| one_of(column, values)));
+        return;
+    }
+    node.table(|s| {
+        let values = |node: Node<'_>| -> Vec<String> {
+            let nodes = if node.is_list() { node.items() } else { vec![node] };
+            if nodes.is_empty() {
+                node.error("this list is empty");
+            }
+            nodes
+                .into_iter()
+                .filter_map(|n| read_value(n, column, known))
+                .flatten()
+                .collect()
+        };
+        if let Some(node) = s.get("is") {
+            all.extend(read_value(node, column, known).map(|values| one_of(column, values)));
+        }
+        if let Some(node) = s.get("not") {
+            all.push(Matcher::Not(column, values(node)));
+        }
+        if let Some(node) = s.get("one_of") {
+            all.push(one_of(column, values(node)));
+        }
+        if let Some(node) = s.get("matches") {
+            all.extend(read_pattern(node).map(|pattern| Matcher::Matches(column, pattern)));
+        }
+        if let Some(node) = s.get("text_has") {
+            all.extend(read_phrases(node, column));
+        }
+    });
+}
+
+fn one_of(column: Column, mut values: Vec<String>) -> Matcher {
+    if values.len() == 1 {
+        Matcher::Is(column, values.remove(0))
+    } else {
+        Matcher::OneOf(column, values)
+    }
+}
+
+/// A value as the column's tickets have it. A unit stands for every word that the source may write for it.
+fn read_value(node: Node<'_>, column: Column, known: &Known<'_>) -> Option<Vec<String>> {
+    let value = match column {
+        Column::Level => i64::read(node)?.to_string(),
+        Column::IsProcedure | Column::Confidential | Column::RatingExcluded => bool::read(node)?.to_string(),
+        Column::Status => {
+            let words = ["open", "waiting", "answered", "closed", "rejected", "void"].map(|word| (word, word));
+            node.choice(&words)?.to_owned()
+        }
+        _ => String::read(node)?,
+    };
+    let is_unit = matches!(column, Column::Agency | Column::SubjectAgency | Column::WaitingOn);
+    match known.directory.filter(|_| is_unit) {
+        Some(directory) => Some(unit_words(node, value, directory)),
+        None => Some(vec![value]),
+    }
+}
+
+fn unit_words(node: Node<'_>, word: String, directory: &Directory) -> Vec<String> {
+    let folded = fold(&word);
+    let unit = directory
+        .unit(&word)
+        .or_else(|| directory.units.iter().find(|u| u.words().any(|w| fold(w) == folded)));
+    let Some(unit) = unit else {
+        let words = directory.units.iter().flat_map(|u| u.words());
+        node.warn(format!("no unit is called `{word}`"), did_you_mean(&word, words));
+        return vec![word];
+    };
+    unit.words().map(str::to_owned).collect()
+}
+
+fn read_pattern(node: Node<'_>) -> Option<Regex> {
+    let text = nfc(&String::read(node)?);
+    // The parser draws the place under the pattern, over several lines; its last line says what is wrong.
+    let fault = |e: regex::Error| {
+        let reason = e
+            .to_string()
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned();
+        node.error(format!("`{text}` is not a pattern: {reason}"));
+    };
+    Regex::new(&text).map_err(fault).ok()
+}
+
+/// A phrase, or several of which one is enough.
+fn read_phrases(node: Node<'_>, column: Column) -> Option<Matcher> {
+    let nodes = if node.is_list() { node.items() } else { vec![node] };
+    let phrase = |node: Node<'_>| {
+        let words = Matcher::phrase(&String::read(node)?);
+        if words.is_empty() {
+            node.error("there is no word in this text");
+            return None;
+        }
+        Some(Matcher::TextHas(column, words))
+    };
+    let mut phrases: Vec<Matcher> = nodes.into_iter().filter_map(phrase).collect();
+    if phrases.len() == 1 {
+        phrases.pop()
+    } else {
+        Some(Matcher::Any(phrases))
+    }
+}

@@ -1,0 +1,104 @@
+//! What `dondoc.toml` means once it has been read and checked. Plain values; no place, no parsing.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use chrono::{NaiveTime, TimeDelta};
+use chrono_tz::Tz;
+
+use crate::domain::ticket::{Rating, Status};
+use crate::domain::time::Span;
+
+/// `[source]`: the ticket database. It is only ever read.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// `sqlite:PATH`; a relative path starts at the configuration directory.
+    pub path: PathBuf,
+    /// One plain `SELECT` that returns the columns of `spec.md` §2 by name.
+    pub query: String,
+    /// Zone of times written without one.
+    pub time_zone: Tz,
+    /// How the source writes `updated_at`, so that the cursor compares in the source's own writing.
+    pub updated_at_format: UpdatedAtFormat,
+    /// False where the query has no reliable `updated_at`: then there is only the sweep.
+    pub has_updated_at: bool,
+    /// The cursor stays this far behind the read's start; default 2 minutes.
+    pub overlap: TimeDelta,
+    /// Rows a read takes at a time; default 1000.
+    pub batch: u32,
+    /// Local time of the nightly sweep; default 02:00.
+    pub sweep_at: NaiveTime,
+    /// A sweep besides, this often; none by default.
+    pub sweep_every: Option<TimeDelta>,
+    /// Longest time a statement may take; default 60 s.
+    pub statement_timeout: TimeDelta,
+    /// How old remembered rows may be when the source is down; default 2wh.
+    pub max_age: Span,
+    /// Newest `updated_at` older than this in office hours: overdue and stale steps wait. `None` = off; default 4wh.
+    pub stale_after: Option<Span>,
+    /// Share of open tickets that may vanish or appear between two sweeps before it is held; default 0.5.
+    pub implausible_share: f64,
+    /// `[source.status]`: the source's word (folded) to ours.
+    pub status: HashMap<String, Status>,
+    /// `[source.rating]`: the source's word (folded) to ours.
+    pub rating: HashMap<String, Rating>,
+}
+
+/// The writing of `updated_at` in the source, for comparing the cursor there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpdatedAtFormat {
+    /// Text by a chrono format string in the source's zone; default `%Y-%m-%d %H:%M:%S`.
+    Text(String),
+    EpochSeconds,
+    EpochMillis,
+}
+
+/// `[store]`: our own database.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    pub path: PathBuf,
+}
+
+/// `[smtp]`: the relay that takes our mail.
+#[derive(Debug, Clone)]
+pub struct SmtpSettings {
+    pub host: String,
+    pub port: u16,
+    /// Our name in EHLO and the domain of `Message-ID`.
+    pub hello: String,
+    /// Connections kept at once; default 4.
+    pub connections: usize,
+    /// Longest wait for one answer; default 60 s.
+    pub timeout: TimeDelta,
+}
+
+/// `[delivery]`: what stands on every mail, and when it goes.
+#[derive(Debug, Clone)]
+pub struct DeliverySettings {
+    /// Address and display name of the sender.
+    pub from_address: String,
+    pub from_name: String,
+    /// A duty box that is read.
+    pub reply_to: String,
+    /// Name of the hotline in subjects: `[1022]`.
+    pub tag: String,
+    /// Full name of the hotline in letters.
+    pub hotline: String,
+    /// The contact line at the foot.
+    pub contact_line: String,
+    /// Signature lines.
+    pub signature: String,
+    /// Local time of the daily digest; default 08:00.
+    pub digest_at: NaiveTime,
+    /// A notice is dead this long after its first attempt, in time its recipient's window was open; default 72 h.
+    pub give_up_after: TimeDelta,
+    /// Recipient domains that mail may go to (`dongthap.example`, subdomains included).
+    pub allowed_domains: Vec<String>,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Messages sent but not yet marked, at most; default 64.
+    pub in_flight: usize,
+}
