@@ -1,0 +1,136 @@
+//! Single values of the store: the cursor, the generation of the rules, and the instants of the last turn's parts.
+
+use std::collections::HashMap;
+
+use super::{Store, StoreError, Tx, micros, moment};
+use crate::domain::Moment;
+
+const ALL: &str = "SELECT name, value FROM meta";
+const PUT: &str =
+    "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const RULES: &str = "SELECT id, since FROM rule_seen";
+const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
+
+pub const STATEMENTS: &[&str] = &[ALL, PUT, RULES, RULE_NEW, RULE_GONE];
+
+/// The values a turn starts from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Meta {
+    /// The first turn ever; events before it do not count.
+    pub first_turn_at: Option<Moment>,
+    pub last_turn_at: Option<Moment>,
+    /// The last turn whose composing went through: digests due before it have been made, even if empty.
+    pub last_composed_at: Option<Moment>,
+    /// When the source was last read whole.
+    pub source_read_at: Option<Moment>,
+    pub last_sweep_at: Option<Moment>,
+    /// Changes up to here have been read; stays behind the read's start by the overlap.
+    pub cursor: Option<Moment>,
+    /// Closed tickets that were last touched before this were never read.
+    pub horizon: Option<Moment>,
+    /// Counts up with each change of rules, directory, calendar or source mapping.
+    pub generation: i64,
+    /// Fingerprint of the configuration that `generation` stands for.
+    pub fingerprint: Option<String>,
+    /// The newest `updated_at` seen.
+    pub newest_update: Option<Moment>,
+}
+
+impl Store {
+    /// Reads all single values.
+    pub async fn meta(&self) -> Result<Meta, StoreError> {
+        let rows: Vec<(String, String)> = sqlx::query_as(ALL).fetch_all(&self.pool).await?;
+        let values: HashMap<String, String> = rows.into_iter().collect();
+        let number = |name: &str| -> Result<Option<i64>, StoreError> {
+            let Some(text) = values.get(name) else { return Ok(None) };
+            text.parse().map(Some).map_err(|_| StoreError::Corrupt {
+                table: "meta",
+                id: name.to_owned(),
+                what: format!("`{text}` is not a number"),
+            })
+        };
+        let at = |name: &str| Ok::<_, StoreError>(number(name)?.map(moment));
+        Ok(Meta {
+            first_turn_at: at("first_turn_at")?,
+            last_turn_at: at("last_turn_at")?,
+            last_composed_at: at("last_composed_at")?,
+            source_read_at: at("source_read_at")?,
+            last_sweep_at: at("last_sweep_at")?,
+            cursor: at("cursor")?,
+            horizon: at("horizon")?,
+            generation: number("generation")?.unwrap_or(0),
+            fingerprint: values.get("fingerprint").cloned(),
+            newest_update: at("newest_update")?,
+        })
+    }
+
+    /// Since when each rule has been in force.
+    pub async fn rules_seen(&self) -> Result<HashMap<String, Moment>, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(RULES).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(id, since)| (id, moment(since))).collect())
+    }
+}
+
+impl Tx {
+    async fn put(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        sqlx::query(PUT).bind(name).bind(value).execute(self.db()).await?;
+        Ok(())
+    }
+
+    /// Stores one of the instants of [`Meta`].
+    pub async fn put_moment(&mut self, name: MetaMoment, at: Moment) -> Result<(), StoreError> {
+        self.put(name.column(), &micros(at).to_string()).await
+    }
+
+    /// Starts a new generation of rules.
+    pub async fn put_generation(&mut self, generation: i64, fingerprint: &str) -> Result<(), StoreError> {
+        self.put("generation", &generation.to_string()).await?;
+        self.put("fingerprint", fingerprint).await
+    }
+
+    /// Remembers a rule from now on, or under its new id since when its old one was known.
+    pub async fn rule_in_force(&mut self, id: &str, since: Moment) -> Result<(), StoreError> {
+        sqlx::query(RULE_NEW)
+            .bind(id)
+            .bind(micros(since))
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets a removed rule: should it come back, it starts anew.
+    pub async fn rule_removed(&mut self, id: &str) -> Result<(), StoreError> {
+        sqlx::query(RULE_GONE).bind(id).execute(self.db()).await?;
+        Ok(())
+    }
+}
+
+/// The instants of [`Meta`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetaMoment {
+    FirstTurn,
+    LastTurn,
+    LastComposed,
+    /// In one transaction with the batch that it stands for.
+    Cursor,
+    SourceRead,
+    LastSweep,
+    Horizon,
+    NewestUpdate,
+}
+
+impl MetaMoment {
+    fn column(self) -> &'static str {
+        match self {
+            MetaMoment::FirstTurn => "first_turn_at",
+            MetaMoment::LastTurn => "last_turn_at",
+            MetaMoment::LastComposed => "last_composed_at",
+            MetaMoment::Cursor => "cursor",
+            MetaMoment::SourceRead => "source_read_at",
+            MetaMoment::LastSweep => "last_sweep_at",
+            MetaMoment::Horizon => "horizon",
+            MetaMoment::NewestUpdate => "newest_update",
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Tellings and notices: what was decided, for whom, and what became of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use sqlx::FromRow;
+
+use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, pieces, rows};
+use crate::domain::Moment;
+use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Telling, TellingKey};
+use crate::domain::rule::Channel;
+
+const OF_TICKETS: &str = concat!(
+    "SELECT t.id, t.subject, t.mode, t.rule, t.step, t.repetition, t.occurrence, t.due_at, t.decided_at, t.opening, t.settled_by, \
+     n.id AS notice, n.role, n.start_unit, n.channel, n.cc, n.state, n.state_at, n.compose_at, n.first_attempt_at, n.message \
+     FROM telling t JOIN notice n ON n.telling = t.id WHERE t.subject_kind = 'ticket' AND t.subject IN (",
+    keys_50!(),
+    ") ORDER BY t.id, n.id"
+);
+const MAX_TELLING: &str = "SELECT COALESCE(MAX(id), 0) FROM telling";
+const MAX_NOTICE: &str = "SELECT COALESCE(MAX(id), 0) FROM notice";
+const SETTLE: &str = "UPDATE telling SET settled_by = $2 WHERE id = $1";
+const UNSETTLE: &str = "UPDATE telling SET settled_by = NULL WHERE settled_by = $1";
+const LAPSE: &str =
+    "UPDATE notice SET state = 'lapsed', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
+const REVIVE: &str =
+    "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = $3 WHERE id = $1 AND state = 'lapsed'";
+const PASS_OVER: &str =
+    "UPDATE notice SET state = 'passed_over', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
+const KILL: &str =
+    "UPDATE notice SET state = 'dead', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
+const POSTPONE: &str = "UPDATE notice SET compose_at = $2 WHERE id = $1 AND state = 'waiting'";
+const DUE_TICKETS: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
+     WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'ticket' AND t.subject > $2 ORDER BY t.subject LIMIT $3";
+const COUNT_WAITING: &str = "SELECT COUNT(*) FROM notice WHERE state = 'waiting'";
+
+pub const STATEMENTS: &[&str] = &[
+    OF_TICKETS,
+    MAX_TELLING,
+    MAX_NOTICE,
+    SETTLE,
+    UNSETTLE,
+    LAPSE,
+    REVIVE,
+    PASS_OVER,
+    KILL,
+    POSTPONE,
+    DUE_TICKETS,
+    COUNT_WAITING,
+];
+
+static TELL: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "INSERT INTO telling (id, subject_kind, subject, mode, rule, step, repetition, occurrence, due_at, decided_at, opening, settled_by) \
+             VALUES {} ON CONFLICT DO NOTHING RETURNING id",
+            rows("(?, 'ticket', ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", count)
+        )
+    })
+});
+static NOTICE: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "INSERT INTO notice (id, telling, role, start_unit, channel, cc, state, state_at, compose_at, first_attempt_at, message) \
+             VALUES {} ON CONFLICT DO NOTHING",
+            rows("(?, ?, ?, ?, ?, ?, 'waiting', ?, ?, NULL, NULL)", count)
+        )
+    })
+});
+
+/// The statements that write several rows, for each size.
+pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
+    TELL.iter().chain(NOTICE.iter()).map(String::as_str)
+}
+
+#[derive(FromRow)]
+struct JoinedRow {
+    id: i64,
+    subject: String,
+    mode: String,
+    rule: String,
+    step: String,
+    repetition: i64,
+    occurrence: String,
+    due_at: i64,
+    decided_at: i64,
+    opening: i64,
+    settled_by: Option<i64>,
+    notice: i64,
+    role: String,
+    start_unit: String,
+    channel: String,
+    cc: i64,
+    state: String,
+    state_at: i64,
+    compose_at: Option<i64>,
+    first_attempt_at: Option<i64>,
+    message: Option<String>,
+}
+
+impl JoinedRow {
+    fn notice(&self) -> Result<Notice, StoreError> {
+        let bad = |what: String| StoreError::Corrupt {
+            table: "notice",
+            id: self.notice.to_string(),
+            what,
+        };
+        Ok(Notice {
+            id: self.notice,
+            role: self.role.clone(),
+            start: self.start_unit.clone(),
+            channel: channel(&self.channel).ok_or_else(|| bad(format!("unknown channel `{}`", self.channel)))?,
+            cc: self.cc != 0,
+            state: NoticeState::ALL
+                .into_iter()
+                .find(|s| s.word() == self.state)
+                .ok_or_else(|| bad(format!("unknown state `{}`", self.state)))?,
+            at: moment(self.state_at),
+            first_attempt_at: self.first_attempt_at.map(moment),
+            compose_at: self.compose_at.map(moment),
+            message: self.message.clone(),
+        })
+    }
+
+    fn telling(&self) -> Result<Telling, StoreError> {
+        let bad = |what: String| StoreError::Corrupt {
+            table: "telling",
+            id: self.id.to_string(),
+            what,
+        };
+        Ok(Telling {
+            id: self.id,
+            key: TellingKey {
+                mode: mode(&self.mode).ok_or_else(|| bad(format!("unknown mode `{}`", self.mode)))?,
+                ticket: self.subject.clone(),
+                rule: self.rule.clone(),
+                step: self.step.clone(),
+                repetition: u32::try_from(self.repetition).map_err(|e| bad(e.to_string()))?,
+                occurrence: self.occurrence.clone(),
+            },
+            due_at: moment(self.due_at),
+            decided_at: moment(self.decided_at),
+            opening: self.opening != 0,
+            settled_by: self.settled_by,
+            notices: Vec::new(),
+        })
+    }
+}
+
+fn channel(word: &str) -> Option<Channel> {
+    [Channel::Email, Channel::Webhook]
+        .into_iter()
+        .find(|c| c.word() == word)
+}
+
+fn mode(word: &str) -> Option<Mode> {
+    [Mode::Live, Mode::Shadow].into_iter().find(|m| m.word() == word)
+}
+
+impl Store {
+    /// All tellings about the tickets, with their notices, by ticket code, oldest first.
+    pub async fn tellings(&self, codes: &[String]) -> Result<HashMap<String, Vec<Telling>>, StoreError> {
+        let mut found: HashMap<String, Vec<Telling>> = HashMap::new();
+        for chunk in codes.chunks(CHUNK) {
+            let mut query = sqlx::query_as::<_, JoinedRow>(OF_TICKETS);
+            for code in filled(chunk) {
+                query = query.bind(code);
+            }
+            for row in query.fetch_all(&self.pool).await? {
+                let of_ticket = found.entry(row.subject.clone()).or_default();
+                if of_ticket.last().is_none_or(|t| t.id != row.id) {
+                    of_ticket.push(row.telling()?);
+                }
+                let notice = row.notice()?;
+                if let Some(telling) = of_ticket.last_mut() {
+                    telling.notices.push(notice);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Tickets with waiting notices whose recipient's digest or window is due, in byte order after one code.
+    pub async fn tickets_with_due_notices(
+        &self,
+        now: Moment,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(DUE_TICKETS)
+            .bind(micros(now))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
+    /// Notices that wait for their digest or window.
+    pub async fn count_waiting_notices(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(COUNT_WAITING).fetch_one(&self.pool).await?)
+    }
+}
+
+/// A telling to be made, with the instant at which each of its notices can be composed.
+#[derive(Debug, Clone)]
+pub struct Tell {
+    pub telling: NewTelling,
+    pub compose_at: Vec<Moment>,
+}
+
+impl Tx {
+    /// Makes tellings with their waiting notices; the id of each, `None` where it was made before.
+    pub async fn tell(&mut self, list: &[Tell], now: Moment) -> Result<Vec<Option<i64>>, StoreError> {
+        if list.is_empty() {
+            return Ok(Vec::new());
+        }
+        let last: i64 = sqlx::query_scalar(MAX_TELLING).fetch_one(self.db()).await?;
+        let numbered: Vec<(i64, &Tell)> = (last + 1..).zip(list).collect();
+        let mut made = HashSet::new();
+        for (place, piece) in pieces(&numbered) {
+            let mut query = sqlx::query_scalar::<_, i64>(TELL[place].as_str());
+            for (id, tell) in piece {
+                let new = &tell.telling;
+                query = query
+                    .bind(id)
+                    .bind(&new.key.ticket)
+                    .bind(new.key.mode.word())
+                    .bind(&new.key.rule)
+                    .bind(&new.key.step)
+                    .bind(i64::from(new.key.repetition))
+                    .bind(&new.key.occurrence)
+                    .bind(micros(new.due_at))
+                    .bind(micros(now))
+                    .bind(i64::from(new.opening));
+            }
+            made.extend(query.fetch_all(self.db()).await?);
+        }
+        let last: i64 = sqlx::query_scalar(MAX_NOTICE).fetch_one(self.db()).await?;
+        let told = numbered.iter().filter(|(id, _)| made.contains(id));
+        let notices = told.flat_map(|(id, tell)| {
+            let each = tell.telling.notices.iter().zip(&tell.compose_at);
+            each.map(move |(notice, at)| (*id, notice, *at))
+        });
+        let notices: Vec<(i64, (i64, &NewNotice, Moment))> = (last + 1..).zip(notices).collect();
+        for (place, piece) in pieces(&notices) {
+            let mut query = sqlx::query(NOTICE[place].as_str());
+            for (id, (telling, notice, at)) in piece {
+                query = query
+                    .bind(id)
+                    .bind(telling)
+                    .bind(&notice.role)
+                    .bind(&notice.start)
+                    .bind(notice.channel.word())
+                    .bind(i64::from(notice.cc))
+                    .bind(micros(now))
+                    .bind(micros(*at));
+            }
+            query.execute(self.db()).await?;
+        }
+        Ok(numbered
+            .iter()
+            .map(|(id, _)| made.contains(id).then_some(*id))
+            .collect())
+    }
+
+    /// The ending of a telling's matter is told by another telling.
+    pub async fn settle(&mut self, telling: i64, by: i64) -> Result<(), StoreError> {
+        sqlx::query(SETTLE).bind(telling).bind(by).execute(self.db()).await?;
+        Ok(())
+    }
+
+    /// An ending was taken back untold.
+    pub async fn unsettle(&mut self, by: i64) -> Result<(), StoreError> {
+        sqlx::query(UNSETTLE).bind(by).execute(self.db()).await?;
+        Ok(())
+    }
+
+    /// A waiting notice whose fact is over.
+    pub async fn lapse(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
+        sqlx::query(LAPSE)
+            .bind(notice)
+            .bind(micros(now))
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// A lapsed notice whose fact and occurrence have returned.
+    pub async fn revive(&mut self, notice: i64, compose_at: Moment, now: Moment) -> Result<(), StoreError> {
+        sqlx::query(REVIVE)
+            .bind(notice)
+            .bind(micros(now))
+            .bind(micros(compose_at))
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// A waiting notice that a higher step to the same recipient replaces today.
+    pub async fn pass_over(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
+        sqlx::query(PASS_OVER)
+            .bind(notice)
+            .bind(micros(now))
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// A waiting notice that was first tried too long ago.
+    pub async fn give_up(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
+        sqlx::query(KILL)
+            .bind(notice)
+            .bind(micros(now))
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// A waiting notice whose recipient's digest or window comes later.
+    pub async fn postpone(&mut self, notice: i64, compose_at: Moment) -> Result<(), StoreError> {
+        sqlx::query(POSTPONE)
+            .bind(notice)
+            .bind(micros(compose_at))
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! Tickets as last seen, their memory, due instants and the change log.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+
+use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, pieces, rows};
+use crate::domain::Moment;
+use crate::domain::ticket::{Memory, Ticket};
+
+const BY_CODES: &str = concat!(
+    "SELECT code, state, memory, updated_raw, next_at, generation, missing, gone_at FROM ticket WHERE code IN (",
+    keys_50!(),
+    ")"
+);
+const DUE: &str = "SELECT code FROM ticket WHERE next_at <= $1 ORDER BY next_at, code LIMIT $2";
+const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation, code LIMIT $2";
+/// A page as one row with a line for each ticket: a sweep reads every key there is, and each row costs a change of
+/// threads. No value has a control character in it.
+const KEYS: &str = "SELECT string_agg(code || $3 || status_word || $3 || COALESCE(updated_raw, '') || $3 || CAST(is_open AS TEXT) || $3 || \
+     CAST(missing AS TEXT) || $3 || CAST(COALESCE(gone_at, 0) AS TEXT), $4 ORDER BY code) \
+     FROM (SELECT code, status_word, updated_raw, is_open, missing, gone_at FROM ticket WHERE code > $1 ORDER BY code LIMIT $2) AS page";
+const WAKE: &str = "UPDATE ticket SET next_at = $2 WHERE code = $1 AND (next_at IS NULL OR next_at > $2)";
+const MISSED: &str = "UPDATE ticket SET missing = missing + 1 WHERE code = $1";
+const GONE: &str = "UPDATE ticket SET gone_at = $2, next_at = $2 WHERE code = $1 AND gone_at IS NULL";
+const MAX_CHANGE: &str = "SELECT COALESCE(MAX(id), 0) FROM change";
+/// Never before the ticket's last entry: undone from the last backwards, each entry has to meet what it left behind.
+const LOG: &str = "INSERT INTO change (id, code, at, seen, before) \
+     SELECT CAST($1 AS BIGINT), CAST($2 AS TEXT), CASE WHEN MAX(at) > $3 THEN MAX(at) ELSE $3 END, CAST($4 AS BIGINT), CAST($5 AS TEXT) \
+     FROM change WHERE code = $2";
+const COUNT_OPEN: &str = "SELECT COUNT(*) FROM ticket WHERE is_open = 1 AND gone_at IS NULL";
+const COUNT: &str = "SELECT COUNT(*) FROM ticket";
+
+pub const STATEMENTS: &[&str] = &[
+    BY_CODES, DUE, OUTDATED, KEYS, WAKE, MISSED, GONE, MAX_CHANGE, LOG, COUNT_OPEN, COUNT,
+];
+
+static SAVE: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(save));
+
+fn save(count: usize) -> String {
+    format!(
+        "INSERT INTO ticket (code, state, memory, status_word, updated_raw, is_open, received_at, next_at, generation, missing, gone_at) \
+         VALUES {} \
+         ON CONFLICT (code) DO UPDATE SET state = excluded.state, memory = excluded.memory, status_word = excluded.status_word, \
+         updated_raw = excluded.updated_raw, is_open = excluded.is_open, received_at = excluded.received_at, \
+         next_at = excluded.next_at, generation = excluded.generation, missing = excluded.missing, gone_at = excluded.gone_at",
+        rows("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", count)
+    )
+}
+
+/// The statements that write several rows, for each size.
+pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
+    SAVE.iter().map(String::as_str)
+}
+
+/// A ticket as the store has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    pub ticket: Ticket,
+    pub memory: Memory,
+    pub updated_raw: Option<String>,
+    pub next_at: Option<Moment>,
+    pub generation: i64,
+    /// Complete sweeps it was absent from, one after the other.
+    pub missing: i64,
+    /// Absent from two of them: its waiting notices lapse.
+    pub gone_at: Option<Moment>,
+}
+
+/// What the sweep compares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptKey {
+    pub code: String,
+    pub status_word: String,
+    pub updated_raw: Option<String>,
+    pub is_open: bool,
+    pub missing: i64,
+    pub is_gone: bool,
+}
+
+#[derive(FromRow)]
+struct TicketRow {
+    code: String,
+    state: String,
+    memory: String,
+    updated_raw: Option<String>,
+    next_at: Option<i64>,
+    generation: i64,
+    missing: i64,
+    gone_at: Option<i64>,
+}
+
+impl TryFrom<TicketRow> for Kept {
+    type Error = StoreError;
+
+    fn try_from(row: TicketRow) -> Result<Kept, StoreError> {
+        let corrupt = |what: serde_json::Error| StoreError::Corrupt {
+            table: "ticket",
+            id: row.code.clone(),
+            what: what.to_string(),
+        };
+        Ok(Kept {
+            ticket: serde_json::from_str(&row.state).map_err(corrupt)?,
+            memory: serde_json::from_str(&row.memory).map_err(corrupt)?,
+            updated_raw: row.updated_raw,
+            next_at: row.next_at.map(moment),
+            generation: row.generation,
+            missing: row.missing,
+            gone_at: row.gone_at.map(moment),
+        })
+    }
+}
+
+impl Store {
+    /// The kept tickets among the codes, by code.
+    pub async fn tickets(&self, codes: &[String]) -> Result<HashMap<String, Kept>, StoreError> {
+        let mut found = HashMap::with_capacity(codes.len());
+        for chunk in codes.chunks(CHUNK) {
+            let mut query = sqlx::query_as::<_, TicketRow>(BY_CODES);
+            for code in filled(chunk) {
+                query = query.bind(code);
+            }
+            for row in query.fetch_all(&self.pool).await? {
+                found.insert(row.code.clone(), Kept::try_from(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Codes of the tickets whose instant has come, the longest waiting first.
+    pub async fn due(&self, now: Moment, limit: i64) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(DUE)
+            .bind(micros(now))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
+    /// Codes of the tickets that were last evaluated under an older generation of rules.
+    pub async fn outdated(&self, generation: i64, limit: i64) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(OUTDATED)
+            .bind(generation)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
+    /// The sweep's keys in byte order of the code, after one code.
+    pub async fn kept_keys(&self, after: &str, limit: i64) -> Result<Vec<KeptKey>, StoreError> {
+        let lines: Option<String> = sqlx::query_scalar(KEYS)
+            .bind(after)
+            .bind(limit)
+            .bind("\t")
+            .bind("\n")
+            .fetch_one(&self.pool)
+            .await?;
+        let keys = lines.iter().flat_map(|lines| lines.split('\n')).map(|line| {
+            let mut values = line.split('\t');
+            let mut next = || values.next().unwrap_or_default();
+            KeptKey {
+                code: next().to_owned(),
+                status_word: next().to_owned(),
+                updated_raw: Some(next().to_owned()).filter(|u| !u.is_empty()),
+                is_open: next() != "0",
+                missing: next().parse().unwrap_or(0),
+                is_gone: next() != "0",
+            }
+        });
+        Ok(keys.collect())
+    }
+
+    /// Open tickets that are not gone.
+    pub async fn count_open(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(COUNT_OPEN).fetch_one(&self.pool).await?)
+    }
+
+    /// All tickets ever kept.
+    pub async fn count_tickets(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(COUNT).fetch_one(&self.pool).await?)
+    }
+}
+
+impl Tx {
+    /// Saves tickets that were looked at, with what each row was before into the change log where it differs. No code
+    /// comes twice.
+    pub async fn save_tickets(&mut self, list: &[(Option<Kept>, Kept)], seen_at: Moment) -> Result<(), StoreError> {
+        let mut entries = Vec::new();
+        for (place, piece) in pieces(list) {
+            let mut query = sqlx::query(SAVE[place].as_str());
+            for (before, after) in piece {
+                let (state, memory) = (object(&after.ticket)?, object(&after.memory)?);
+                entries.extend(log_entry(before.as_ref(), after, (&state, &memory), seen_at)?);
+                query = query
+                    .bind(&after.ticket.code)
+                    .bind(Value::Object(state).to_string())
+                    .bind(Value::Object(memory).to_string())
+                    .bind(&after.ticket.status_word)
+                    .bind(&after.updated_raw)
+                    .bind(i64::from(after.ticket.status.is_open()))
+                    .bind(micros(after.ticket.received_at))
+                    .bind(after.next_at.map(micros))
+                    .bind(after.generation)
+                    .bind(after.missing)
+                    .bind(after.gone_at.map(micros));
+            }
+            query.execute(self.db()).await?;
+        }
+        self.log_changes(&entries, seen_at).await
+    }
+
+    async fn log_changes(&mut self, entries: &[LogEntry], seen_at: Moment) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut id: i64 = sqlx::query_scalar(MAX_CHANGE).fetch_one(self.db()).await?;
+        for entry in entries {
+            id += 1;
+            sqlx::query(LOG)
+                .bind(id)
+                .bind(&entry.code)
+                .bind(micros(entry.at))
+                .bind(micros(seen_at))
+                .bind(&entry.before)
+                .execute(self.db())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Has a ticket looked at again no later than `at`.
+    pub async fn wake(&mut self, code: &str, at: Moment) -> Result<(), StoreError> {
+        sqlx::query(WAKE).bind(code).bind(micros(at)).execute(self.db()).await?;
+        Ok(())
+    }
+
+    /// Counts one more complete sweep without the ticket.
+    pub async fn missed(&mut self, code: &str) -> Result<(), StoreError> {
+        sqlx::query(MISSED).bind(code).execute(self.db()).await?;
+        Ok(())
+    }
+
+    /// The ticket is gone from the source.
+    pub async fn gone(&mut self, code: &str, at: Moment) -> Result<(), StoreError> {
+        sqlx::query(GONE).bind(code).bind(micros(at)).execute(self.db()).await?;
+        Ok(())
+    }
+}
+
+/// One line of the change log.
+struct LogEntry {
+    code: String,
+    at: Moment,
+    before: String,
+}
+
+/// What a change of a ticket's row overwrote; `None` for a new ticket and where the row is the same.
+fn log_entry(
+    before: Option<&Kept>,
+    after: &Kept,
+    (state, memory): (&Map<String, Value>, &Map<String, Value>),
+    seen_at: Moment,
+) -> Result<Option<LogEntry>, StoreError> {
+    let Some(before) = before else { return Ok(None) };
+    let undo = Undo {
+        ticket: former(&object(&before.ticket)?, state),
+        memory: former(&object(&before.memory)?, memory),
+    };
+    if undo.ticket.is_empty() {
+        return Ok(None);
+    }
+    // An `updated_at` that did not move does not tell when this change was made.
+    let moved = |u: &Moment| *u <= seen_at && before.ticket.updated_at.is_none_or(|former| former < *u);
+    let updated = after.ticket.updated_at.filter(moved);
+    Ok(Some(LogEntry {
+        code: after.ticket.code.clone(),
+        at: updated.unwrap_or(seen_at),
+        before: serde_json::to_string(&undo).map_err(|e| corrupt(&after.ticket.code, &e))?,
+    }))
+}
+
+/// What a change overwrote: the former values of the columns that differ.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(super) struct Undo {
+    pub(super) ticket: Map<String, Value>,
+    pub(super) memory: Map<String, Value>,
+}
+
+pub(super) fn object<T: serde::Serialize>(value: &T) -> Result<Map<String, Value>, StoreError> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(other) => Err(StoreError::Corrupt {
+            table: "ticket",
+            id: String::new(),
+            what: format!("not an object: {other}"),
+        }),
+        Err(e) => Err(corrupt("", &e)),
+    }
+}
+
+pub(super) fn corrupt(code: &str, error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt {
+        table: "ticket",
+        id: code.to_owned(),
+        what: error.to_string(),
+    }
+}
+
+fn former(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
+    before
+        .iter()
+        .filter(|(k, v)| after.get(*k) != Some(v))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
+}
