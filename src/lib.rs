@@ -7,6 +7,7 @@
 //! 4. Work follows what is due: each ticket's next instant is stored and indexed.
 //! 5. Things that happen are enums with reasons.
 
+pub mod channel;
 pub mod config;
 pub mod domain;
 pub mod render;
