@@ -10,6 +10,7 @@
 pub mod channel;
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod render;
 pub mod source;
 pub mod store;

@@ -1,0 +1,777 @@
+//! Compose: make messages from the notices that still hold when their recipient's digest or window is due.
+//!
+//! Before that the tickets are read again by key and evaluated, so that what left its fact drops out. A message is
+//! rendered before its transaction and stored with its notices in one. It never changes afterwards.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{NaiveDate, Offset};
+
+use super::observe::Observed;
+use super::recipients::{self, Recipients, digest_of};
+use super::{Engine, TurnError, down, span_time};
+use crate::channel::mail::{self, Mail};
+use crate::domain::Moment;
+use crate::domain::calendar::Calendar;
+use crate::domain::deadline::Reckoned;
+use crate::domain::directory::{Desk, OPS, Recipient};
+use crate::domain::evaluate::{self, Ending, Subject};
+use crate::domain::facts::{self, Context};
+use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling};
+use crate::domain::rule::{Channel, Digest, When};
+use crate::domain::time::Period;
+use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, MessageView, SectionView};
+use crate::store::meta::{Meta, MetaMoment};
+use crate::store::outbox::{Form, NewMessage};
+use crate::store::tickets::Kept;
+
+/// Says in the mail's header whether it is a digest or speaks of one ticket.
+pub const FORM_HEADER: &str = "X-Dondoc-Form";
+
+/// Tickets looked at together.
+const PAGE: usize = 500;
+
+/// What composing made.
+#[derive(Debug, Clone, Default)]
+pub struct Composed {
+    /// Messages made.
+    pub messages: usize,
+    /// Tellings that re-reading the tickets led to.
+    pub decided: usize,
+    /// Messages that nobody took for as long as they are worth.
+    pub given_up: usize,
+    pub problems: Vec<String>,
+}
+
+/// A notice that goes into a message now, with what its line says.
+struct Item {
+    notice: i64,
+    section: SectionKey,
+    /// Place in the message: the highest step first.
+    rank: Rank,
+    ticket: String,
+    line: LineView,
+    opening: bool,
+    is_cc: bool,
+    /// How the line is named when another section shows it.
+    told_by: String,
+    urgent: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Endings come last.
+    settled: bool,
+    step_from_top: std::cmp::Reverse<usize>,
+    /// At one height what nobody has and what is late come before what is left over, and that before what is near.
+    pressing: u8,
+    rule: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct SectionKey {
+    rule: String,
+    step: String,
+    opening: bool,
+    cc: bool,
+    wanted: Desk,
+    for_want_of_contact: bool,
+}
+
+/// Tickets as they are before composing.
+struct Refreshed {
+    /// Those of which something can be said now.
+    there: Vec<String>,
+    /// When the data are from, where the source cannot be read.
+    data_as_of: Option<Moment>,
+}
+
+fn pressing(when: When) -> u8 {
+    match when {
+        When::Unassigned => 0,
+        When::Overdue => 1,
+        When::Aged => 2,
+        When::CarriedOver => 3,
+        When::Stale => 4,
+        When::Unsatisfied => 5,
+        When::DueSoon => 6,
+        When::Received => 7,
+    }
+}
+
+/// A rendered message that is not stored yet.
+struct Ready {
+    message: NewMessage,
+    /// Notices that a higher step in it replaces today.
+    passed_over: Vec<i64>,
+    /// When its notices wait for the next digest, should this one have been made already.
+    next_digest: Moment,
+}
+
+/// Messages stored in one transaction.
+const TOGETHER: usize = 50;
+
+/// One message to be: recipient with desk, and what goes into it.
+#[derive(Default)]
+struct Bundle {
+    recipient: Option<Recipient>,
+    items: Vec<Item>,
+}
+
+impl Engine {
+    /// Composes what is due at `now`.
+    pub(super) async fn compose(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
+        let mut composed = Composed {
+            given_up: self.replace_unaccepted(now).await?,
+            ..Composed::default()
+        };
+        let mut digests: BTreeMap<(String, Desk), Bundle> = BTreeMap::new();
+        let mut after = String::new();
+        let mut oldest = None;
+        loop {
+            let codes = self
+                .store
+                .tickets_with_due_notices(now, &after, i64::try_from(PAGE).unwrap_or(i64::MAX))
+                .await?;
+            let Some(last) = codes.last() else { break };
+            after.clone_from(last);
+            let Some(fresh) = self.refresh(meta, &codes, &mut composed, now).await? else {
+                composed.problems.push("composing waits: the ticket database cannot be read and what is known is older than source.max_age".into());
+                return Ok(composed);
+            };
+            oldest = oldest.or(fresh.data_as_of);
+            let singles = self.gather(meta, &fresh.there, &mut digests, now).await?;
+            let mut ready = Vec::new();
+            for (ticket, bundle) in singles {
+                ready.extend(
+                    self.finish(bundle, Form::Single, &ticket, fresh.data_as_of, &mut composed, now)
+                        .await?,
+                );
+                self.enqueue(&mut ready, TOGETHER, &mut composed, now).await?;
+            }
+            self.enqueue(&mut ready, 1, &mut composed, now).await?;
+        }
+        let mut ready = Vec::new();
+        for (_, bundle) in digests {
+            ready.extend(
+                self.finish(bundle, Form::Digest, "", oldest, &mut composed, now)
+                    .await?,
+            );
+            self.enqueue(&mut ready, TOGETHER, &mut composed, now).await?;
+        }
+        self.enqueue(&mut ready, 1, &mut composed, now).await?;
+        let mut tx = self.store.begin().await?;
+        tx.put_moment(MetaMoment::LastComposed, now).await?;
+        tx.commit().await?;
+        Ok(composed)
+    }
+
+    /// What has no answer when its recipient's next message is due: the notices go into a new one, unless all of them
+    /// have been tried for long enough.
+    async fn replace_unaccepted(&self, now: Moment) -> Result<usize, TurnError> {
+        let mut given_up = 0;
+        loop {
+            let ids = self.store.replaceable(now, 100).await?;
+            if ids.is_empty() {
+                return Ok(given_up);
+            }
+            let mut over = HashSet::new();
+            for (id, unit) in &ids {
+                if self.is_tried_enough(id, unit, now).await? {
+                    over.insert(id);
+                }
+            }
+            let mut tx = self.store.begin().await?;
+            for (id, unit) in &ids {
+                if over.contains(id) {
+                    tracing::error!(message = %id, %unit, "nobody took the mail in time; it is given up");
+                    given_up += usize::from(tx.give_up_message(id, &self.given_up(), now).await?);
+                } else {
+                    tx.replace(id, now).await?;
+                }
+            }
+            tx.commit().await?;
+        }
+    }
+
+    /// Reads the tickets again and evaluates what changed. `None`: the source is down and what is known is too old.
+    async fn refresh(
+        &mut self,
+        meta: &Meta,
+        codes: &[String],
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<Option<Refreshed>, TurnError> {
+        match self.source.by_code(codes).await {
+            Ok(page) => {
+                // A row that cannot be read keeps its last good state; one that is absent is for the sweep to judge, and
+                // what is to be said of it waits.
+                let rows = page.rows.iter().map(|r| r.ticket.code.as_str());
+                let unreadable = page.rejected.iter().filter_map(|r| r.code.as_deref());
+                let found: HashSet<&str> = rows.chain(unreadable).collect();
+                let there = codes.iter().filter(|c| found.contains(c.as_str())).cloned().collect();
+                let mut seen = Observed::default();
+                self.take_page(meta, page, None, now, &mut seen).await?;
+                composed.decided += seen.decided;
+                let data_as_of = None;
+                Ok(Some(Refreshed { there, data_as_of }))
+            }
+            Err(error) => {
+                let problem = down(&error);
+                tracing::error!(%problem, "tickets could not be read again before composing");
+                if !composed.problems.contains(&problem.to_string()) {
+                    composed.problems.push(problem.to_string());
+                }
+                let Some(read) = self.store.meta().await?.source_read_at else {
+                    return Ok(None);
+                };
+                let serves = self.age(read, now) <= span_time(self.config.source.max_age);
+                Ok(serves.then(|| Refreshed {
+                    there: codes.to_vec(),
+                    data_as_of: Some(read),
+                }))
+            }
+        }
+    }
+
+    /// Sorts the due notices of some tickets: digests are collected, single messages handed back, the rest postponed,
+    /// lapsed or given up.
+    async fn gather(
+        &mut self,
+        meta: &Meta,
+        codes: &[String],
+        digests: &mut BTreeMap<(String, Desk), Bundle>,
+        now: Moment,
+    ) -> Result<Vec<(String, Bundle)>, TurnError> {
+        let kept = self.store.tickets(codes).await?;
+        let tellings = self.store.tellings(codes).await?;
+        let context = self.context(meta, now);
+        let mut recipients = Recipients::new(&self.config, now);
+        let mut singles = Vec::new();
+        let mut made: HashMap<String, bool> = HashMap::new();
+        let mut tx = self.store.begin().await?;
+        for code in codes {
+            let (Some(kept), Some(known)) = (kept.get(code), tellings.get(code)) else {
+                continue;
+            };
+            let mut own: BTreeMap<(String, Desk), Bundle> = BTreeMap::new();
+            let subject = Subject {
+                ticket: &kept.ticket,
+                memory: &kept.memory,
+                known,
+                rule_since: &|_| None,
+                source_is_fresh: true,
+                mode: Mode::Live,
+            };
+            for telling in known {
+                let holds = evaluate::still_holds(telling, &subject, &context, now);
+                for notice in telling
+                    .notices
+                    .iter()
+                    .filter(|n| n.state == NoticeState::Waiting && n.compose_at.is_some_and(|at| at <= now))
+                {
+                    if !holds || kept.gone_at.is_some() {
+                        tx.lapse(notice.id, now).await?;
+                        continue;
+                    }
+                    // Decided before the ticket turned out to be sensitive: helpers and ops hear nothing of it any more.
+                    if kept.ticket.is_sensitive() && !recipients::hears_of_sensitive(&notice.role) {
+                        tx.lapse(notice.id, now).await?;
+                        continue;
+                    }
+                    let recipient = recipients.of(&notice.role, &notice.start, &kept.ticket);
+                    let calendar = self.config.calendars.of(&recipient.unit);
+                    let tried = notice
+                        .first_attempt_at
+                        .map(|first| calendar.working_time_between(first, now));
+                    if tried.is_some_and(|tried| tried >= self.config.delivery.give_up_after) {
+                        tracing::error!(ticket = %code, unit = %recipient.unit, rule = %telling.key.rule, step = %telling.key.step, "nobody took the mails about it in time; it is given up");
+                        tx.give_up(notice.id, now).await?;
+                        tx.wake(code, now).await?;
+                        continue;
+                    }
+                    let urgent = self.is_urgent(&telling.key.rule, &telling.key.step);
+                    let is_single =
+                        urgent || *digest_of(&self.config, &telling.key.rule, &kept.ticket) == Digest::Ticket;
+                    if !urgent && !calendar.is_open(now) {
+                        let schedule = recipients.schedule(&recipient.unit, meta.last_composed_at);
+                        let digest = if is_single { Digest::Ticket } else { Digest::Day };
+                        tx.postpone(notice.id, schedule.chance(&digest, false, now)).await?;
+                        continue;
+                    }
+                    if !urgent && recipients.is_kept_back(&notice.role, &recipient.unit, now) {
+                        let schedule = recipients.schedule(&recipient.unit, None);
+                        let next = if is_single {
+                            schedule.opening_after(now)
+                        } else {
+                            schedule.digest_after(now)
+                        };
+                        tx.postpone(notice.id, next).await?;
+                        continue;
+                    }
+                    let key = digest_key(&recipient, self.config.calendars.base().date_of(now));
+                    let is_made = match made.get(&key) {
+                        _ if is_single => false,
+                        Some(is_made) => *is_made,
+                        None => {
+                            let is_made = tx.digest_made(&key).await?;
+                            made.insert(key, is_made);
+                            is_made
+                        }
+                    };
+                    if is_made {
+                        tx.postpone(notice.id, recipients.schedule(&recipient.unit, None).digest_after(now))
+                            .await?;
+                        continue;
+                    }
+                    let item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
+                    let place = (recipient.unit.clone(), recipient.desk);
+                    let bundle = if is_single {
+                        own.entry(place).or_default()
+                    } else {
+                        digests.entry(place).or_default()
+                    };
+                    bundle.recipient.get_or_insert(recipient);
+                    bundle.items.push(item);
+                }
+            }
+            singles.extend(own.into_values().map(|b| (code.clone(), b)));
+        }
+        tx.commit().await?;
+        Ok(singles)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a line draws on the telling, the ticket, its history and the recipient"
+    )]
+    fn item(
+        &self,
+        telling: &Telling,
+        notice: &Notice,
+        kept: &Kept,
+        known: &[Telling],
+        recipient: &Recipient,
+        urgent: bool,
+        context: &Context<'_>,
+        now: Moment,
+    ) -> Item {
+        let rule = evaluate::rule_of(context, &telling.key.rule);
+        let place = rule
+            .and_then(|r| r.steps.iter().position(|s| s.id == telling.key.step))
+            .unwrap_or(0);
+        let order = rule
+            .and_then(|r| self.config.rules.rules.iter().position(|x| x.id == r.id))
+            .unwrap_or(usize::MAX);
+        let rule_id = rule.map_or_else(|| telling.key.rule.clone(), |r| r.id.clone());
+        Item {
+            notice: notice.id,
+            section: SectionKey {
+                rule: rule_id.clone(),
+                step: telling.key.step.clone(),
+                opening: telling.opening,
+                cc: notice.cc,
+                wanted: recipient.wanted,
+                for_want_of_contact: recipient.for_want_of_contact,
+            },
+            rank: Rank {
+                settled: telling.key.rule == SETTLED,
+                step_from_top: std::cmp::Reverse(place),
+                pressing: rule.map_or(0, |r| pressing(r.when)),
+                rule: order,
+            },
+            ticket: kept.ticket.code.clone(),
+            line: self.line(telling, kept, known, recipient, context, now),
+            opening: telling.opening,
+            is_cc: notice.cc,
+            told_by: format!(
+                "{} ({rule_id}/{})",
+                rule.map_or("", |r| r.title.as_str()),
+                telling.key.step
+            ),
+            urgent,
+        }
+    }
+
+    fn line(
+        &self,
+        telling: &Telling,
+        kept: &Kept,
+        known: &[Telling],
+        recipient: &Recipient,
+        context: &Context<'_>,
+        now: Moment,
+    ) -> LineView {
+        let Kept { ticket, memory, .. } = kept;
+        let cal = context.calendar(memory);
+        let today = cal.date_of(now);
+        let reckoned = facts::deadline_of(ticket, memory, context);
+        let earlier = earlier_dates(telling, known, context, cal);
+        let agency = memory.agency.as_deref().filter(|id| *id != recipient.unit);
+        let due_in = match &reckoned {
+            Reckoned::At(d) if d.judged_at(cal) > now => Some(cal.working_days_between(today, d.day(cal))),
+            _ => None,
+        };
+        LineView {
+            code: ticket.code.clone(),
+            field: ticket.category().map(str::to_owned),
+            agency_name: agency.map(|id| self.unit_name(id, today)),
+            deadline: deadline_view(&reckoned, cal),
+            first_deadline_differs: match &reckoned {
+                Reckoned::At(d) => memory.first_deadline.filter(|first| *first != d.day(cal)),
+                _ => None,
+            },
+            overdue_working_days: facts::overdue_working_days(&reckoned, cal, now),
+            due_in_working_days: due_in,
+            age_working_days: cal.working_days_between(cal.date_of(ticket.received_at), today),
+            received_on: cal.date_of(ticket.received_at),
+            status: ticket.status.word().to_owned(),
+            waiting_on: ticket.waiting_on.as_deref().map(|word| {
+                self.config
+                    .directory
+                    .find(word, today)
+                    .map_or(word, |u| u.name(today))
+                    .to_owned()
+            }),
+            stage: ticket.stage.clone(),
+            reminder: u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1),
+            earlier,
+            rules: Vec::new(),
+            transfers: memory.transfers,
+            reopened: memory.reopened,
+            ended: ended(telling, &reckoned, cal),
+            url: ticket.url.clone(),
+            proposed_by: ticket.proposed.as_ref().map(|p| p.by.clone()),
+            unknown_agency_word: ticket.agency.clone().filter(|_| memory.agency.is_none()),
+        }
+    }
+
+    fn unit_name(&self, id: &str, on: NaiveDate) -> String {
+        self.config.directory.unit(id).map_or(id, |u| u.name(on)).to_owned()
+    }
+
+    /// Renders one message; `None` where nothing goes into it.
+    async fn finish(
+        &mut self,
+        bundle: Bundle,
+        form: Form,
+        ticket: &str,
+        data_as_of: Option<Moment>,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<Option<Ready>, TurnError> {
+        let Bundle {
+            recipient: Some(recipient),
+            items,
+        } = bundle
+        else {
+            return Ok(None);
+        };
+        let calendar = self.config.calendars.of(&recipient.unit);
+        let on = calendar.date_of(now);
+        let local = |at: Moment| at.with_timezone(&calendar.zone()).naive_local();
+        let (items, passed_over) = highest_only(items, &self.config.rules.rules);
+        let urgent = items.iter().any(|i| i.urgent);
+        let mut notices: Vec<i64> = items.iter().map(|i| i.notice).collect();
+        notices.sort_unstable();
+        let (rules, steps) = named(&items);
+        let unit_name = if recipient.unit == OPS {
+            self.config.delivery.hotline.clone()
+        } else {
+            self.unit_name(&recipient.unit, on)
+        };
+        let id = self.message_id(now);
+        let view = MessageView {
+            form: match form {
+                Form::Digest => crate::render::view::Form::Digest,
+                Form::Single => crate::render::view::Form::Single,
+            },
+            tag: self.config.delivery.tag.clone(),
+            hotline: self.config.delivery.hotline.clone(),
+            unit_name: unit_name.clone(),
+            desk: recipient.desk.word().to_owned(),
+            at: local(now),
+            data_as_of: data_as_of.map(local),
+            sections: self.sections(items, &recipient, &unit_name),
+            contact_line: self.config.delivery.contact_line.clone(),
+            signature: self.config.delivery.signature.lines().map(str::to_owned).collect(),
+            message_id: id.clone(),
+        };
+        let rendered = self.renderer.render(&view);
+        if let Some(failed) = &rendered.failed {
+            tracing::error!(%failed, "a template failed; the plain built-in text went out instead");
+            composed.problems.push(format!("template: {failed}"));
+        }
+        let period = Period::of(on, self.config.rules.period);
+        let matter = match form {
+            Form::Digest => format!("{}|{}|{period}", recipient.unit, recipient.desk.word()),
+            Form::Single => format!("{ticket}|{}|{}", recipient.unit, recipient.desk.word()),
+        };
+        let thread = self.store.thread(&matter).await?;
+        let offset = now.with_timezone(&calendar.zone()).offset().fix();
+        let body = mail::build(&Mail {
+            message_id: &id,
+            domain: &self.config.smtp.hello,
+            from_name: &self.config.delivery.from_name,
+            from_address: &self.config.delivery.from_address,
+            to: &recipient.addresses,
+            to_name: &unit_name,
+            reply_to: Some(&self.config.delivery.reply_to),
+            subject: &rendered.subject,
+            date: now,
+            offset,
+            in_reply_to: thread.last().map(String::as_str),
+            references: &thread,
+            text: &rendered.text,
+            html: &rendered.html,
+            // For filters in mail programs, and for whoever counts.
+            headers: &[(FORM_HEADER.to_owned(), form.word().to_owned())],
+        })?;
+        let schedule = Recipients::new(&self.config, now).schedule(&recipient.unit, Some(now));
+        let new = NewMessage {
+            id,
+            mode: Mode::Live.word(),
+            channel: Channel::Email,
+            form,
+            unit: recipient.unit.clone(),
+            desk: recipient.desk.word(),
+            matter,
+            digest_key: (form == Form::Digest).then(|| digest_key(&recipient, on)),
+            recipients: recipient.addresses.clone(),
+            subject: rendered.subject,
+            body,
+            rules,
+            steps,
+            notices,
+            urgent,
+            replace_at: Some(match form {
+                Form::Digest => schedule.digest_after(now),
+                Form::Single => schedule.opening_after(now),
+            }),
+        };
+        Ok(Some(Ready {
+            message: new,
+            passed_over,
+            next_digest: schedule.digest_after(now),
+        }))
+    }
+
+    /// Stores rendered messages with their notices, once there are at least so many.
+    async fn enqueue(
+        &self,
+        ready: &mut Vec<Ready>,
+        at_least: usize,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<(), TurnError> {
+        if ready.len() < at_least {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        for Ready {
+            message,
+            passed_over,
+            next_digest,
+        } in ready.drain(..)
+        {
+            for notice in passed_over {
+                tx.pass_over(notice, now).await?;
+            }
+            if tx.compose(&message, now).await? {
+                composed.messages += 1;
+            } else {
+                for notice in message.notices {
+                    tx.postpone(notice, next_digest).await?;
+                }
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The items as sections, the highest step first; a ticket stands once, in its highest section, and names the others.
+    fn sections(&self, mut items: Vec<Item>, recipient: &Recipient, unit_name: &str) -> Vec<SectionView> {
+        // What a desk has to do comes before what it only gets for information.
+        items.sort_by(|a, b| {
+            (a.rank.settled, a.is_cc, &a.rank, &a.section, &a.ticket).cmp(&(
+                b.rank.settled,
+                b.is_cc,
+                &b.rank,
+                &b.section,
+                &b.ticket,
+            ))
+        });
+        // An ending has a line of its own beside what else is told of the ticket.
+        let mut shown: HashMap<(String, bool), (usize, usize)> = HashMap::new();
+        let mut sections: Vec<(SectionKey, SectionView)> = Vec::new();
+        for item in items {
+            if let Some((section, line)) = shown.get(&(item.ticket.clone(), item.rank.settled)).copied() {
+                let (key, view) = &mut sections[section];
+                // The same step as `to` and as cc, or by two desks that share an address: one line says it.
+                if (&key.rule, &key.step) != (&item.section.rule, &item.section.step)
+                    && !view.lines[line].rules.contains(&item.told_by)
+                {
+                    view.lines[line].rules.push(item.told_by);
+                }
+                continue;
+            }
+            let at = sections
+                .iter()
+                .position(|(key, _)| *key == item.section)
+                .unwrap_or_else(|| {
+                    sections.push((item.section.clone(), self.section(&item, recipient, unit_name)));
+                    sections.len() - 1
+                });
+            let view = &mut sections[at].1;
+            view.reminder = view.reminder.max(item.line.reminder);
+            view.earlier.extend(item.line.earlier.iter().copied());
+            view.lines.push(item.line);
+            shown.insert((item.ticket, item.rank.settled), (at, view.lines.len() - 1));
+        }
+        for (_, view) in &mut sections {
+            view.earlier.sort_unstable();
+            view.earlier.dedup();
+        }
+        sections.into_iter().map(|(_, view)| view).collect()
+    }
+
+    fn section(&self, item: &Item, recipient: &Recipient, unit_name: &str) -> SectionView {
+        let rule = self.config.rules.rules.iter().find(|r| r.id == item.section.rule);
+        let step = rule.and_then(|r| r.steps.iter().find(|s| s.id == item.section.step));
+        let template = match item.section.rule.as_str() {
+            SETTLED => "settled".to_owned(),
+            COMPETENCE => "competence".to_owned(),
+            _ => step.map(|s| s.template.clone()).unwrap_or_default(),
+        };
+        SectionView {
+            template,
+            rule: item.section.rule.clone(),
+            step: item.section.step.clone(),
+            rule_title: rule.map_or_else(|| builtin_title(&item.section.rule).to_owned(), |r| r.title.clone()),
+            when: rule.map_or("", |r| r.when.word()).to_owned(),
+            addressee: Addressee {
+                unit_name: unit_name.to_owned(),
+                wanted: recipient_word(item.section.wanted),
+                is_office: recipient.unit == self.config.directory.office,
+                fell_back: item.section.wanted != recipient.desk,
+                for_want_of_contact: item.section.for_want_of_contact,
+            },
+            for_information: item.is_cc,
+            opening: item.opening,
+            reminder: 0,
+            earlier: Vec::new(),
+            lines: Vec::new(),
+            settled: item.section.rule == SETTLED,
+        }
+    }
+
+    fn message_id(&self, now: Moment) -> String {
+        let (seconds, nanos) = (now.timestamp().unsigned_abs(), now.timestamp_subsec_nanos());
+        uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)).to_string()
+    }
+}
+
+fn recipient_word(desk: Desk) -> String {
+    desk.word().to_owned()
+}
+
+fn builtin_title(rule: &str) -> &'static str {
+    match rule {
+        SETTLED => "Phiếu đã kết thúc sau khi nhắc",
+        COMPETENCE => "Phiếu cần xác định thẩm quyền",
+        _ => "",
+    }
+}
+
+/// Names the digest of a recipient, role and local date; unique in the store.
+fn digest_key(recipient: &Recipient, on: NaiveDate) -> String {
+    format!(
+        "{}|email|{}|{}|{on}",
+        Mode::Live.word(),
+        recipient.unit,
+        recipient.desk.word()
+    )
+}
+
+/// For each ticket and rule only the highest step reaches the recipient today; the lower ones are passed over.
+fn highest_only(items: Vec<Item>, rules: &[crate::domain::rule::Rule]) -> (Vec<Item>, Vec<i64>) {
+    let place = |item: &Item| {
+        rules
+            .iter()
+            .find(|r| r.id == item.section.rule)
+            .and_then(|r| r.steps.iter().position(|s| s.id == item.section.step))
+            .unwrap_or(0)
+    };
+    let mut highest: HashMap<(String, String), usize> = HashMap::new();
+    for item in &items {
+        let top = highest
+            .entry((item.ticket.clone(), item.section.rule.clone()))
+            .or_default();
+        *top = (*top).max(place(item));
+    }
+    let is_top = |item: &Item| {
+        item.section.rule == SETTLED
+            || highest.get(&(item.ticket.clone(), item.section.rule.clone())) == Some(&place(item))
+    };
+    let (kept, passed): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_top);
+    (kept, passed.into_iter().map(|i| i.notice).collect())
+}
+
+fn named(items: &[Item]) -> (Vec<String>, Vec<String>) {
+    let rules: BTreeSet<&str> = items.iter().map(|i| i.section.rule.as_str()).collect();
+    let steps: BTreeSet<String> = items
+        .iter()
+        .map(|i| format!("{}/{}", i.section.rule, i.section.step))
+        .collect();
+    (
+        rules.into_iter().map(str::to_owned).collect(),
+        steps.into_iter().collect(),
+    )
+}
+
+/// The dates on which this ticket was told before under the same rule and occurrence, from messages accepted.
+fn earlier_dates(telling: &Telling, known: &[Telling], context: &Context<'_>, cal: &Calendar) -> Vec<NaiveDate> {
+    let rule = |t: &Telling| evaluate::rule_of(context, &t.key.rule).map_or(t.key.rule.clone(), |r| r.id.clone());
+    let own = rule(telling);
+    let same = |t: &&Telling| {
+        t.id != telling.id
+            && t.key.mode == telling.key.mode
+            && rule(t) == own
+            && t.key.occurrence == telling.key.occurrence
+    };
+    let mut dates: Vec<NaiveDate> = known
+        .iter()
+        .filter(same)
+        .filter_map(Telling::accepted_at)
+        .map(|at| cal.date_of(at))
+        .collect();
+    dates.sort_unstable();
+    dates
+}
+
+fn deadline_view(reckoned: &Reckoned, cal: &Calendar) -> Option<DeadlineView> {
+    let Reckoned::At(deadline) = reckoned else { return None };
+    let day = deadline.day(cal);
+    Some(DeadlineView {
+        day,
+        time: deadline.shown_at(cal).map(|at| at.with_timezone(&cal.zone()).time()),
+        is_day: matches!(deadline.due, crate::domain::calendar::Due::Day(_)),
+        provisional: cal.is_provisional(day),
+    })
+}
+
+fn ended(telling: &Telling, reckoned: &Reckoned, cal: &Calendar) -> Option<EndedView> {
+    let ending = Ending::ALL
+        .into_iter()
+        .find(|e| telling.key.rule == SETTLED && e.word() == telling.key.step)?;
+    Some(match ending {
+        Ending::Done => EndedView::Done,
+        Ending::Rejected => EndedView::Rejected,
+        Ending::Void => EndedView::Void,
+        Ending::Transferred => EndedView::Transferred,
+        Ending::Extended => match reckoned {
+            Reckoned::At(d) => EndedView::Extended { to: Some(d.day(cal)) },
+            _ => EndedView::Extended { to: None },
+        },
+    })
+}

@@ -1,0 +1,419 @@
+//! Decide: for each ticket that changed or whose instant has come, evaluate and store, in batches.
+//!
+//! Atomic are one ticket's new row, memory, tellings, notices and next instant; a batch of tickets shares a
+//! transaction, and the cursor moves in the transaction of its batch.
+
+use std::collections::HashMap;
+
+use super::observe::candidates;
+use super::recipients::{Recipients, digest_of, goes_daily};
+use super::{Engine, TurnError, rules_since};
+use crate::domain::Moment;
+use crate::domain::deadline::{self, Known};
+use crate::domain::evaluate::{Evaluation, Subject, evaluate};
+use crate::domain::facts::{self, Context};
+use crate::domain::notice::{Mode, Notice, NoticeState, Telling, TellingKey};
+use crate::domain::rule::{Digest, When};
+use crate::domain::ticket::{Memory, Ticket};
+use crate::source::Row;
+use crate::store::meta::{Meta, MetaMoment};
+use crate::store::tellings::Tell;
+use crate::store::tickets::Kept;
+
+/// Tickets evaluated in one transaction.
+const BATCH: usize = 500;
+
+/// A ticket to evaluate.
+pub(super) enum Candidate {
+    /// A row just read.
+    Row(Box<Row>),
+    /// A known ticket whose instant has come.
+    Due(String),
+}
+
+impl Candidate {
+    fn code(&self) -> &str {
+        match self {
+            Candidate::Row(row) => &row.ticket.code,
+            Candidate::Due(code) => code,
+        }
+    }
+}
+
+/// What taking rows in did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Taken {
+    pub(super) changed: usize,
+    pub(super) decided: usize,
+}
+
+impl Engine {
+    /// Takes rows in: classifies, remembers, evaluates and stores those that differ from what is known.
+    pub(super) async fn take_rows(
+        &mut self,
+        meta: &Meta,
+        rows: Vec<Row>,
+        cursor: Option<Moment>,
+        now: Moment,
+    ) -> Result<Taken, TurnError> {
+        let mut taken = Taken::default();
+        let mut list = candidates(rows).into_iter().peekable();
+        while list.peek().is_some() {
+            let batch: Vec<Candidate> = list.by_ref().take(BATCH).collect();
+            let last = list.peek().is_none();
+            let done = self.decide_batch(meta, batch, cursor.filter(|_| last), now).await?;
+            taken.changed += done.changed;
+            taken.decided += done.decided;
+        }
+        Ok(taken)
+    }
+
+    /// Evaluates the tickets whose instant has come and those that an older generation of rules evaluated last.
+    pub(super) async fn decide_due(&mut self, meta: &Meta, now: Moment) -> Result<usize, TurnError> {
+        let mut decided = 0;
+        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+        loop {
+            let mut codes = self.store.due(now, limit).await?;
+            if codes.is_empty() {
+                codes = self.store.outdated(meta.generation, limit).await?;
+            }
+            if codes.is_empty() {
+                return Ok(decided);
+            }
+            let batch = codes.into_iter().map(Candidate::Due).collect();
+            decided += self.decide_batch(meta, batch, None, now).await?.decided;
+        }
+    }
+
+    async fn decide_batch(
+        &mut self,
+        meta: &Meta,
+        batch: Vec<Candidate>,
+        cursor: Option<Moment>,
+        now: Moment,
+    ) -> Result<Taken, TurnError> {
+        let codes: Vec<String> = batch.iter().map(|c| c.code().to_owned()).collect();
+        let mut kept = self.store.tickets(&codes).await?;
+        let mut tellings = self.store.tellings(&codes).await?;
+        let since = rules_since(&self.store).await?;
+        let rule_since = |id: &str| since.get(id).copied();
+        let fresh = self.source_is_fresh(meta, now);
+        let context = self.context(meta, now);
+        let mut recipients = Recipients::new(&self.config, now);
+        let mut taken = Taken::default();
+        let mut saved = Vec::new();
+        let mut tells = Vec::new();
+        let mut settled: HashMap<TellingKey, Vec<i64>> = HashMap::new();
+        let mut tx = self.store.begin().await?;
+        for candidate in batch {
+            let code = candidate.code().to_owned();
+            let before = kept.remove(&code);
+            let known = tellings.remove(&code).unwrap_or_default();
+            let (mut after, is_new_row) = match candidate {
+                Candidate::Row(row) => match self.take_in(*row, before.as_ref(), &context, meta, now) {
+                    Some(after) => (after, true),
+                    None => continue,
+                },
+                Candidate::Due(_) => match &before {
+                    Some(kept) => (self.follow(kept, &context, meta, now), false),
+                    None => continue,
+                },
+            };
+            let subject = Subject {
+                ticket: &after.ticket,
+                memory: &after.memory,
+                known: &known,
+                rule_since: &rule_since,
+                source_is_fresh: fresh,
+                mode: Mode::Live,
+            };
+            let found = if after.gone_at.is_some() {
+                lapse_all(&known)
+            } else {
+                evaluate(&subject, &context, now)
+            };
+            // A next instant that is not ahead would have the batch go round for ever.
+            after.next_at = found.next.map(|next| next.max(now + chrono::TimeDelta::seconds(1)));
+            taken.decided += found.tell.len();
+            let chances = Chances {
+                ticket: &after.ticket,
+                memory: &after.memory,
+                context: &context,
+                meta,
+                now,
+            };
+            for (telling, by) in &found.settled {
+                settled.entry(by.clone()).or_default().push(*telling);
+            }
+            let was_generation = before.as_ref().map_or(meta.generation, |b| b.generation);
+            let waiting = still_waiting(&known, &found);
+            tells.extend(
+                self.store_evaluation(&mut tx, found, &known, &chances, &mut recipients)
+                    .await?,
+            );
+            for (telling, notice) in waiting {
+                // Other rules find other instants for all; otherwise the week's list lets go of what has become late.
+                let rules_changed = was_generation != meta.generation;
+                let is_weekly = || {
+                    let digest = digest_of(&self.config, &telling.key.rule, &after.ticket);
+                    matches!(digest, Digest::Week { .. })
+                };
+                if !rules_changed && !is_weekly() {
+                    continue;
+                }
+                let at = self.chance(
+                    &telling.key.rule,
+                    &telling.key.step,
+                    &notice.role,
+                    &notice.start,
+                    &chances,
+                    &mut recipients,
+                );
+                if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
+                    tx.postpone(notice.id, at).await?;
+                }
+            }
+            taken.changed += usize::from(is_new_row);
+            saved.push((before, after));
+        }
+        tx.save_tickets(&saved, now).await?;
+        let ids = tx.tell(&tells, now).await?;
+        for (tell, id) in tells.iter().zip(ids) {
+            let (Some(id), key) = (id, &tell.telling.key) else {
+                continue;
+            };
+            tracing::debug!(ticket = %key.ticket, rule = %key.rule, step = %key.step, repetition = key.repetition, "decided to tell");
+            for telling in settled.get(key).into_iter().flatten() {
+                tx.settle(*telling, id).await?;
+            }
+        }
+        if let Some(cursor) = cursor {
+            tx.put_moment(MetaMoment::Cursor, cursor).await?;
+        }
+        tx.commit().await?;
+        Ok(taken)
+    }
+
+    /// A row just read beside what is known; `None` where nothing differs.
+    fn take_in(
+        &self,
+        row: Row,
+        before: Option<&Kept>,
+        context: &Context<'_>,
+        meta: &Meta,
+        now: Moment,
+    ) -> Option<Kept> {
+        let Row {
+            mut ticket,
+            texts,
+            updated_raw,
+        } = row;
+        ticket.proposed = context.rules.propose(&ticket, &texts);
+        if let Some(before) = before {
+            let same = before.ticket == ticket
+                && before.updated_raw == updated_raw
+                && before.gone_at.is_none()
+                && before.missing == 0;
+            if same {
+                return None;
+            }
+        }
+        let on = self.config.calendars.base().date_of(now);
+        let lead = self.lead(&ticket, on);
+        let succession = |old: &str, new: &str| self.config.directory.is_succession(old, new, on);
+        let mut memory = Memory::after(
+            before.map(|b| (&b.ticket, &b.memory)),
+            &ticket,
+            lead.as_deref(),
+            succession,
+            now,
+        );
+        remember_deadline(before, &ticket, &mut memory, context);
+        Some(Kept {
+            ticket,
+            memory,
+            updated_raw,
+            next_at: None,
+            generation: meta.generation,
+            missing: 0,
+            gone_at: None,
+        })
+    }
+
+    /// A known ticket under today's directory.
+    fn follow(&self, kept: &Kept, context: &Context<'_>, meta: &Meta, now: Moment) -> Kept {
+        let mut after = kept.clone();
+        after.generation = meta.generation;
+        let on = self.config.calendars.base().date_of(now);
+        let lead = self.lead(&kept.ticket, on);
+        let succession = |old: &str, new: &str| self.config.directory.is_succession(old, new, on);
+        after.memory.follow_lead(lead.as_deref(), false, succession, now, now);
+        remember_deadline(Some(kept), &kept.ticket, &mut after.memory, context);
+        after
+    }
+
+    fn lead(&self, ticket: &Ticket, on: chrono::NaiveDate) -> Option<String> {
+        ticket
+            .agency
+            .as_deref()
+            .and_then(|word| self.config.directory.find(word, on))
+            .map(|u| u.id.clone())
+    }
+
+    /// Stores what becomes of a ticket's known notices; what is to be told now is handed back, for the whole batch.
+    async fn store_evaluation(
+        &self,
+        tx: &mut crate::store::Tx,
+        found: Evaluation,
+        known: &[Telling],
+        chances: &Chances<'_>,
+        recipients: &mut Recipients<'_>,
+    ) -> Result<Vec<Tell>, TurnError> {
+        let now = chances.now;
+        for notice in found.lapse {
+            tx.lapse(notice, now).await?;
+        }
+        for id in found.revive {
+            let notice = known
+                .iter()
+                .flat_map(|t| t.notices.iter().map(move |n| (t, n)))
+                .find(|(_, n)| n.id == id);
+            if let Some((telling, notice)) = notice {
+                let at = self.chance(
+                    &telling.key.rule,
+                    &telling.key.step,
+                    &notice.role,
+                    &notice.start,
+                    chances,
+                    recipients,
+                );
+                tx.revive(id, at, now).await?;
+            }
+        }
+        for by in found.unsettle {
+            tx.unsettle(by).await?;
+        }
+        let tells = found.tell.into_iter().map(|telling| {
+            let compose_at = telling
+                .notices
+                .iter()
+                .map(|n| {
+                    self.chance(
+                        &telling.key.rule,
+                        &telling.key.step,
+                        &n.role,
+                        &n.start,
+                        chances,
+                        recipients,
+                    )
+                })
+                .collect();
+            Tell { telling, compose_at }
+        });
+        Ok(tells.collect())
+    }
+
+    /// When a notice can be composed: its recipient's next digest, or the opening of the window.
+    fn chance(
+        &self,
+        rule: &str,
+        step: &str,
+        role: &str,
+        start: &str,
+        chances: &Chances<'_>,
+        recipients: &mut Recipients<'_>,
+    ) -> Moment {
+        let Chances { ticket, now, .. } = *chances;
+        if self.is_urgent(rule, step) {
+            return now;
+        }
+        let recipient = recipients.of(role, start, ticket);
+        let digest = digest_of(&self.config, rule, ticket);
+        let daily = goes_daily(digest, |when| chances.fact_holds(when));
+        recipients
+            .schedule(&recipient.unit, chances.meta.last_composed_at)
+            .chance(digest, daily, now)
+    }
+
+    pub(super) fn is_urgent(&self, rule: &str, step: &str) -> bool {
+        self.config
+            .rules
+            .named(rule)
+            .and_then(|r| r.steps.iter().find(|s| s.id == step))
+            .is_some_and(|s| s.urgent)
+    }
+}
+
+/// What the choice of an instant for a ticket's notices looks at.
+pub(super) struct Chances<'a> {
+    pub(super) ticket: &'a Ticket,
+    pub(super) memory: &'a Memory,
+    pub(super) context: &'a Context<'a>,
+    pub(super) meta: &'a Meta,
+    pub(super) now: Moment,
+}
+
+impl Chances<'_> {
+    /// Whether a fact holds for the ticket, whatever rules there are; for `also_when`.
+    pub(super) fn fact_holds(&self, when: When) -> bool {
+        let cal = self.context.calendar(self.memory);
+        match when {
+            When::Overdue => facts::overdue_working_days(
+                &facts::deadline_of(self.ticket, self.memory, self.context),
+                cal,
+                self.now,
+            )
+            .is_some(),
+            When::Received => cal.date_of(self.ticket.received_at) >= last_working_day(cal, self.now),
+            When::Unsatisfied => self
+                .ticket
+                .rating
+                .is_some_and(crate::domain::ticket::Rating::is_unsatisfied),
+            When::Unassigned => self.memory.agency.is_none(),
+            When::DueSoon | When::CarriedOver | When::Stale | When::Aged => false,
+        }
+    }
+}
+
+fn last_working_day(cal: &crate::domain::calendar::Calendar, now: Moment) -> chrono::NaiveDate {
+    cal.nth_working_day(cal.date_of(now), -1)
+}
+
+fn remember_deadline(before: Option<&Kept>, ticket: &Ticket, memory: &mut Memory, context: &Context<'_>) {
+    let before = before.map(|kept| Known {
+        ticket: &kept.ticket,
+        memory: &kept.memory,
+        calendar: context.calendar(&kept.memory),
+    });
+    let row = Known {
+        ticket,
+        memory,
+        calendar: context.calendar(memory),
+    };
+    let (first, name) = deadline::remember(before, row, context.rules);
+    (memory.first_deadline, memory.policy_date) = (first, name);
+}
+
+/// Notices that wait on: their digest, window or recipient is another under a changed configuration. What was tried
+/// before keeps its instant: it goes out with whatever message comes next.
+fn still_waiting<'a>(known: &'a [Telling], found: &Evaluation) -> Vec<(&'a Telling, &'a Notice)> {
+    known
+        .iter()
+        .flat_map(|t| t.notices.iter().map(move |n| (t, n)))
+        .filter(|(_, n)| {
+            n.state == NoticeState::Waiting && n.first_attempt_at.is_none() && !found.lapse.contains(&n.id)
+        })
+        .collect()
+}
+
+/// A ticket that is gone from the source: what waits about it lapses, and waits again should it return.
+fn lapse_all(known: &[Telling]) -> Evaluation {
+    let waiting = known
+        .iter()
+        .flat_map(|t| &t.notices)
+        .filter(|n| n.state == NoticeState::Waiting);
+    Evaluation {
+        lapse: waiting.map(|n| n.id).collect(),
+        ..Evaluation::default()
+    }
+}

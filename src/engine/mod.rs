@@ -1,0 +1,256 @@
+//! The path: observe → decide → compose → deliver is one turn, and everything dondoc does in its life is turns.
+//!
+//! `once`, `demo`, the daemon and the tests call [`Engine::turn`]; time is an argument. Each part works in short
+//! transactions of its own; sending is outside any. When observing fails, what is in the outbox is still delivered.
+
+mod compose;
+mod decide;
+mod deliver;
+mod explain;
+mod observe;
+mod recipients;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use crate::channel::smtp::{Connection, Smtp};
+use crate::config::Config;
+use crate::domain::Moment;
+use crate::domain::facts::Context;
+use crate::domain::time::Span;
+use crate::render::Renderer;
+use crate::source::{Source, SourceError};
+use crate::store::meta::{Meta, MetaMoment};
+use crate::store::{Store, StoreError};
+
+pub use compose::{Composed, FORM_HEADER};
+pub use deliver::Delivered;
+pub use explain::{Explained, explain};
+pub use observe::{Observed, Problem};
+
+/// What stops a turn. A source that is down does not: it is told in the report.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the turn for {asked} is before the last turn of {last}; time only goes forward")]
+    BackInTime { asked: Moment, last: Moment },
+    #[error(transparent)]
+    Mail(#[from] crate::channel::mail::MailError),
+}
+
+/// What one turn did, in counts.
+#[derive(Debug, Clone, Default)]
+pub struct TurnReport {
+    pub at: Moment,
+    pub observed: Observed,
+    /// Tellings made.
+    pub decided: usize,
+    pub composed: Composed,
+    pub delivered: Delivered,
+    /// Messages that wait for another attempt or their window.
+    pub waiting: i64,
+}
+
+/// Everything a turn needs; made once, used for all turns.
+pub struct Engine {
+    config: Arc<Config>,
+    source: Source,
+    store: Store,
+    renderer: Renderer,
+    smtp: Smtp,
+    connections: Vec<Option<Connection>>,
+    /// Names this process in claims.
+    name: String,
+    /// The first turn of a process sweeps, whatever was read before.
+    swept: bool,
+    claims_voided: bool,
+}
+
+impl Engine {
+    #[must_use]
+    pub fn new(config: Arc<Config>, source: Source, store: Store, renderer: Renderer) -> Engine {
+        let smtp = Smtp::new(&config.smtp);
+        let connections = (0..config.smtp.connections.max(1)).map(|_| None).collect();
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        Engine {
+            config,
+            source,
+            store,
+            renderer,
+            smtp,
+            connections,
+            name,
+            swept: false,
+            claims_voided: false,
+        }
+    }
+
+    /// The store, for looking.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// One turn at an instant.
+    pub async fn turn(&mut self, now: Moment) -> Result<TurnReport, TurnError> {
+        let meta = self.store.meta().await?;
+        if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
+            return Err(TurnError::BackInTime { asked: now, last });
+        }
+        let meta = self.begin(meta, now).await?;
+        let observed = self.observe(&meta, now).await?;
+        // Observing learns how fresh the source is; what is decided next must know it.
+        let meta = self.store.meta().await?;
+        let decided = observed.decided + self.decide_due(&meta, now).await?;
+        let composed = self.compose(&meta, now).await?;
+        let decided = decided + composed.decided;
+        let mut delivered = self.deliver(now).await?;
+        delivered.dead += composed.given_up;
+        let mut tx = self.store.begin().await?;
+        tx.put_moment(MetaMoment::LastTurn, now).await?;
+        tx.commit().await?;
+        let waiting = self.store.count_waiting_messages().await?;
+        Ok(TurnReport {
+            at: now,
+            observed,
+            decided,
+            composed,
+            delivered,
+            waiting,
+        })
+    }
+
+    /// Ends the connections politely.
+    pub async fn close(&mut self) {
+        for connection in &mut self.connections {
+            self.smtp.quit(connection).await;
+        }
+        self.store.close().await;
+    }
+
+    /// Records the first turn, voids the claims of a process that is gone, and takes up a changed configuration.
+    async fn begin(&mut self, mut meta: Meta, now: Moment) -> Result<Meta, TurnError> {
+        let is_changed = meta.fingerprint.as_deref() != Some(self.config.fingerprint.as_str());
+        let seen = if is_changed {
+            self.store.rules_seen().await?
+        } else {
+            HashMap::new()
+        };
+        let mut tx = self.store.begin().await?;
+        if !self.claims_voided {
+            let left = tx.void_claims(now).await?;
+            if left > 0 {
+                tracing::warn!(
+                    messages = left,
+                    "a process ended while it was sending; what it left is sent again with the same ids"
+                );
+            }
+        }
+        if meta.first_turn_at.is_none() {
+            tx.put_moment(MetaMoment::FirstTurn, now).await?;
+            meta.first_turn_at = Some(now);
+        }
+        if is_changed {
+            meta.generation += 1;
+            tx.put_generation(meta.generation, &self.config.fingerprint).await?;
+            for rule in &self.config.rules.rules {
+                let since = rule
+                    .was
+                    .iter()
+                    .filter_map(|was| seen.get(was))
+                    .min()
+                    .copied()
+                    .unwrap_or(now);
+                tx.rule_in_force(&rule.id, since).await?;
+            }
+            for gone in seen
+                .keys()
+                .filter(|id| !self.config.rules.rules.iter().any(|r| r.id == **id))
+            {
+                tx.rule_removed(gone).await?;
+            }
+            tracing::info!(
+                generation = meta.generation,
+                rules = self.config.rules.rules.len(),
+                "rules in force"
+            );
+        }
+        tx.commit().await?;
+        self.claims_voided = true;
+        Ok(meta)
+    }
+
+    fn context(&self, meta: &Meta, now: Moment) -> Context<'_> {
+        context(&self.config, meta, now)
+    }
+
+    fn source_is_fresh(&self, meta: &Meta, now: Moment) -> bool {
+        source_is_fresh(&self.config, meta, now)
+    }
+
+    /// Working time between two instants by the base calendar.
+    fn age(&self, from: Moment, to: Moment) -> TimeDelta {
+        self.config.calendars.base().working_time_between(from, to)
+    }
+}
+
+/// What decides beside the ticket.
+#[must_use]
+pub fn context<'a>(config: &'a Config, meta: &Meta, now: Moment) -> Context<'a> {
+    Context {
+        rules: &config.rules,
+        directory: &config.directory,
+        calendars: &config.calendars,
+        events_from: config.rules.since.or(meta.first_turn_at).unwrap_or(now),
+    }
+}
+
+/// Whether the ticket database shows its usual life: its newest change is not older, in office hours, than
+/// `source.stale_after`.
+fn source_is_fresh(config: &Config, meta: &Meta, now: Moment) -> bool {
+    let (Some(after), Some(newest)) = (config.source.stale_after, meta.newest_update) else {
+        return true;
+    };
+    let age = config.calendars.base().working_time_between(newest, now);
+    !config.source.has_updated_at || age <= span_time(after)
+}
+
+/// A span of configuration as working time; working days are taken as eight hours.
+fn span_time(span: Span) -> TimeDelta {
+    match span {
+        Span::Elapsed(d) | Span::WorkingTime(d) => d,
+        Span::WorkingDays(n) | Span::CalendarDays(n) => TimeDelta::hours(8 * i64::from(n)),
+    }
+}
+
+/// Since when each rule has been in force, as evaluation asks for it.
+async fn rules_since(store: &Store) -> Result<HashMap<String, Moment>, StoreError> {
+    store.rules_seen().await
+}
+
+impl TurnReport {
+    /// What of the turn needs somebody's eye.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.observed.problems.iter().map(ToString::to_string).collect();
+        problems.extend(self.composed.problems.iter().cloned());
+        problems
+    }
+
+    /// The ticket database could not be read in this turn.
+    #[must_use]
+    pub fn source_failed(&self) -> bool {
+        self.observed
+            .problems
+            .iter()
+            .any(|p| matches!(p, Problem::SourceDown(_)))
+    }
+}
+
+/// A source error as a problem of the turn.
+fn down(error: &SourceError) -> Problem {
+    Problem::SourceDown(error.to_string())
+}

@@ -1,0 +1,416 @@
+//! Observe: read what changed in the ticket database, sweep it when that is due, and hand the rows to `decide`.
+//!
+//! The cursor moves with its batch and never passes the read's start minus the overlap. A source that fails stops
+//! nothing else; what was read before stays.
+
+use std::cmp::Ordering as Order;
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveTime;
+
+use super::decide::Candidate;
+use super::{Engine, TurnError, down};
+use crate::domain::Moment;
+use crate::domain::time::Period;
+use crate::source::{Cursor, Key, Page, Rejected, Row, SourceError};
+use crate::store::StoreError;
+use crate::store::meta::{Meta, MetaMoment};
+use crate::store::tickets::KeptKey;
+
+/// Something a turn found that somebody should know. Texts name codes and columns, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("the ticket database cannot be read: {0}")]
+    SourceDown(String),
+    #[error("row rejected: {0}")]
+    Rejected(String),
+    #[error("value ignored: {0}")]
+    Spoiled(String),
+    #[error(
+        "status word `{word}` is not in [source.status]: {count} tickets are treated as open and climb no higher than contact"
+    )]
+    UnmappedStatus { word: String, count: usize },
+    #[error(
+        "the sweep was held: {before} open tickets are known, {after} are in the source now; it is not believed; if it is true, raise `source.implausible_share`"
+    )]
+    Implausible { before: i64, after: i64 },
+    #[error(
+        "`updated_at` is not written as `source.updated_at_format` and `source.time_zone` say, so changes are found by the sweep alone; correct them, or set `source.has_updated_at = false`"
+    )]
+    NotComparable,
+    #[error(
+        "nothing has changed in the ticket database for longer than source.stale_after in office hours (newest change {0}); overdue and stale steps wait"
+    )]
+    Stale(String),
+}
+
+/// What observing saw.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Rows read.
+    pub seen: usize,
+    /// Rows that differed from what was known.
+    pub changed: usize,
+    pub rejected: usize,
+    /// Values that could not be read and became null.
+    pub spoiled: usize,
+    pub decided: usize,
+    /// Tickets gone from the source.
+    pub gone: usize,
+    pub problems: Vec<Problem>,
+}
+
+impl Engine {
+    /// Reads the source at `now`.
+    pub(super) async fn observe(&mut self, meta: &Meta, now: Moment) -> Result<Observed, TurnError> {
+        let mut seen = Observed::default();
+        let read = self.read_source(meta, now, &mut seen).await;
+        match read {
+            Ok(()) => {
+                let mut tx = self.store.begin().await?;
+                tx.put_moment(MetaMoment::SourceRead, now).await?;
+                tx.commit().await?;
+            }
+            Err(ReadError::Source(error)) => {
+                tracing::error!(%error, "the ticket database cannot be read; what is known is used as far as source.max_age allows");
+                seen.problems.push(down(&error));
+            }
+            Err(ReadError::Turn(error)) => return Err(error),
+        }
+        Ok(seen)
+    }
+
+    async fn read_source(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
+        let newest = self.source.newest(now).await?;
+        if self.config.source.has_updated_at && !newest.is_comparable {
+            tracing::warn!("updated_at is not written as source.updated_at_format says");
+            seen.problems.push(Problem::NotComparable);
+        }
+        let newest = newest.at;
+        if let Some(newest) = newest {
+            let mut tx = self.store.begin().await?;
+            tx.put_moment(MetaMoment::NewestUpdate, newest).await?;
+            tx.commit().await?;
+        }
+        let meta = Meta {
+            newest_update: newest.or(meta.newest_update),
+            ..meta.clone()
+        };
+        if !self.source_is_fresh(&meta, now) {
+            let newest = meta.newest_update.map(|n| n.to_rfc3339()).unwrap_or_default();
+            seen.problems.push(Problem::Stale(newest));
+        }
+        match meta.cursor {
+            None => {
+                self.first_read(&meta, now, seen).await?;
+                self.swept = true;
+                return Ok(());
+            }
+            Some(cursor) if self.config.source.has_updated_at => self.read_changes(&meta, cursor, now, seen).await?,
+            Some(_) => {}
+        }
+        if self.sweep_is_due(&meta, now) {
+            self.sweep(&meta, now, seen).await?;
+            self.swept = true;
+        }
+        Ok(())
+    }
+
+    /// Open tickets and all touched since the previous period began.
+    async fn first_read(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
+        let base = self.config.calendars.base();
+        let previous = Period::of(base.date_of(now), self.config.rules.period).previous();
+        let horizon = meta
+            .horizon
+            .unwrap_or_else(|| base.instant(previous.first_day(), NaiveTime::MIN));
+        note_rejected(seen, &self.source.without_code(horizon).await?);
+        let mut after: Option<Cursor> = None;
+        loop {
+            let page = self
+                .source
+                .first_read(after.as_ref(), horizon, self.config.source.batch)
+                .await?;
+            after.clone_from(&page.next);
+            self.take_page(meta, page, None, now, seen).await?;
+            if after.is_none() {
+                break;
+            }
+        }
+        let mut tx = self.store.begin().await?;
+        tx.put_moment(MetaMoment::Horizon, horizon).await?;
+        tx.put_moment(MetaMoment::Cursor, now - self.config.source.overlap)
+            .await?;
+        tx.put_moment(MetaMoment::LastSweep, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Everything changed since the cursor, in keyset order.
+    async fn read_changes(
+        &mut self,
+        meta: &Meta,
+        cursor: Moment,
+        now: Moment,
+        seen: &mut Observed,
+    ) -> Result<(), ReadError> {
+        let latest = now - self.config.source.overlap;
+        let mut position = self.source.cursor_at(cursor);
+        loop {
+            let page = self.source.changed(&position, self.config.source.batch).await?;
+            let next = page.next.clone();
+            let reached = page.rows.iter().filter_map(|r| r.ticket.updated_at).max();
+            let cursor = reached.map_or(cursor, |r| r.min(latest)).max(cursor);
+            self.take_page(meta, page, Some(cursor), now, seen).await?;
+            match next {
+                Some(next) => position = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn sweep_is_due(&self, meta: &Meta, now: Moment) -> bool {
+        let Some(last) = meta.last_sweep_at.filter(|_| self.swept) else {
+            return true;
+        };
+        let base = self.config.calendars.base();
+        let today = base.date_of(now);
+        let nightly = [today, today.pred_opt().unwrap_or(today)].map(|d| base.instant(d, self.config.source.sweep_at));
+        nightly.iter().any(|n| last < *n && *n <= now)
+            || !self.config.source.has_updated_at
+            || self.config.source.sweep_every.is_some_and(|every| last + every <= now)
+    }
+
+    /// Compares all keys with what is known, re-reads each row that differs, and counts those that are absent.
+    async fn sweep(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
+        let found = self.compare_keys(meta).await?;
+        let moved = (found.open_there - found.open_here).abs();
+        // A handful of tickets says nothing about a share.
+        let is_plausible =
+            found.open_here < 20 || share(moved, found.open_here) <= self.config.source.implausible_share;
+        if !is_plausible {
+            let problem = Problem::Implausible {
+                before: found.open_here,
+                after: found.open_there,
+            };
+            tracing::error!(%problem, "sweep held");
+            seen.problems.push(problem);
+            return Ok(());
+        }
+        note_rejected(seen, &self.source.without_code(meta.horizon.unwrap_or(now)).await?);
+        for codes in found.differing.chunks(REREAD) {
+            let page = self.source.by_code(codes).await?;
+            self.take_page(meta, page, None, now, seen).await?;
+        }
+        // The keys are those of open and lately touched tickets. One that was closed without a new `updated_at`, or
+        // whose row turned unreadable, is not among them and still there.
+        let mut still_there = HashSet::new();
+        for absent in found.absent.chunks(REREAD) {
+            let codes: Vec<String> = absent.iter().map(|(code, _)| code.clone()).collect();
+            let page = self.source.by_code(&codes).await?;
+            still_there.extend(page.rows.iter().map(|r| r.ticket.code.clone()));
+            still_there.extend(page.rejected.iter().filter_map(|r| r.code.clone()));
+            self.take_page(meta, page, None, now, seen).await?;
+        }
+        let mut tx = self.store.begin().await?;
+        for (code, missing) in found.absent.iter().filter(|(code, _)| !still_there.contains(code)) {
+            tx.missed(code).await?;
+            if *missing >= 1 {
+                tx.gone(code, now).await?;
+                seen.gone += 1;
+            }
+        }
+        tx.put_moment(MetaMoment::LastSweep, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Goes through both sides in byte order of the code. Where their orders differ (a code that the source does not
+    /// write in NFC) two halves pass each other; they are brought together at the end.
+    async fn compare_keys(&self, meta: &Meta) -> Result<Compared, ReadError> {
+        let limit = self.config.source.batch.max(4000);
+        let horizon = meta.horizon.unwrap_or(Moment::UNIX_EPOCH);
+        let (mut here, mut there) = (Vec::new().into_iter().peekable(), Vec::new().into_iter().peekable());
+        let (mut here_after, mut there_after) = (Some(String::new()), Some(Vec::new()));
+        let (mut only_here, mut only_there) = (HashMap::new(), Vec::new());
+        let mut open_words: HashMap<String, bool> = HashMap::new();
+        let mut found = Compared::default();
+        loop {
+            if here.peek().is_none()
+                && let Some(after) = here_after.take()
+            {
+                let keys = self.store.kept_keys(&after, i64::from(limit)).await?;
+                here_after = (keys.len() == limit as usize)
+                    .then(|| keys.last().map(|k| k.code.clone()))
+                    .flatten();
+                here = keys.into_iter().peekable();
+            }
+            // A page may hold only keys that cannot be read.
+            while there.peek().is_none()
+                && let Some(after) = there_after.take()
+            {
+                let page = self.source.keys(&after, horizon, limit).await?;
+                there_after = page.next;
+                there = page.keys.into_iter().peekable();
+            }
+            let order = match (here.peek(), there.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Order::Less,
+                (None, Some(_)) => Order::Greater,
+                (Some(a), Some(b)) => a.code.as_bytes().cmp(b.code.as_bytes()),
+            };
+            let kept = if order.is_le() { here.next() } else { None };
+            let key = if order.is_ge() { there.next() } else { None };
+            found.open_here += i64::from(kept.as_ref().is_some_and(|k| k.is_open && !k.is_gone));
+            if let Some(key) = &key {
+                let is_open = match open_words.get(&key.status_word) {
+                    Some(is_open) => *is_open,
+                    None => {
+                        let is_open = self.source.is_open_word(&key.status_word);
+                        open_words.insert(key.status_word.clone(), is_open);
+                        is_open
+                    }
+                };
+                found.open_there += i64::from(is_open);
+            }
+            match (kept, key) {
+                (Some(kept), Some(key)) => found.both(&kept, key),
+                (Some(kept), None) => {
+                    only_here.insert(kept.code.clone(), kept);
+                }
+                (None, Some(key)) => only_there.push(key),
+                (None, None) => {}
+            }
+        }
+        for key in only_there {
+            match only_here.remove(&key.code) {
+                Some(kept) => found.both(&kept, key),
+                None => found.differing.push(key.code),
+            }
+        }
+        let absent = only_here.into_values().filter(|kept| !kept.is_gone);
+        found.absent = absent.map(|kept| (kept.code, kept.missing)).collect();
+        Ok(found)
+    }
+
+    /// Hands a page's rows to `decide` and records what could not be read.
+    pub(super) async fn take_page(
+        &mut self,
+        meta: &Meta,
+        page: Page,
+        cursor: Option<Moment>,
+        now: Moment,
+        seen: &mut Observed,
+    ) -> Result<(), TurnError> {
+        seen.seen += page.rows.len();
+        note_rejected(seen, &page.rejected);
+        seen.spoiled += page.spoiled.len();
+        for spoiled in &page.spoiled {
+            note(seen, Problem::Spoiled(spoiled.to_string()));
+        }
+        unmapped(&page.rows, seen);
+        let taken = self.take_rows(meta, page.rows, cursor, now).await?;
+        seen.changed += taken.changed;
+        seen.decided += taken.decided;
+        Ok(())
+    }
+}
+
+fn unmapped(rows: &[Row], seen: &mut Observed) {
+    for row in rows.iter().filter(|r| !r.ticket.status_mapped) {
+        let known = seen.problems.iter_mut().find_map(|p| match p {
+            Problem::UnmappedStatus { word, count } if *word == row.ticket.status_word => Some(count),
+            _ => None,
+        });
+        match known {
+            Some(count) => *count += 1,
+            None => seen.problems.push(Problem::UnmappedStatus {
+                word: row.ticket.status_word.clone(),
+                count: 1,
+            }),
+        }
+    }
+}
+
+/// Rows re-read by key at a time.
+const REREAD: usize = 500;
+
+/// At most this many rows are named in one turn's problems; all are counted.
+const NAMED: usize = 50;
+
+fn note(seen: &mut Observed, problem: Problem) {
+    if seen.problems.len() < NAMED && !seen.problems.contains(&problem) {
+        tracing::warn!(%problem, "row of the ticket database");
+        seen.problems.push(problem);
+    }
+}
+
+fn note_rejected(seen: &mut Observed, rejected: &[Rejected]) {
+    seen.seen += rejected.len();
+    seen.rejected += rejected.len();
+    for row in rejected {
+        note(seen, Problem::Rejected(row.to_string()));
+    }
+}
+
+fn share(part: i64, whole: i64) -> f64 {
+    // Counts of tickets are far below the 2^52 from which this would lose a unit.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    let share = part as f64 / whole.max(1) as f64;
+    share
+}
+
+/// What the sweep found.
+#[derive(Default)]
+struct Compared {
+    open_here: i64,
+    open_there: i64,
+    differing: Vec<String>,
+    /// With how many sweeps missed them before.
+    absent: Vec<(String, i64)>,
+}
+
+impl Compared {
+    fn both(&mut self, kept: &KeptKey, key: Key) {
+        let same = kept.status_word == key.status_word && kept.updated_raw == key.updated_raw;
+        if !same || kept.missing > 0 || kept.is_gone {
+            self.differing.push(key.code);
+        }
+    }
+}
+
+/// Reading fails because of the source (the turn goes on) or for a reason of our own (it ends).
+enum ReadError {
+    Source(SourceError),
+    Turn(TurnError),
+}
+
+impl From<SourceError> for ReadError {
+    fn from(error: SourceError) -> Self {
+        ReadError::Source(error)
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        ReadError::Turn(error.into())
+    }
+}
+
+impl From<TurnError> for ReadError {
+    fn from(error: TurnError) -> Self {
+        ReadError::Turn(error)
+    }
+}
+
+/// Rows by code, the last one of a code winning.
+pub(super) fn candidates(rows: Vec<Row>) -> Vec<Candidate> {
+    let mut seen = HashSet::new();
+    let mut list: Vec<Candidate> = rows
+        .into_iter()
+        .rev()
+        .filter(|r| seen.insert(r.ticket.code.clone()))
+        .map(|row| Candidate::Row(Box::new(row)))
+        .collect();
+    list.reverse();
+    list
+}
