@@ -12,5 +12,6 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod render;
+pub mod report;
 pub mod source;
 pub mod store;
