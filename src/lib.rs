@@ -13,5 +13,6 @@ pub mod domain;
 pub mod engine;
 pub mod render;
 pub mod report;
+pub mod shipped;
 pub mod source;
 pub mod store;
