@@ -9,6 +9,7 @@
 
 pub mod channel;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod render;
