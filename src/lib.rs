@@ -8,6 +8,8 @@
 //! 5. Things that happen are enums with reasons.
 
 pub mod channel;
+pub mod cli;
+mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;

@@ -1,0 +1,229 @@
+//! `dondoc explain`: one ticket, by the same evaluation that decides.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::outbox::{local, rfc3339, to_json as message_json};
+use super::{CliError, instant, load, say, say_json};
+use crate::config::Config;
+use crate::domain::Moment;
+use crate::domain::calendar::Due;
+use crate::domain::deadline::{Basis, Reckoned};
+use crate::domain::evaluate::Evaluation;
+use crate::domain::facts::{self, Context};
+use crate::domain::notice::{NoticeState, Telling};
+use crate::engine::{self, Explained};
+use crate::store::Store;
+use crate::store::as_of::Past;
+use crate::store::outbox::Listed;
+
+pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool) -> Result<(), CliError> {
+    let config = load(dir)?;
+    let store = Store::open_read_only(&config.store.path).await?;
+    let meta = store.meta().await?;
+    // Without --at the ticket is shown as it is known now; a demo's store may be ahead of the clock or behind it.
+    let now = match (at, meta.last_turn_at) {
+        (None, Some(last)) => last,
+        _ => instant(at, &config)?,
+    };
+    let code = crate::domain::text::nfc(code);
+    let Some(Explained { past, known, found }) = engine::explain(&config, &store, &code, now).await? else {
+        return Err(CliError::Failed(anyhow::anyhow!(
+            "ticket {code} is not known at {}: it was received later, was closed before dondoc's first turn, or is not in the ticket database",
+            local(now, &config)
+        )));
+    };
+    let context = engine::context(&config, &meta, now);
+    let messages: Vec<Listed> = store
+        .messages_of_ticket(&code)
+        .await?
+        .into_iter()
+        .filter(|m| m.created() <= now)
+        .collect();
+    let shown = Shown {
+        config: &config,
+        context: &context,
+        past: &past,
+        found: &found,
+        messages: &messages,
+        known: &known,
+        now,
+    };
+    if as_json {
+        say_json(&shown.json());
+    } else {
+        say(&shown.text());
+    }
+    Ok(())
+}
+
+struct Shown<'a> {
+    config: &'a Config,
+    context: &'a Context<'a>,
+    past: &'a Past,
+    found: &'a Evaluation,
+    messages: &'a [Listed],
+    known: &'a [Telling],
+    now: Moment,
+}
+
+impl Shown<'_> {
+    fn reckoned(&self) -> Reckoned {
+        facts::deadline_of(&self.past.ticket, &self.past.memory, self.context)
+    }
+
+    fn agency_name(&self) -> Option<String> {
+        let on = self.config.calendars.base().date_of(self.now);
+        let id = self.past.memory.agency.as_deref()?;
+        self.config.directory.unit(id).map(|u| u.name(on).to_owned())
+    }
+
+    /// When something can happen next: the ladder's next instant, or a notice's digest.
+    fn next(&self) -> Option<Moment> {
+        let waiting = self
+            .known
+            .iter()
+            .flat_map(|t| &t.notices)
+            .filter(|n| n.state == NoticeState::Waiting)
+            .filter_map(|n| n.compose_at);
+        waiting.chain(self.found.next).filter(|at| *at > self.now).min()
+    }
+
+    fn due(&self) -> Option<String> {
+        let Reckoned::At(deadline) = self.reckoned() else {
+            return None;
+        };
+        let cal = self.context.calendar(&self.past.memory);
+        let at = deadline.shown_at(cal).unwrap_or_else(|| deadline.judged_at(cal));
+        Some(at.with_timezone(&cal.zone()).to_rfc3339())
+    }
+
+    fn json(&self) -> Value {
+        let t = &self.past.ticket;
+        let verdicts: Vec<Value> = self
+            .found
+            .judged
+            .iter()
+            .map(|j| {
+                json!({
+                    "rule": j.rule,
+                    "step": j.step,
+                    "verdict": j.verdict.word(),
+                    "reason": j.verdict.reason(),
+                    "at": j.verdict.at().map(|at| rfc3339(at, self.config)),
+                })
+            })
+            .collect();
+        json!({
+            "code": t.code,
+            "at": rfc3339(self.now, self.config),
+            "status": t.status.word(),
+            "agency": self.past.memory.agency,
+            "transfers": self.past.memory.transfers,
+            "reopened": self.past.memory.reopened,
+            "due": self.due(),
+            "reckoning": self.reckoning(),
+            "verdicts": verdicts,
+            "messages": self.messages.iter().map(|m| message_json(m, self.config)).collect::<Vec<_>>(),
+            "next": self.next().map(|at| rfc3339(at, self.config)),
+        })
+    }
+
+    fn reckoning(&self) -> Vec<String> {
+        let cal = self.context.calendar(&self.past.memory);
+        match self.reckoned() {
+            Reckoned::None => vec!["the source has no deadline and no [[deadline]] policy matches".into()],
+            Reckoned::Paused { since, policy } => {
+                vec![format!(
+                    "policy {policy}: the clock stands since {}",
+                    local(since, self.config)
+                )]
+            }
+            Reckoned::At(deadline) => {
+                let shown = match deadline.due {
+                    Due::Day(day) => format!("{day}, judged at its end (24:00)"),
+                    Due::Instant(at) => local(at, self.config),
+                };
+                let mut lines = match &deadline.basis {
+                    Basis::Extended => vec![format!("extended_to of the source: {}", deadline.written)],
+                    Basis::Source => vec![format!("due_at of the source: {}", deadline.written)],
+                    Basis::Policy { id, from, span } => {
+                        let mut lines = vec![format!("policy {id}: {span} from {}", local(*from, self.config))];
+                        lines.extend(super::calendar::reckoning_lines(&cal.reckon(*from, *span).1));
+                        for (start, end) in &self.past.memory.pauses {
+                            let end = end.map_or("now".to_owned(), |e| local(e, self.config));
+                            lines.push(format!("waiting from {} to {end}", local(*start, self.config)));
+                        }
+                        lines
+                    }
+                };
+                lines.push(format!("due {shown}"));
+                lines
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let t = &self.past.ticket;
+        let mut out = format!(
+            "{} at {}\nstatus    {} (`{}`){}\nagency    {}{}\nreceived  {}\n",
+            t.code,
+            local(self.now, self.config),
+            t.status.word(),
+            t.status_word,
+            if t.status_mapped {
+                ""
+            } else {
+                ", not in [source.status]"
+            },
+            self.agency_name().unwrap_or_else(|| "unknown".into()),
+            t.agency
+                .as_ref()
+                .map(|w| format!(" (`{w}` in the source)"))
+                .unwrap_or_default(),
+            local(t.received_at, self.config),
+        );
+        if !self.past.logged {
+            out.push_str("note      first seen after this instant: shown by its time columns\n");
+        }
+        out.push_str("deadline\n");
+        for line in self.reckoning() {
+            out.push_str(&format!("  {line}\n"));
+        }
+        out.push_str("rules\n");
+        for j in &self.found.judged {
+            let at = j
+                .verdict
+                .at()
+                .map(|at| format!(" {}", local(at, self.config)))
+                .unwrap_or_default();
+            out.push_str(&format!(
+                "  {:14} {:4} {}{at}: {}\n",
+                j.rule,
+                j.step,
+                j.verdict.word(),
+                j.verdict.reason()
+            ));
+        }
+        out.push_str("messages\n");
+        for m in self.messages {
+            out.push_str(&format!(
+                "  {}  {:8} {}/{}  {}\n",
+                local(m.created(), self.config),
+                m.state,
+                m.unit,
+                m.desk,
+                m.subject
+            ));
+        }
+        if self.messages.is_empty() {
+            out.push_str("  none\n");
+        }
+        match self.next() {
+            Some(at) => out.push_str(&format!("next      {}\n", local(at, self.config))),
+            None => out.push_str("next      nothing until its row changes\n"),
+        }
+        out
+    }
+}

@@ -1,0 +1,313 @@
+//! The command line: arguments, logging, exit codes. Each command has a file; none of them decides anything itself.
+
+pub mod calendar;
+pub mod check;
+pub mod demo;
+mod explain;
+mod init;
+mod once;
+mod outbox;
+mod report;
+mod status;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Config, Problems};
+use crate::domain::Moment;
+use crate::domain::matcher::Column;
+use crate::engine::{Engine, TurnError};
+use crate::render::Renderer;
+use crate::source::{Source, SourceError};
+use crate::store::{Store, StoreError};
+
+/// Urges the agencies of a citizens' hotline on: reminders, ladders and the monthly figures.
+#[derive(Debug, Parser)]
+#[command(name = "dondoc", version, about, arg_required_else_help = true)]
+struct Cli {
+    /// Directory of the configuration: dondoc.toml, agencies.toml, calendar.toml, rules/, templates/.
+    #[arg(
+        long,
+        global = true,
+        default_value = "/etc/dondoc",
+        env = "DONDOC_CONFIG",
+        value_name = "DIR"
+    )]
+    config: PathBuf,
+    /// How logs are written to standard error.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Copies the commented working set (rules, directory, calendar, templates) into DIR.
+    Init { dir: PathBuf },
+    /// Takes exactly one turn, delivery included, then exits.
+    Once {
+        /// The instant of the turn; now by default. Before the last turn it is refused.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows the whole job in one go, without any server: two months of a hotline under simulated time.
+    Demo {
+        /// Where everything is left: config/, tickets.db, store.db and the mails.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Another seed makes another hotline with the same totals.
+        #[arg(long, default_value_t = demo::SEED)]
+        seed: u64,
+    },
+    /// Checks all files of the configuration and says everything that is wrong, with its place.
+    Check {
+        /// Looks at files only; nothing else is checked so far.
+        #[arg(long)]
+        offline: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// One ticket: its deadline day by day, each rule's verdict with its reason, what was sent, what comes next.
+    Explain {
+        code: String,
+        /// The instant to look at, by the change log; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// The working calendar and deadlines by it.
+    Calendar {
+        #[command(subcommand)]
+        command: CalendarCommand,
+    },
+    /// The monthly figures.
+    Report {
+        /// The period, such as 2021-08.
+        #[arg(long, value_name = "PERIOD")]
+        month: String,
+        #[arg(long, value_enum, default_value = "text")]
+        format: ReportFormat,
+        /// Writes to a file instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Messages: what waits, what was accepted, what is dead and why.
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
+    /// The state of things in a few lines.
+    Status {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CalendarCommand {
+    /// Working days, closures and worked Saturdays of a year.
+    Year {
+        year: i32,
+        #[arg(long)]
+        json: bool,
+    },
+    /// A deadline with its reckoning, day by day.
+    Due {
+        /// An instant or a date, local unless it has an offset.
+        #[arg(long, value_name = "T")]
+        from: String,
+        /// A duration such as 5wd, 4wh, 15cd or 2d.
+        #[arg(long, value_name = "SPAN")]
+        add: String,
+        /// Reckons with the calendar of this unit.
+        #[arg(long, value_name = "ID")]
+        unit: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ReportFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum OutboxCommand {
+    /// Messages, oldest first.
+    List {
+        /// Only those in this state: waiting, accepted, dead or replaced.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 1000)]
+        limit: i64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// One message with its attempts and text.
+    Show {
+        id: String,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Why a command ended with another code than 0.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Config(Problems),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Turn(#[from] TurnError),
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+    /// Everything has been said already.
+    #[error("")]
+    Said(u8),
+}
+
+impl CliError {
+    fn code(&self) -> u8 {
+        match self {
+            CliError::Usage(_) => 2,
+            CliError::Config(_) => 78,
+            CliError::Said(code) => *code,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the command that the arguments name. Exit codes: 0 done, 1 failed, 2 wrong usage, 78 configuration error.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(&cli);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return fail(&CliError::Failed(
+                anyhow::Error::new(error).context("the runtime cannot start"),
+            ));
+        }
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a failing command")]
+fn fail(error: &CliError) -> ExitCode {
+    if !matches!(error, CliError::Said(_)) {
+        eprintln!("dondoc: {error}");
+    }
+    ExitCode::from(error.code())
+}
+
+fn log_to_stderr(cli: &Cli) {
+    let default = if matches!(cli.command, Command::Once { .. }) {
+        "info"
+    } else {
+        "warn"
+    };
+    let filter = EnvFilter::try_from_env("DONDOC_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    match cli.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), CliError> {
+    let dir = cli.config;
+    match cli.command {
+        Command::Init { dir } => init::run(&dir),
+        Command::Once { at, json } => once::run(&dir, at.as_deref(), json).await,
+        Command::Demo { dir, seed } => demo::run(dir, seed).await,
+        Command::Check { offline, json } => check::run(&dir, offline, json),
+        Command::Explain { code, at, json } => explain::run(&dir, &code, at.as_deref(), json).await,
+        Command::Calendar { command } => calendar::run(&dir, command),
+        Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
+        Command::Outbox { command } => outbox::run(&dir, command).await,
+        Command::Status { json } => status::run(&dir, json).await,
+    }
+}
+
+/// Loads the configuration; warnings go to the log.
+fn load(dir: &Path) -> Result<Config, CliError> {
+    let loaded = config::load(dir, std::env::vars()).map_err(CliError::Config)?;
+    for warning in loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded.config)
+}
+
+/// Everything that turns need, opened.
+async fn engine(config: Config) -> Result<Engine, CliError> {
+    let renderer = Renderer::load(&config.templates_dir).map_err(|errors| {
+        CliError::Failed(anyhow::anyhow!(
+            "{}",
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        ))
+    })?;
+    let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
+    let source = Source::open(&config.source, reads_text).await?;
+    let store = Store::open(&config.store.path).await?;
+    Ok(Engine::new(Arc::new(config), source, store, renderer))
+}
+
+/// An instant as written on the command line, local unless it has an offset; now where none is given.
+fn instant(text: Option<&str>, config: &Config) -> Result<Moment, CliError> {
+    match text {
+        None => Ok(crate::clock::now()),
+        Some(text) => {
+            calendar::parse_from(text, config.calendars.base().zone()).map_err(|e| CliError::Usage(e.to_string()))
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no failure; a full disk is one.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match write!(out, "{text}{end}").and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            fail(&CliError::Failed(
+                anyhow::Error::new(error).context("standard output cannot be written"),
+            ));
+            std::process::exit(1);
+        }
+    }
+}
+
+fn say_json(value: &serde_json::Value) {
+    say(&format!("{value:#}"));
+}

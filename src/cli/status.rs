@@ -1,0 +1,57 @@
+//! `dondoc status`: the state of things in a few lines.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::outbox::{local, rfc3339};
+use super::{CliError, load, say, say_json};
+use crate::clock;
+use crate::store::Store;
+
+pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
+    let config = load(dir)?;
+    let store = Store::open_read_only(&config.store.path).await?;
+    let meta = store.meta().await?;
+    let counts = store.message_counts().await?;
+    let of = |state: &str| counts.iter().find(|c| c.state == state);
+    let count = |state: &str| of(state).map_or(0, |c| c.messages);
+    let unknown: i64 = counts.iter().map(|c| c.unknown).sum();
+    // Under simulated time (a demo's store) the present is the last turn.
+    let now = meta.last_turn_at.map_or_else(clock::now, |last| last.max(clock::now()));
+    let oldest = of("waiting").map(|c| (now - c.oldest_created).num_seconds());
+    let until = config.calendars.base().entered_until();
+    if as_json {
+        say_json(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "last_turn": meta.last_turn_at.map(|at| rfc3339(at, &config)),
+            "source_read_at": meta.source_read_at.map(|at| rfc3339(at, &config)),
+            "tickets": store.count_tickets().await?,
+            "open": store.count_open().await?,
+            "waiting_notices": store.count_waiting_notices().await?,
+            "waiting": count("waiting"),
+            "oldest_waiting_s": oldest,
+            "accepted": count("accepted"),
+            "dead": count("dead"),
+            "unknown": unknown,
+            "calendar_until": until.to_string(),
+        }));
+        return Ok(());
+    }
+    let at = |m: Option<crate::domain::Moment>| m.map_or("never".to_owned(), |at| local(at, &config));
+    say(&format!(
+        "dondoc {}\nlast turn      {} (ticket database read {})\ntickets        {} known, {} open\nnotices        {} wait for their digest or window\n\
+         messages       {} wait, {} accepted, {} dead, {} answers unknown\ncalendar       entered until {until}\n",
+        env!("CARGO_PKG_VERSION"),
+        at(meta.last_turn_at),
+        at(meta.source_read_at),
+        store.count_tickets().await?,
+        store.count_open().await?,
+        store.count_waiting_notices().await?,
+        count("waiting"),
+        count("accepted"),
+        count("dead"),
+        unknown,
+    ));
+    Ok(())
+}
