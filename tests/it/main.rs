@@ -1,0 +1,7 @@
+//! The one integration test binary, so that linking stays short; each module is a subject.
+
+mod ladder;
+mod ladder_properties;
+mod stories;
+mod weekly;
+mod world;

@@ -1,0 +1,433 @@
+//! A small province with a ticket database, a mail server and the real engine, for stories under simulated time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::task::Poll;
+
+use chrono::{NaiveDateTime, TimeZone};
+use dondoc::config::{self, Config};
+use dondoc::demo::reading::{self, Letter};
+use dondoc::demo::receiver::{Do, Keep, Received, Receiver, Step};
+use dondoc::domain::Moment;
+use dondoc::domain::evaluate::Verdict;
+use dondoc::domain::matcher::Column;
+use dondoc::engine::{Engine, Explained, TurnReport};
+use dondoc::render::Renderer;
+use dondoc::source::Source;
+use dondoc::store::Store;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use tempfile::TempDir;
+
+/// A ladder of the shipped shape.
+pub const LADDER: &str = r#"
+[[rule]]
+id = "overdue"
+title = "Phiếu quá hạn xử lý"
+when = "overdue"
+
+[[rule.step]]
+id = "L1"
+after = "1wd"
+to = ["agency:contact"]
+cc = ["co_agencies:contact"]
+template = "overdue-1"
+
+[[rule.step]]
+id = "L2"
+after = "3wd"
+to = ["agency:head"]
+template = "overdue-2"
+
+[[rule.step]]
+id = "L3"
+after = "5wd"
+to = ["agency:head"]
+template = "overdue-3"
+
+[[rule.step]]
+id = "L4"
+after = "10wd"
+to = ["office:contact"]
+template = "overdue-office"
+"#;
+
+/// Every ticket gets five working days.
+pub const FIVE_DAYS: &str = "\n[[deadline]]\nid = \"normal\"\ndue = \"5wd\"\npause = [\"waiting\"]\n";
+
+const AGENCIES: &str = r#"
+root = "UBND"
+office = "VP"
+ops = ["ops@tinh.example"]
+
+[[unit]]
+id = "UBND"
+name = "Ủy ban nhân dân tỉnh"
+contacts = []
+
+[[unit]]
+id = "VP"
+name = "Văn phòng Ủy ban nhân dân tỉnh"
+parent = "UBND"
+contacts = [{ role = "contact", address = "vp@tinh.example" }, { role = "head", address = "lanhdao-vp@tinh.example" }]
+
+[[unit]]
+id = "SYT"
+name = "Sở Y tế"
+short = "SYT"
+parent = "UBND"
+contacts = [{ role = "contact", address = "syt@tinh.example" }, { role = "head", address = "giamdoc-syt@tinh.example" }]
+
+[[unit]]
+id = "SXD"
+name = "Sở Xây dựng"
+parent = "UBND"
+contacts = [{ role = "contact", address = "sxd@tinh.example" }, { role = "head", address = "giamdoc-sxd@tinh.example" }]
+
+[[unit]]
+id = "STC"
+name = "Sở Tài chính"
+parent = "UBND"
+contacts = [{ role = "contact", address = "stc@tinh.example" }]
+
+[[unit]]
+id = "BQL"
+name = "Ban Quản lý khu kinh tế"
+parent = "UBND"
+contacts = []
+
+[[unit]]
+id = "C06"
+name = "Cục C06"
+external = true
+"#;
+
+const CONFIG: &str = r#"
+[source]
+url = "sqlite:tickets.db"
+query = "SELECT * FROM ticket"
+time_zone = "Asia/Ho_Chi_Minh"
+stale_after = 0
+
+[source.status]
+"mới" = "open"
+"đang xử lý" = "open"
+"chờ bổ sung" = "waiting"
+"đã trả lời" = "answered"
+"đóng" = "closed"
+"từ chối" = "rejected"
+"trùng" = "void"
+
+[source.rating]
+"hài lòng" = "satisfied"
+"chưa hài lòng" = "unsatisfied"
+
+[store]
+path = "store.db"
+
+[smtp]
+host = "127.0.0.1"
+port = PORT
+hello = "1022.tinh.example"
+timeout = "2s"
+
+[delivery]
+from_address = "nhacviec@tinh.example"
+from_name = "Trung tâm"
+reply_to = "truc@tinh.example"
+tag = "1022"
+hotline = "Tổng đài 1022"
+contact_line = "truc@tinh.example"
+signature = "Trung tâm"
+allowed_domains = ["tinh.example"]
+"#;
+
+const TABLE: &str = "CREATE TABLE ticket (code TEXT, status TEXT, received_at TEXT, updated_at TEXT, assigned_at TEXT, due_at TEXT, \
+    extended_to TEXT, answered_at TEXT, closed_at TEXT, rated_at TEXT, waiting_since TEXT, title TEXT, body TEXT, kind TEXT, category TEXT, \
+    priority TEXT, channel TEXT, area TEXT, level INTEGER, tags TEXT, is_procedure INTEGER, agency TEXT, co_agencies TEXT, subject_agency TEXT, \
+    waiting_on TEXT, stage TEXT, confidential INTEGER, reopen_count INTEGER, rating TEXT, rating_excluded INTEGER, url TEXT)";
+
+pub struct World {
+    dir: TempDir,
+    pub tickets: SqlitePool,
+    receiver: Receiver,
+    engine: Option<Engine>,
+    seen: usize,
+}
+
+/// A local time such as `2021-09-07 08:00`.
+pub fn at(local: &str) -> Moment {
+    let naive = NaiveDateTime::parse_from_str(local, "%Y-%m-%d %H:%M").expect("a local time");
+    chrono_tz::Asia::Ho_Chi_Minh
+        .from_local_datetime(&naive)
+        .single()
+        .expect("no gap")
+        .to_utc()
+}
+
+impl World {
+    /// A province with these rules; every mail is accepted.
+    pub async fn new(rules: &str) -> World {
+        World::with_mail_server(rules, |_, _| Do::Go).await
+    }
+
+    /// The same with a mail server that follows a script.
+    pub async fn with_mail_server(rules: &str, script: impl Fn(Step, &str) -> Do + Send + Sync + 'static) -> World {
+        let receiver = Receiver::start_scripted("127.0.0.1:0".parse().expect("an address"), Keep::memory(), script)
+            .await
+            .expect("a receiver");
+        let dir = tempfile::tempdir().expect("a folder");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        std::fs::create_dir(dir.path().join("rules")).expect("a folder");
+        std::fs::copy(shipped.join("calendar.toml"), dir.path().join("calendar.toml")).expect("the calendar");
+        copy_all(&shipped.join("templates"), &dir.path().join("templates"));
+        std::fs::write(dir.path().join("agencies.toml"), AGENCIES).expect("a file");
+        let config = CONFIG.replace("PORT", &receiver.address().port().to_string());
+        std::fs::write(dir.path().join("dondoc.toml"), config).expect("a file");
+        let options = SqliteConnectOptions::new()
+            .filename(dir.path().join("tickets.db"))
+            .create_if_missing(true);
+        let tickets = SqlitePool::connect_with(options).await.expect("a ticket database");
+        sqlx::query(TABLE).execute(&tickets).await.expect("a table");
+        let mut world = World {
+            dir,
+            tickets,
+            receiver,
+            engine: None,
+            seen: 0,
+        };
+        world.rules(rules).await;
+        world
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    /// Writes the rules anew and starts the engine with them, as a restarted process does.
+    pub async fn rules(&mut self, rules: &str) {
+        std::fs::write(self.dir.path().join("rules/test.toml"), rules).expect("a file");
+        self.restart().await;
+    }
+
+    /// Changes a configuration file and restarts.
+    pub async fn edit(&mut self, file: &str, change: impl Fn(String) -> String) {
+        let path = self.dir.path().join(file);
+        let text = change(std::fs::read_to_string(&path).expect("a file"));
+        std::fs::write(path, text).expect("a file");
+        self.restart().await;
+    }
+
+    pub fn config(&self) -> Config {
+        match config::load(self.dir.path(), std::iter::empty()) {
+            Ok(loaded) => loaded.config,
+            Err(problems) => panic!("{problems}"),
+        }
+    }
+
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        let config = Arc::new(self.config());
+        let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
+        let source = Source::open(&config.source, reads_text).await.expect("a source");
+        let store = Store::open(&config.store.path).await.expect("a store");
+        let renderer = Renderer::load(&config.templates_dir).unwrap_or_else(|e| panic!("{e:?}"));
+        self.engine = Some(Engine::new(config, source, store, renderer));
+    }
+
+    /// Ends the engine, so that another process can have the store.
+    pub async fn stop(&mut self) {
+        if let Some(mut engine) = self.engine.take() {
+            engine.close().await;
+        }
+    }
+
+    /// The store, for looking.
+    pub fn store(&self) -> &Store {
+        self.engine.as_ref().expect("a running engine").store()
+    }
+
+    /// One turn at a local time.
+    pub async fn turn(&mut self, local: &str) -> TurnReport {
+        self.engine
+            .as_mut()
+            .expect("a running engine")
+            .turn(at(local))
+            .await
+            .expect("a turn")
+    }
+
+    /// The letters received since this was asked last, in order of arrival.
+    pub fn letters(&mut self) -> Vec<Letter> {
+        let read = |bytes: Vec<u8>| reading::read(&bytes).expect("a letter");
+        self.mails().into_iter().map(read).collect()
+    }
+
+    /// The bytes of the mails received since this was asked last, in order of arrival.
+    pub fn mails(&mut self) -> Vec<Vec<u8>> {
+        let received = self.receiver.received();
+        let mails = received[self.seen..].iter().map(|m| m.bytes.clone()).collect();
+        self.seen = received.len();
+        mails
+    }
+
+    /// What was told since this was asked last: `box: ticket rule/step` lines, sorted.
+    pub fn told(&mut self) -> Vec<String> {
+        let mut told: Vec<String> = self
+            .letters()
+            .iter()
+            .flat_map(|l| {
+                let to = l.to.join(",").replace("@tinh.example", "");
+                l.told()
+                    .map(|(ticket, rule, step)| format!("{to}: {ticket} {rule}/{step}"))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        told.sort();
+        told
+    }
+
+    /// Turns at 07:00, 08:00 and 16:00 of each day from one date to another, and what was told on which day.
+    pub async fn days(&mut self, from: &str, to: &str) -> Vec<String> {
+        let day = |text: &str| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").expect("a date");
+        let mut all = Vec::new();
+        for date in day(from).iter_days().take_while(|d| *d <= day(to)) {
+            for time in ["07:00", "08:00", "16:00"] {
+                self.turn(&format!("{date} {time}")).await;
+            }
+            all.extend(self.told().into_iter().map(|t| format!("{} {t}", date.format("%d/%m"))));
+        }
+        all
+    }
+
+    /// A new open ticket.
+    pub async fn ticket(&self, code: &str, agency: &str, received: &str) {
+        sqlx::query(
+            "INSERT INTO ticket (code, status, received_at, updated_at, agency) VALUES ($1, 'đang xử lý', $2, $2, $3)",
+        )
+        .bind(code)
+        .bind(format!("{received}:00"))
+        .bind(agency)
+        .execute(&self.tickets)
+        .await
+        .expect("a row");
+    }
+
+    /// Changes columns of a ticket at a local time, which becomes its `updated_at`.
+    pub async fn change(&self, code: &str, when: &str, set: &str) {
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE ticket SET {set}, updated_at = '{when}:00' WHERE code = '{code}'"
+        )))
+        .execute(&self.tickets)
+        .await
+        .expect("a change");
+        assert_eq!(done.rows_affected(), 1, "there is a ticket {code}");
+    }
+
+    pub async fn answer(&self, code: &str, when: &str) {
+        self.change(code, when, &format!("status = 'đã trả lời', answered_at = '{when}:00'"))
+            .await;
+    }
+}
+
+/// Looking without touching, and small changes.
+impl World {
+    /// What `dondoc explain` finds for a ticket at a local time.
+    pub async fn explained(&self, code: &str, local: &str) -> Explained {
+        let config = self.config();
+        dondoc::engine::explain(&config, self.store(), code, at(local))
+            .await
+            .expect("a readable store")
+            .unwrap_or_else(|| panic!("{code} is known at {local}"))
+    }
+
+    /// The verdict on one step of a rule for a ticket at a local time.
+    pub async fn verdict(&self, code: &str, rule: &str, step: &str, local: &str) -> Verdict {
+        let found = self.explained(code, local).await.found;
+        let judged = found.judged.into_iter().find(|j| j.rule == rule && j.step == step);
+        judged
+            .unwrap_or_else(|| panic!("{rule}/{step} is judged for {code}"))
+            .verdict
+    }
+
+    /// Every telling of a ticket, oldest first, as `rule/step` with the occurrence: `overdue/L1 2021-09-13|SYT|0`.
+    pub async fn occurrences(&self, code: &str) -> Vec<String> {
+        let known = self.store().tellings(&[code.to_owned()]).await.expect("a store");
+        let of_ticket = known.get(code).into_iter().flatten();
+        of_ticket
+            .map(|t| format!("{}/{} {}", t.key.rule, t.key.step, t.key.occurrence))
+            .collect()
+    }
+
+    /// Writes more into a configuration file, as ops do, and restarts.
+    pub async fn append(&mut self, file: &str, more: &str) {
+        self.edit(file, |text| format!("{text}\n{more}\n")).await;
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
+
+impl World {
+    /// Every mail that was received, byte for byte, in order of arrival.
+    pub fn received(&self) -> Vec<Received> {
+        self.receiver.received()
+    }
+
+    /// The ticket database is out of reach.
+    pub async fn lose_source(&self) {
+        self.sql("ALTER TABLE ticket RENAME TO ticket_away").await;
+    }
+
+    pub async fn regain_source(&self) {
+        self.sql("ALTER TABLE ticket_away RENAME TO ticket").await;
+    }
+
+    /// Any statement on the ticket database.
+    pub async fn sql(&self, statement: &str) {
+        sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()))
+            .execute(&self.tickets)
+            .await
+            .expect("a statement");
+    }
+
+    /// A turn in which the process is killed when `death` comes, and another process that starts. False where the turn
+    /// was through before.
+    pub async fn killed_turn(&mut self, local: &str, death: impl Future<Output = ()>) -> bool {
+        let mut engine = self.engine.take().expect("a running engine");
+        let killed = tokio::select! {
+            biased;
+            () = death => true,
+            done = engine.turn(at(local)) => done.map(|_| false).expect("a turn"),
+        };
+        drop(engine);
+        self.restart().await;
+        killed
+    }
+
+    /// A turn whose process is killed after its work was taken up so many times.
+    pub async fn turn_killed_after(&mut self, local: &str, polls: usize) -> bool {
+        let mut left = polls;
+        let mut engine = self.engine.take().expect("a running engine");
+        let killed = {
+            let mut turn = Box::pin(engine.turn(at(local)));
+            std::future::poll_fn(|context| {
+                if left == 0 {
+                    return Poll::Ready(true);
+                }
+                left -= 1;
+                turn.as_mut()
+                    .poll(context)
+                    .map(|done| done.map(|_| false).expect("a turn"))
+            })
+            .await
+        };
+        drop(engine);
+        self.restart().await;
+        killed
+    }
+}
