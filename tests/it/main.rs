@@ -2,6 +2,8 @@
 
 mod ladder;
 mod ladder_properties;
+mod letters;
+mod render;
 mod stories;
 mod weekly;
 mod world;

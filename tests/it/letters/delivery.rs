@@ -1,0 +1,667 @@
+//! The guarantee (`spec.md` §6): at least once and never silently lost, whatever the relay does and whenever we die.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use dondoc::demo::reading::{self, Letter};
+use dondoc::demo::receiver::{Do, Step};
+use dondoc::store::{Store, StoreError};
+use tokio::sync::Notify;
+
+use super::{ladder, letters_at, letters_of, line};
+use crate::world::{FIVE_DAYS, LADDER, World, at};
+
+/// A mail server whose moods change: what it does at a step, for addresses that contain a word.
+#[derive(Clone, Default)]
+struct Moods(Arc<Mutex<Vec<Mood>>>);
+
+type Mood = (Step, &'static str, Do);
+
+impl Moods {
+    fn set(&self, step: Step, whom: &'static str, doing: Do) {
+        self.0.lock().expect("moods").push((step, whom, doing));
+    }
+
+    fn refuse(&self, whom: &'static str, code: u16) {
+        self.set(Step::Recipient, whom, Do::Reply(code, "no".to_owned()));
+    }
+
+    fn well(&self) {
+        self.0.lock().expect("moods").clear();
+    }
+
+    fn doing(&self, step: Step, whom: &str) -> Do {
+        let moods = self.0.lock().expect("moods");
+        let fits = moods.iter().find(|(s, w, _)| *s == step && whom.contains(w));
+        fits.map_or(Do::Go, |(_, _, doing)| doing.clone())
+    }
+
+    /// A province under rules, with a ticket each for these agencies that falls due for L1 on 14/9/2021.
+    async fn province(&self, rules: &str, tickets: &[(&str, &str)]) -> World {
+        let moods = self.clone();
+        let mut world = World::with_mail_server(rules, move |step, whom| moods.doing(step, whom)).await;
+        world.turn("2021-09-06 07:00").await;
+        for (code, agency) in tickets {
+            world.ticket(code, agency, "2021-09-06 09:00").await;
+        }
+        world.turn("2021-09-13 16:00").await;
+        world
+    }
+}
+
+const HEALTH: (&str, &str) = ("T1", "Sở Y tế");
+const BUILDING: (&str, &str) = ("T2", "Sở Xây dựng");
+
+fn single() -> String {
+    LADDER.replace("when = \"overdue\"", "when = \"overdue\"\ndigest = \"ticket\"") + FIVE_DAYS
+}
+
+/// The messages that carried a ticket, oldest first, as `state: answer, answer, …`.
+async fn fates(world: &World, code: &str) -> Vec<String> {
+    let mut fates = Vec::new();
+    for message in world.store().messages_of_ticket(code).await.expect("messages") {
+        let attempts = world.store().attempts(&message.id).await.expect("attempts");
+        let answers: Vec<&str> = attempts.iter().map(|a| a.answer.as_str()).collect();
+        fates.push(format!("{}: {}", message.state, answers.join(", ")));
+    }
+    fates
+}
+
+/// When each attempt about a ticket was made, as `dd/mm HH:MM`.
+async fn attempts(world: &World, code: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for message in world.store().messages_of_ticket(code).await.expect("messages") {
+        let attempts = world.store().attempts(&message.id).await.expect("attempts");
+        let local = |a: &dondoc::store::outbox::Attempt| a.at.with_timezone(&chrono_tz::Asia::Ho_Chi_Minh);
+        all.extend(attempts.iter().map(|a| local(a).format("%d/%m %H:%M").to_string()));
+    }
+    all
+}
+
+/// Every letter that arrived, by `Message-ID`, with how often it came. Copies are equal byte for byte.
+fn arrived(world: &World) -> BTreeMap<String, (Letter, usize)> {
+    let mut all: BTreeMap<String, (Letter, usize, Vec<u8>)> = BTreeMap::new();
+    for mail in world.received() {
+        let letter = reading::read(&mail.bytes).expect("a letter");
+        let known = all
+            .entry(letter.message_id.clone())
+            .or_insert_with(|| (letter, 0, mail.bytes.clone()));
+        assert_eq!(known.2, mail.bytes, "the same bytes on each attempt");
+        known.1 += 1;
+    }
+    all.into_iter()
+        .map(|(id, (letter, count, _))| (id, (letter, count)))
+        .collect()
+}
+
+/// The same as lines with their count, sorted.
+fn arrived_lines(world: &World) -> Vec<String> {
+    let mut lines: Vec<String> = arrived(world)
+        .values()
+        .map(|(letter, count)| format!("{count}x {}", line(letter)))
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn an_accepted_letter_is_never_sent_again() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!((report.delivered.accepted, report.waiting), (1, 0));
+    world.restart().await;
+    letters_of(&mut world, "2021-09-14", "2021-09-15").await;
+    assert_eq!(arrived_lines(&world), ["1x syt digest: T1 overdue/L1"]);
+    assert_eq!(fates(&world, "T1").await, ["accepted: accepted"]);
+}
+
+#[tokio::test]
+async fn a_letter_put_off_is_tried_again_with_the_bytes_that_were_stored_first() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!((report.delivered.later, report.waiting), (1, 1));
+    let message = world
+        .store()
+        .messages_of_ticket("T1")
+        .await
+        .expect("messages")
+        .remove(0);
+    let stored = world.store().body(&message.id).await.expect("a store").expect("a body");
+    moods.well();
+    world.restart().await;
+    let report = world.turn("2021-09-14 08:30").await;
+    assert_eq!((report.delivered.accepted, report.waiting), (1, 0));
+    assert_eq!(world.received()[0].bytes, stored);
+    assert!(world.letters()[0].message_id.starts_with(&message.id));
+    assert_eq!(fates(&world, "T1").await, ["accepted: later, accepted"]);
+}
+
+#[tokio::test]
+async fn a_letter_refused_for_good_is_dead_and_listed_with_its_reason() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 550);
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!((report.delivered.dead, report.waiting), (1, 0));
+    moods.well();
+    assert!(letters_of(&mut world, "2021-09-14", "2021-09-15").await.is_empty());
+    let dead = world.store().messages(Some("dead"), at("2021-09-14 00:00"), 10).await;
+    let dead = dead.expect("messages");
+    assert_eq!(dead.len(), 1);
+    assert!(
+        dead[0].reason.as_deref().is_some_and(|r| r.contains("550")),
+        "{:?}",
+        dead[0].reason
+    );
+    assert_eq!(fates(&world, "T1").await, ["dead: never"]);
+}
+
+#[tokio::test]
+async fn a_letter_whose_fate_is_unknown_is_sent_again_the_same_and_counted() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.set(Step::Final, "", Do::KeepAndCut);
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!((report.delivered.unknown, report.waiting), (1, 1));
+    moods.well();
+    let report = world.turn("2021-09-14 08:30").await;
+    assert_eq!((report.delivered.accepted, report.waiting), (1, 0));
+    assert_eq!(arrived_lines(&world), ["2x syt digest: T1 overdue/L1"]);
+    assert_eq!(fates(&world, "T1").await, ["accepted: unknown, accepted"]);
+    let message = world
+        .store()
+        .messages_of_ticket("T1")
+        .await
+        .expect("messages")
+        .remove(0);
+    assert_eq!((message.attempts, message.unknown), (2, 1));
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_not_put_into_another_letter() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    world.ticket("T9", "Sở Y tế", "2021-09-07 09:00").await;
+    moods.set(Step::Final, "", Do::KeepAndCut);
+    world.turn("2021-09-14 08:00").await;
+    moods.well();
+    moods.refuse("syt", 451);
+    letters_at(&mut world, &["2021-09-14 16:00", "2021-09-15 07:30"]).await;
+    moods.well();
+    letters_of(&mut world, "2021-09-15", "2021-09-15").await;
+    assert_eq!(
+        arrived_lines(&world),
+        ["1x syt digest: T9 overdue/L1", "2x syt digest: T1 overdue/L1"]
+    );
+    assert_eq!(fates(&world, "T1").await, ["accepted: unknown, later, later, accepted"]);
+}
+
+#[tokio::test]
+async fn what_nobody_took_goes_into_the_next_digest_with_what_is_new_and_without_what_is_over() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH, ("T3", "Sở Y tế")]).await;
+    world.ticket("T9", "Sở Y tế", "2021-09-07 09:00").await;
+    moods.refuse("syt", 451);
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    world.answer("T3", "2021-09-14 23:00").await;
+    letters_at(&mut world, &["2021-09-15 07:00"]).await;
+    moods.well();
+    letters_of(&mut world, "2021-09-15", "2021-09-16").await;
+    assert_eq!(arrived_lines(&world), ["1x syt digest: T1 overdue/L1, T9 overdue/L1"]);
+}
+
+#[tokio::test]
+async fn a_single_letter_nobody_took_is_written_anew_when_the_next_day_opens() {
+    let moods = Moods::default();
+    let mut world = moods.province(&single(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    moods.well();
+    assert_eq!(
+        letters_of(&mut world, "2021-09-15", "2021-09-15").await,
+        ["15/09 07:00 syt single: T1 overdue/L1"]
+    );
+    let messages = world.store().messages_of_ticket("T1").await.expect("messages");
+    let states: Vec<&str> = messages.iter().map(|m| m.state.as_str()).collect();
+    assert_eq!(states, ["replaced", "accepted"]);
+}
+
+#[tokio::test]
+async fn what_nobody_took_goes_to_the_address_that_was_put_right() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt@", 451);
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    world
+        .edit("agencies.toml", |text| {
+            text.replace("\"syt@tinh", "\"hoithu-soyte@tinh")
+        })
+        .await;
+    assert_eq!(
+        letters_of(&mut world, "2021-09-15", "2021-09-15").await,
+        ["15/09 08:00 hoithu-soyte digest: T1 overdue/L1"]
+    );
+}
+
+#[tokio::test]
+async fn retries_keep_to_the_window_too() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    letters_of(&mut world, "2021-09-14", "2021-09-15").await;
+    assert_eq!(
+        attempts(&world, "T1").await,
+        [
+            "14/09 08:00",
+            "14/09 09:15",
+            "14/09 13:30",
+            "14/09 16:00",
+            "15/09 07:00",
+            "15/09 08:00",
+            "15/09 09:15",
+            "15/09 13:30",
+            "15/09 16:00",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_retry_to_a_head_waits_over_the_quiet_days_around_tet() {
+    let moods = Moods::default();
+    let listener = moods.clone();
+    let mut world = World::with_mail_server(&ladder(), move |step, whom| listener.doing(step, whom)).await;
+    world.turn("2022-01-17 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2022-01-17 09:00").await;
+    // Due on Monday 24/1; L2 comes on Thursday 27/1, the day before the last one of the year.
+    letters_of(&mut world, "2022-01-25", "2022-01-26").await;
+    moods.refuse("giamdoc", 451);
+    assert!(letters_of(&mut world, "2022-01-27", "2022-01-27").await.is_empty());
+    moods.well();
+    assert_eq!(
+        letters_of(&mut world, "2022-01-28", "2022-02-09").await,
+        ["08/02 08:00 giamdoc-syt digest: T1 overdue/L2"]
+    );
+}
+
+#[tokio::test]
+async fn after_seventy_two_hours_of_open_window_it_is_dead_and_listed_and_what_came_later_goes_on() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().expect("a date");
+    for date in day("2021-09-14").iter_days().take_while(|d| *d <= day("2021-09-24")) {
+        letters_at(&mut world, &[&format!("{date} 07:00"), &format!("{date} 08:00")]).await;
+    }
+    // Eight hours a day: nine working days after 14/9 08:00 it is 27/9 08:00.
+    let dead = |world: &World| {
+        let store = world.store().clone();
+        async move {
+            store
+                .messages(Some("dead"), at("2021-09-01 00:00"), 10)
+                .await
+                .expect("messages")
+        }
+    };
+    assert!(dead(&world).await.is_empty());
+    let report = world.turn("2021-09-27 08:00").await;
+    assert_eq!((report.delivered.dead, report.waiting), (1, 0));
+    let listed = dead(&world).await;
+    assert_eq!(listed.len(), 1);
+    assert!(
+        listed[0].reason.as_deref().is_some_and(|r| r.contains("72 h")),
+        "{:?}",
+        listed[0].reason
+    );
+}
+
+#[tokio::test]
+async fn a_notice_is_given_up_by_its_own_first_attempt_though_its_digest_carries_younger_ones() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().expect("a date");
+    // T9 is due on 20/9 and joins on 21/9.
+    world.ticket("T9", "Sở Y tế", "2021-09-13 17:00").await;
+    for date in day("2021-09-14").iter_days().take_while(|d| *d <= day("2021-09-27")) {
+        letters_at(&mut world, &[&format!("{date} 08:00")]).await;
+    }
+    let tellings = world
+        .store()
+        .tellings(&["T1".to_owned(), "T9".to_owned()])
+        .await
+        .expect("tellings");
+    assert_eq!(tellings["T1"][0].notices[0].state.word(), "dead");
+    assert_eq!(tellings["T9"][0].notices[0].state.word(), "composed");
+    moods.well();
+    assert_eq!(
+        letters_at(&mut world, &["2021-09-28 08:00"]).await,
+        ["28/09 08:00 syt digest: T9 overdue/L1"]
+    );
+}
+
+#[tokio::test]
+async fn a_recipient_whose_server_misbehaves_delays_nobody_else() {
+    let trouble = [
+        Do::Reply(451, "later".to_owned()),
+        Do::Reply(550, "never".to_owned()),
+        Do::Reply(421, "shutting down".to_owned()),
+        Do::Cut,
+    ];
+    for doing in trouble {
+        let moods = Moods::default();
+        let tickets = [
+            HEALTH,
+            BUILDING,
+            ("T3", "Sở Tài chính"),
+            ("T4", "Ban Quản lý khu kinh tế"),
+        ];
+        let mut world = moods.province(&ladder(), &tickets).await;
+        moods.set(Step::Recipient, "syt", doing.clone());
+        assert_eq!(
+            letters_at(&mut world, &["2021-09-14 08:00"]).await,
+            [
+                "14/09 08:00 ops digest: T4 overdue/L1",
+                "14/09 08:00 stc digest: T3 overdue/L1",
+                "14/09 08:00 sxd digest: T2 overdue/L1",
+            ],
+            "{doing:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_out_of_reach_loses_nothing() {
+    let moods = Moods::default();
+    let mut world = moods
+        .province(&single(), &[HEALTH, BUILDING, ("T3", "Sở Tài chính")])
+        .await;
+    world
+        .edit("dondoc.toml", |text| text + "\n[limits]\nin_flight = 2\n")
+        .await;
+    moods.set(Step::Greeting, "", Do::Cut);
+    let report = world.turn("2021-09-14 07:00").await;
+    assert_eq!((report.delivered.later, report.waiting), (2, 3));
+    moods.well();
+    assert_eq!(
+        letters_at(&mut world, &["2021-09-14 07:30"]).await,
+        [
+            "14/09 07:30 stc single: T3 overdue/L1",
+            "14/09 07:30 sxd single: T2 overdue/L1",
+            "14/09 07:30 syt single: T1 overdue/L1",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn killed_at_any_step_of_a_mail_nothing_is_lost_and_only_what_was_on_its_way_comes_twice() {
+    let steps = [
+        Step::Greeting,
+        Step::Ehlo,
+        Step::Mail,
+        Step::Recipient,
+        Step::Data,
+        Step::Body,
+        Step::Final,
+    ];
+    for step in steps {
+        let moods = Moods::default();
+        let (reached, listener) = (Arc::new(Notify::new()), moods.clone());
+        let death = reached.clone();
+        let mut world = World::with_mail_server(&ladder(), move |at, whom| {
+            let doing = listener.doing(at, whom);
+            if doing == Do::KeepAndStall {
+                reached.notify_one();
+            }
+            doing
+        })
+        .await;
+        world.turn("2021-09-06 07:00").await;
+        for (code, agency) in [HEALTH, BUILDING] {
+            world.ticket(code, agency, "2021-09-06 09:00").await;
+        }
+        world.turn("2021-09-13 16:00").await;
+        moods.set(step, "", Do::KeepAndStall);
+        assert!(
+            world.killed_turn("2021-09-14 08:00", death.notified()).await,
+            "{step:?}"
+        );
+        moods.well();
+        letters_of(&mut world, "2021-09-14", "2021-09-15").await;
+        let arrived = arrived(&world);
+        let mut lines: Vec<String> = arrived.values().map(|(letter, _)| line(letter)).collect();
+        lines.sort();
+        assert_eq!(
+            lines,
+            ["sxd digest: T2 overdue/L1", "syt digest: T1 overdue/L1"],
+            "{step:?}"
+        );
+        let most = if step == Step::Final { 2 } else { 1 };
+        assert!(arrived.values().all(|(_, count)| *count <= most), "{step:?}");
+        for code in ["T1", "T2"] {
+            assert_eq!(
+                fates(&world, code).await,
+                ["accepted: unknown, accepted"],
+                "{step:?} {code}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_wherever_in_its_turn_loses_nothing_and_repeats_only_what_was_in_flight() {
+    let mut polls = 1;
+    let mut deaths = 0;
+    loop {
+        let moods = Moods::default();
+        let mut world = moods.province(&ladder(), &[HEALTH, BUILDING]).await;
+        let killed = world.turn_killed_after("2021-09-14 08:00", polls).await;
+        letters_of(&mut world, "2021-09-14", "2021-09-15").await;
+        let arrived = arrived(&world);
+        let mut lines: Vec<String> = arrived.values().map(|(letter, _)| line(letter)).collect();
+        lines.sort();
+        assert_eq!(
+            lines,
+            ["sxd digest: T2 overdue/L1", "syt digest: T1 overdue/L1"],
+            "killed after {polls} polls"
+        );
+        assert!(
+            arrived.values().all(|(_, count)| *count <= 2),
+            "killed after {polls} polls"
+        );
+        if !killed {
+            break;
+        }
+        deaths += 1;
+        polls += 1 + polls / 4;
+    }
+    assert!(deaths >= 8, "died {deaths} times");
+}
+
+#[tokio::test]
+async fn at_most_as_many_letters_come_twice_as_may_be_in_flight() {
+    let moods = Moods::default();
+    let (reached, listener) = (Arc::new(Notify::new()), moods.clone());
+    let death = reached.clone();
+    let finals = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut world = World::with_mail_server(&single(), move |at, whom| {
+        // The fifth letter is taken, and then the lights go out.
+        if at == Step::Final && finals.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 4 {
+            reached.notify_one();
+            return Do::KeepAndStall;
+        }
+        listener.doing(at, whom)
+    })
+    .await;
+    world
+        .edit("dondoc.toml", |text| text + "\n[limits]\nin_flight = 2\n")
+        .await;
+    world.turn("2021-09-06 07:00").await;
+    let codes: Vec<String> = (1..=8).map(|i| format!("T{i}")).collect();
+    for code in &codes {
+        world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+    }
+    world.turn("2021-09-13 16:00").await;
+    assert!(world.killed_turn("2021-09-14 07:00", death.notified()).await);
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    let arrived = arrived(&world);
+    let mut told: Vec<String> = arrived.values().map(|(letter, _)| line(letter)).collect();
+    told.sort();
+    let expected: Vec<String> = codes.iter().map(|c| format!("syt single: {c} overdue/L1")).collect();
+    assert_eq!(told, expected);
+    let repeated: Vec<usize> = arrived.values().map(|(_, count)| *count).filter(|c| *c > 1).collect();
+    assert!(!repeated.is_empty() && repeated.len() <= 2, "{repeated:?}");
+    assert!(repeated.iter().all(|count| *count == 2), "{repeated:?}");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_store_is_refused_and_the_first_goes_on() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    let second = Store::open(&world.config().store.path).await;
+    assert!(matches!(second, Err(StoreError::Held { .. })), "{second:?}");
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-15").await,
+        ["14/09 08:00 syt digest: T1 overdue/L1"]
+    );
+}
+
+#[tokio::test]
+async fn who_is_reached_only_after_the_others_were_told_of_the_ending_hears_of_it_too() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    world
+        .change("T1", "2021-09-13 22:30", "co_agencies = 'Sở Xây dựng'")
+        .await;
+    moods.refuse("sxd", 451);
+    let mut told = letters_at(&mut world, &["2021-09-14 08:00"]).await;
+    world.answer("T1", "2021-09-14 08:10").await;
+    world.turn("2021-09-14 08:20").await;
+    moods.well();
+    told.extend(letters_of(&mut world, "2021-09-14", "2021-09-17").await);
+    assert_eq!(
+        told,
+        [
+            "14/09 08:00 syt digest: T1 overdue/L1",
+            "14/09 09:15 sxd digest: T1 overdue/L1",
+            "15/09 08:00 sxd digest: T1 @settled/done",
+            "15/09 08:00 syt digest: T1 @settled/done",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_stays_unknown_for_seventy_two_hours_of_open_window_is_dead_and_listed_too() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.set(Step::Final, "", Do::KeepAndCut);
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().expect("a date");
+    for date in day("2021-09-14").iter_days().take_while(|d| *d <= day("2021-09-24")) {
+        letters_at(&mut world, &[&format!("{date} 08:00")]).await;
+    }
+    let report = world.turn("2021-09-27 08:00").await;
+    assert_eq!((report.delivered.dead, report.waiting), (1, 0));
+    // Nine working days, each with one attempt, and the last one.
+    assert_eq!(arrived_lines(&world), ["10x syt digest: T1 overdue/L1"]);
+    let dead = world.store().messages(Some("dead"), at("2021-09-01 00:00"), 10).await;
+    let unknown: Vec<i64> = dead.expect("messages").iter().map(|m| m.unknown).collect();
+    assert_eq!(unknown, [10]);
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % most
+    }
+}
+
+#[tokio::test]
+async fn through_bad_relays_and_sudden_deaths_everything_is_told_in_one_letter_and_within_hours() {
+    let (mut dice, moods) = (Dice(103), Moods::default());
+    let mut world = moods.province(&ladder(), &[]).await;
+    let agencies = ["Sở Y tế", "Sở Xây dựng", "Sở Tài chính", "Ban Quản lý khu kinh tế"];
+    let answers = [
+        (Step::Recipient, Do::Reply(451, "later".to_owned())),
+        (Step::Recipient, Do::Cut),
+        (Step::Final, Do::Cut),
+        (Step::Final, Do::KeepAndCut),
+        (Step::Greeting, Do::Reply(421, "busy".to_owned())),
+    ];
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().expect("a date");
+    let days: Vec<_> = day("2021-09-14").iter_days().take(18).collect();
+    for (i, date) in days.iter().enumerate() {
+        let code = format!("T{i}");
+        world
+            .ticket(&code, agencies[dice.below(4)], &format!("{date} 03:00"))
+            .await;
+        let due = *date - chrono::TimeDelta::days(i64::try_from(dice.below(4)).expect("small"));
+        world
+            .change(&code, &format!("{date} 03:00"), &format!("due_at = '{due}'"))
+            .await;
+        if dice.below(3) == 0 {
+            let old = format!("T{}", dice.below(i + 1));
+            world.answer(&old, &format!("{date} 06:10")).await;
+        }
+        for hour in ["06:30", "08:00", "08:30", "12:00", "14:00"] {
+            moods.well();
+            if dice.below(3) > 0 {
+                let (step, doing) = answers[dice.below(answers.len())].clone();
+                let whom = if step == Step::Recipient {
+                    ["syt", "sxd", "stc", ""][dice.below(4)]
+                } else {
+                    ""
+                };
+                moods.set(step, whom, doing);
+            }
+            let (seen, time) = (world.received().len(), format!("{date} {hour}"));
+            match dice.below(3) {
+                0 => drop(world.turn_killed_after(&time, dice.below(120)).await),
+                _ => drop(world.turn(&time).await),
+            }
+            let is_open = matches!(hour, "08:00" | "08:30" | "14:00")
+                && chrono::Datelike::weekday(date).number_from_monday() <= 5;
+            assert!(is_open || world.received().len() == seen, "a letter at {time}");
+        }
+    }
+    moods.well();
+    letters_of(&mut world, "2021-10-02", "2021-10-06").await;
+    // Every line stands in one letter only, however often that one came. An ending is said again to those whom a
+    // late reminder reached after it.
+    let mut lines: Vec<_> = arrived(&world)
+        .values()
+        .flat_map(|(letter, _)| {
+            let reminders = letter.told().filter(|(_, rule, _)| *rule != "@settled");
+            let told = reminders.map(|(t, r, s)| format!("{} {t} {r}/{s}", letter.to[0]));
+            told.collect::<Vec<_>>()
+        })
+        .collect();
+    lines.sort();
+    let all = lines.len();
+    lines.dedup();
+    assert_eq!(lines.len(), all, "{lines:?}");
+    assert!(all > 25, "{all} lines");
+    // Nothing waits, nothing died, and whatever is overdue was told.
+    let codes: Vec<String> = (0..days.len()).map(|i| format!("T{i}")).collect();
+    let kept = world.store().tickets(&codes).await.expect("tickets");
+    let tellings = world.store().tellings(&codes).await.expect("tellings");
+    for code in &codes {
+        let tellings = tellings.get(code).map_or(&[][..], Vec::as_slice);
+        let states: Vec<&str> = tellings
+            .iter()
+            .flat_map(|t| t.notices.iter().map(|n| n.state.word()))
+            .filter(|state| *state != "lapsed")
+            .collect();
+        assert!(states.iter().all(|s| *s == "accepted"), "{code}: {states:?}");
+        let is_told = tellings.iter().any(|t| t.key.rule == "overdue" && t.key.step == "L1");
+        assert!(is_told || !kept[code].ticket.status.is_open(), "{code}");
+    }
+    assert_eq!(world.store().count_waiting_messages().await.expect("a count"), 0);
+}

@@ -1,0 +1,110 @@
+//! Transfer and reopening (`spec.md` §4): a ladder from its first step, the whole age shown, wandering tickets decided on.
+
+use super::{letters_of, line, only_letter, province_with_a_ticket};
+use crate::world::World;
+
+/// T1 was told to Sở Y tế at L1 and L2, and is with Sở Xây dựng since 16/9 in the afternoon.
+async fn transferred() -> World {
+    let mut world = province_with_a_ticket().await;
+    letters_of(&mut world, "2021-09-14", "2021-09-16").await;
+    world.change("T1", "2021-09-16 22:30", "agency = 'Sở Xây dựng'").await;
+    world
+}
+
+#[tokio::test]
+async fn a_transferred_ticket_starts_at_the_first_step_for_the_new_agency_and_the_old_one_is_released() {
+    let mut world = transferred().await;
+    assert_eq!(
+        letters_of(&mut world, "2021-09-17", "2021-09-24").await,
+        [
+            "17/09 08:00 giamdoc-syt digest: T1 @settled/transferred",
+            "17/09 08:00 sxd digest: T1 overdue/L1",
+            "17/09 08:00 syt digest: T1 @settled/transferred",
+            "21/09 08:00 giamdoc-sxd digest: T1 overdue/L2",
+            "23/09 08:00 giamdoc-sxd digest: T1 overdue/L3",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_new_agency_reads_the_whole_age_how_often_it_was_passed_on_and_no_reproach_for_reminders_of_others() {
+    let mut world = transferred().await;
+    world.turn("2021-09-17 08:00").await;
+    let letters = world.letters();
+    let new = letters.iter().find(|l| l.to == ["sxd@tinh.example"]).expect("a letter");
+    assert!(
+        new.text.contains("đã chuyển 1 lần, tổng 9 ngày làm việc"),
+        "{}",
+        new.text
+    );
+    assert!(!new.text.contains("đã nhắc ngày"), "{}", new.text);
+    assert!(!new.subject.contains("Nhắc lần"), "{}", new.subject);
+}
+
+#[tokio::test]
+async fn what_waits_for_the_old_agency_is_not_sent_to_it_after_a_transfer() {
+    let mut world = province_with_a_ticket().await;
+    world.turn("2021-09-14 07:00").await;
+    world.change("T1", "2021-09-14 07:10", "agency = 'Sở Xây dựng'").await;
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-15").await,
+        ["14/09 08:00 sxd digest: T1 overdue/L1"]
+    );
+}
+
+#[tokio::test]
+async fn from_the_second_transfer_on_the_office_decides_who_is_competent() {
+    let mut world = transferred().await;
+    letters_of(&mut world, "2021-09-17", "2021-09-17").await;
+    world.change("T1", "2021-09-17 22:30", "agency = 'Sở Tài chính'").await;
+    world.turn("2021-09-20 08:00").await;
+    let letters = world.letters();
+    let mut lines: Vec<String> = letters.iter().map(line).collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "stc digest: T1 overdue/L1",
+            "sxd digest: T1 @settled/transferred",
+            "vp digest: T1 @competence/office",
+        ]
+    );
+    let office = letters.iter().find(|l| l.to == ["vp@tinh.example"]).expect("a letter");
+    assert!(office.subject.contains("cần xác định thẩm quyền"), "{}", office.subject);
+    assert!(
+        office.text.contains("đã chuyển 2 lần, tổng 10 ngày làm việc"),
+        "{}",
+        office.text
+    );
+    // Once for each further transfer, and nothing of it afterwards but the ladder.
+    assert_eq!(letters_of(&mut world, "2021-09-20", "2021-09-21").await, [""; 0]);
+    world.change("T1", "2021-09-21 22:30", "agency = 'Sở Y tế'").await;
+    let told = letters_of(&mut world, "2021-09-22", "2021-09-22").await;
+    let to_office: Vec<&String> = told.iter().filter(|l| l.contains(" vp ")).collect();
+    assert_eq!(to_office, ["22/09 08:00 vp digest: T1 @competence/office"]);
+}
+
+#[tokio::test]
+async fn a_reopened_ticket_starts_a_new_ladder_and_says_that_it_was_taken_up_again() {
+    let mut world = province_with_a_ticket().await;
+    letters_of(&mut world, "2021-09-14", "2021-09-16").await;
+    world.answer("T1", "2021-09-16 22:30").await;
+    assert_eq!(
+        letters_of(&mut world, "2021-09-17", "2021-09-20").await,
+        [
+            "17/09 08:00 giamdoc-syt digest: T1 @settled/done",
+            "17/09 08:00 syt digest: T1 @settled/done",
+        ]
+    );
+    world
+        .change("T1", "2021-09-20 22:30", "status = 'đang xử lý', answered_at = NULL")
+        .await;
+    world.turn("2021-09-21 08:00").await;
+    let letter = only_letter(&mut world);
+    assert_eq!(line(&letter), "syt digest: T1 overdue/L1");
+    assert!(letter.text.contains("xử lý lại lần 1"), "{}", letter.text);
+    assert_eq!(
+        letters_of(&mut world, "2021-09-21", "2021-09-24").await,
+        ["23/09 08:00 giamdoc-syt digest: T1 overdue/L2"]
+    );
+}
