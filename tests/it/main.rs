@@ -1,11 +1,15 @@
 //! The one integration test binary, so that linking stays short; each module is a subject.
 
+mod architecture;
 mod calendar;
 mod config;
 mod ladder;
 mod ladder_properties;
 mod letters;
+mod postgres;
 mod render;
+mod source;
+mod store;
 mod stories;
 mod weekly;
 mod world;

@@ -1,0 +1,1133 @@
+//! Our own database: claims, the change log, what is due, and the tickets as they once were.
+
+use std::path::Path;
+
+use chrono::TimeDelta;
+use dondoc::domain::Moment;
+use dondoc::domain::notice::{Mode, NewNotice, NewTelling, NoticeState, Telling, TellingKey};
+use dondoc::domain::rule::Channel;
+use dondoc::domain::ticket::{Memory, Rating, Status, Ticket};
+use dondoc::store::as_of::{AsOf, Past};
+use dondoc::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement};
+use dondoc::store::tellings::Tell;
+use dondoc::store::tickets::Kept;
+use dondoc::store::{Store, StoreError};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::{AssertSqlSafe, Row as _};
+use tempfile::TempDir;
+
+use crate::world::{FIVE_DAYS, LADDER, World, at};
+
+struct Kit {
+    dir: TempDir,
+    store: Store,
+}
+
+impl Kit {
+    async fn new() -> Kit {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&dir.path().join("store.db")).await.expect("a store");
+        Kit { dir, store }
+    }
+
+    /// The file behind the store's back.
+    async fn file(&self) -> SqlitePool {
+        open_file(&self.dir.path().join("store.db")).await
+    }
+
+    /// Saves a ticket as a row that was read at an instant.
+    async fn see(&self, ticket: &Ticket, when: &str) {
+        let now = at(when);
+        let before = self.kept(&ticket.code).await;
+        let memory = Memory::after(
+            before.as_ref().map(|b| (&b.ticket, &b.memory)),
+            ticket,
+            None,
+            |_, _| false,
+            now,
+        );
+        let after = Kept {
+            ticket: ticket.clone(),
+            memory,
+            updated_raw: ticket.updated_at.map(|u| u.to_rfc3339()),
+            next_at: None,
+            generation: 1,
+            missing: 0,
+            gone_at: None,
+        };
+        let mut tx = self.store.begin().await.expect("a transaction");
+        tx.save_tickets(&[(before, after)], now).await.expect("saved");
+        tx.commit().await.expect("committed");
+    }
+
+    async fn kept(&self, code: &str) -> Option<Kept> {
+        let mut kept = self.store.tickets(&[code.to_owned()]).await.expect("tickets");
+        kept.remove(code)
+    }
+
+    /// Tells something about a ticket to one unit; the number of the telling, or `None` where it was told before.
+    async fn tell(&self, new: &NewTelling, when: &str) -> Option<i64> {
+        let compose_at = vec![at(when); new.notices.len()];
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let tell = Tell {
+            telling: new.clone(),
+            compose_at,
+        };
+        let told = tx.tell(&[tell], at(when)).await.expect("told");
+        tx.commit().await.expect("committed");
+        told[0]
+    }
+
+    async fn tellings(&self, code: &str) -> Vec<Telling> {
+        let mut all = self.store.tellings(&[code.to_owned()]).await.expect("tellings");
+        all.remove(code).unwrap_or_default()
+    }
+
+    async fn notice_state(&self, code: &str) -> NoticeState {
+        self.tellings(code).await[0].notices[0].state
+    }
+
+    /// A message with a telling's notices, composed at an instant.
+    async fn message(&self, id: &str, code: &str, when: &str) -> bool {
+        let notices = self.tellings(code).await[0].notices.iter().map(|n| n.id).collect();
+        self.compose(&message(id, notices), when).await
+    }
+
+    async fn compose(&self, new: &NewMessage, when: &str) -> bool {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let made = tx.compose(new, at(when)).await.expect("composed");
+        tx.commit().await.expect("committed");
+        made
+    }
+
+    async fn claim(&self, by: &str, when: &str) -> Vec<Claim> {
+        let now = at(when);
+        self.store
+            .claim(by, now, now + TimeDelta::minutes(30), 10)
+            .await
+            .expect("claims")
+    }
+
+    async fn settle(&self, claim: &Claim, end: &Settlement, when: &str) -> bool {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let done = tx.settle_message(claim, end, at(when)).await.expect("settled");
+        tx.commit().await.expect("committed");
+        done
+    }
+
+    async fn put_back(&self, claim: &Claim, until: &str) -> bool {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let done = tx.put_back(claim, at(until)).await.expect("put back");
+        tx.commit().await.expect("committed");
+        done
+    }
+
+    async fn replace(&self, id: &str, when: &str) -> bool {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let done = tx.replace(id, at(when)).await.expect("replaced");
+        tx.commit().await.expect("committed");
+        done
+    }
+
+    async fn void_claims(&self, when: &str) -> u64 {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        let left = tx.void_claims(at(when)).await.expect("voided");
+        tx.commit().await.expect("committed");
+        left
+    }
+
+    async fn answers(&self, id: &str) -> Vec<String> {
+        let attempts = self.store.attempts(id).await.expect("attempts");
+        attempts.into_iter().map(|a| a.answer).collect()
+    }
+
+    async fn state(&self, id: &str) -> String {
+        self.store.message(id).await.expect("a message").expect(id).state
+    }
+
+    /// A ticket, its first telling and the message with it, ready to be sent at 08:00.
+    async fn ready() -> Kit {
+        let kit = Kit::new().await;
+        kit.see(&ticket("T1"), "2021-09-13 07:00").await;
+        kit.tell(&telling("T1", "L1"), "2021-09-14 08:00").await.expect("new");
+        assert!(kit.message("M1", "T1", "2021-09-14 08:00").await);
+        kit
+    }
+}
+
+async fn open_file(path: &Path) -> SqlitePool {
+    SqlitePool::connect_with(SqliteConnectOptions::new().filename(path))
+        .await
+        .expect("the file")
+}
+
+fn ticket(code: &str) -> Ticket {
+    Ticket {
+        code: code.into(),
+        received_at: at("2021-09-06 09:00"),
+        updated_at: Some(at("2021-09-06 09:00")),
+        ..Ticket::default()
+    }
+}
+
+fn telling(code: &str, step: &str) -> NewTelling {
+    NewTelling {
+        key: TellingKey {
+            mode: Mode::Live,
+            ticket: code.into(),
+            rule: "overdue".into(),
+            step: step.into(),
+            repetition: 0,
+            occurrence: "2021-09-13/0".into(),
+        },
+        due_at: at("2021-09-14 07:00"),
+        opening: false,
+        notices: vec![NewNotice {
+            role: "agency:contact".into(),
+            start: "SYT".into(),
+            channel: Channel::Email,
+            cc: false,
+        }],
+    }
+}
+
+fn message(id: &str, notices: Vec<i64>) -> NewMessage {
+    NewMessage {
+        id: id.into(),
+        mode: "live",
+        channel: Channel::Email,
+        form: Form::Digest,
+        unit: "SYT".into(),
+        desk: "contact",
+        matter: "SYT/contact/2021-09".into(),
+        digest_key: Some("SYT/contact/2021-09-14".into()),
+        recipients: vec!["syt@tinh.example".into()],
+        subject: "[1022] Nhắc việc".into(),
+        body: b"Subject: x\r\n\r\ny\r\n".to_vec(),
+        rules: vec!["overdue".into()],
+        steps: vec!["L1".into()],
+        notices,
+        urgent: false,
+        replace_at: Some(at("2021-09-15 08:00")),
+    }
+}
+
+fn accepted() -> Settlement {
+    Settlement {
+        state: MessageState::Accepted,
+        answer: "accepted",
+        detail: "250 ok".into(),
+        next_attempt_at: None,
+        unknown: false,
+    }
+}
+
+fn later(until: &str) -> Settlement {
+    Settlement {
+        state: MessageState::Waiting,
+        answer: "later",
+        detail: "451 busy".into(),
+        next_attempt_at: Some(at(until)),
+        unknown: false,
+    }
+}
+
+fn unknown(until: &str) -> Settlement {
+    Settlement {
+        answer: "unknown",
+        unknown: true,
+        ..later(until)
+    }
+}
+
+fn never() -> Settlement {
+    Settlement {
+        state: MessageState::Dead,
+        answer: "never",
+        detail: "550 no such box".into(),
+        ..accepted()
+    }
+}
+
+// ---- claims and messages -----------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_message_is_claimed_by_one_until_its_lease_ends() {
+    let kit = Kit::ready().await;
+    assert!(kit.claim("a", "2021-09-14 07:59").await.is_empty(), "not due yet");
+    let claims = kit.claim("a", "2021-09-14 08:00").await;
+    assert_eq!((claims.len(), claims[0].id.as_str(), claims[0].attempts), (1, "M1", 0));
+    assert_eq!(claims[0].recipients, ["syt@tinh.example"]);
+    assert!(kit.claim("b", "2021-09-14 08:29").await.is_empty());
+    let taken = kit.claim("b", "2021-09-14 08:30").await;
+    assert_eq!(taken.len(), 1);
+    // The first holder may have sent it.
+    assert_eq!(kit.answers("M1").await, ["unknown"]);
+    assert_eq!(taken[0].attempts, 1);
+    assert_eq!(taken[0].first_attempt_at, Some(at("2021-09-14 08:30")));
+}
+
+#[tokio::test]
+async fn whoever_lost_a_claim_changes_nothing_any_more() {
+    for end in [
+        accepted(),
+        never(),
+        later("2021-09-14 09:00"),
+        unknown("2021-09-14 09:00"),
+    ] {
+        let kit = Kit::ready().await;
+        let old = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+        let new = kit.claim("b", "2021-09-14 08:30").await.remove(0);
+        assert!(!kit.settle(&old, &end, "2021-09-14 08:31").await, "{}", end.answer);
+        assert!(!kit.put_back(&old, "2021-09-15 08:00").await);
+        assert_eq!(kit.state("M1").await, "waiting");
+        assert_eq!(kit.notice_state("T1").await, NoticeState::Composed);
+        // What the old holder heard is on record all the same.
+        assert_eq!(kit.answers("M1").await, ["unknown", end.answer]);
+        assert!(
+            kit.settle(&new, &accepted(), "2021-09-14 08:32").await,
+            "the new holder's claim stands"
+        );
+        assert_eq!(kit.state("M1").await, "accepted");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_is_used_up_by_its_settlement() {
+    let kit = Kit::ready().await;
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    assert!(kit.settle(&claim, &accepted(), "2021-09-14 08:01").await);
+    assert!(!kit.settle(&claim, &never(), "2021-09-14 08:02").await);
+    assert!(!kit.put_back(&claim, "2021-09-15 08:00").await);
+    assert_eq!(kit.state("M1").await, "accepted");
+    assert_eq!(kit.notice_state("T1").await, NoticeState::Accepted);
+    assert!(kit.claim("a", "2021-09-20 08:00").await.is_empty());
+}
+
+#[tokio::test]
+async fn taking_over_voids_the_claims_of_the_process_that_is_gone() {
+    let kit = Kit::ready().await;
+    let old = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    assert_eq!(kit.void_claims("2021-09-14 08:01").await, 1);
+    let new = kit.claim("b", "2021-09-14 08:01").await.remove(0);
+    assert_eq!(new.attempts, 1, "what was left open counts as tried");
+    assert!(!kit.settle(&old, &accepted(), "2021-09-14 08:02").await);
+    let shown = kit.store.message("M1").await.expect("a message").expect("M1");
+    assert_eq!((shown.unknown, shown.attempts), (1, 1));
+    assert_eq!(
+        kit.void_claims("2021-09-14 08:40").await,
+        0,
+        "a lease that has ended needs no voiding"
+    );
+}
+
+#[tokio::test]
+async fn a_message_put_back_was_not_tried() {
+    let kit = Kit::ready().await;
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    assert!(kit.put_back(&claim, "2021-09-14 13:00").await);
+    assert!(kit.claim("a", "2021-09-14 12:59").await.is_empty());
+    let again = kit.claim("a", "2021-09-14 13:00").await.remove(0);
+    assert_eq!((again.attempts, again.first_attempt_at), (0, None));
+    assert_eq!(kit.answers("M1").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_message_that_was_refused_for_now_is_tried_again_and_one_refused_for_good_is_not() {
+    let kit = Kit::ready().await;
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    assert!(kit.settle(&claim, &later("2021-09-14 08:05"), "2021-09-14 08:01").await);
+    assert!(kit.claim("a", "2021-09-14 08:04").await.is_empty());
+    let claim = kit.claim("a", "2021-09-14 08:05").await.remove(0);
+    assert_eq!(
+        (claim.attempts, claim.first_attempt_at),
+        (1, Some(at("2021-09-14 08:01")))
+    );
+    assert_eq!(claim.body, message("M1", vec![]).body, "the same bytes");
+    assert!(kit.settle(&claim, &never(), "2021-09-14 08:06").await);
+    assert_eq!(kit.notice_state("T1").await, NoticeState::Dead);
+    let shown = kit.store.message("M1").await.expect("a message").expect("M1");
+    assert_eq!(
+        (shown.state.as_str(), shown.reason.as_deref()),
+        ("dead", Some("550 no such box"))
+    );
+    assert!(kit.claim("a", "2021-09-20 08:00").await.is_empty());
+    assert_eq!(kit.answers("M1").await, ["later", "never"]);
+}
+
+#[tokio::test]
+async fn an_answer_wakes_the_tickets_it_speaks_of() {
+    let kit = Kit::ready().await;
+    let now = at("2021-09-14 08:01");
+    assert!(kit.store.due(now, 10).await.expect("codes").is_empty());
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    kit.settle(&claim, &accepted(), "2021-09-14 08:01").await;
+    assert_eq!(kit.store.due(now, 10).await.expect("codes"), ["T1"]);
+}
+
+#[tokio::test]
+async fn what_was_not_accepted_goes_into_the_next_digest_with_its_first_attempt() {
+    let kit = Kit::ready().await;
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    kit.settle(&claim, &later("2021-09-15 09:00"), "2021-09-14 08:01").await;
+    let ready = |when| kit.store.replaceable(at(when), 10);
+    assert!(ready("2021-09-15 07:59").await.expect("ids").is_empty());
+    assert_eq!(
+        ready("2021-09-15 08:00").await.expect("ids"),
+        [("M1".to_owned(), "SYT".to_owned())]
+    );
+    assert!(kit.replace("M1", "2021-09-15 08:00").await);
+    assert!(!kit.replace("M1", "2021-09-15 08:00").await, "once");
+    assert_eq!(kit.state("M1").await, "replaced");
+    let notice = &kit.tellings("T1").await[0].notices[0];
+    assert_eq!(notice.state, NoticeState::Waiting);
+    assert_eq!(notice.compose_at, Some(at("2021-09-15 08:00")));
+    assert_eq!(notice.first_attempt_at, Some(at("2021-09-14 08:01")));
+    // Its key is free for the next one, which is another message.
+    assert!(kit.message("M2", "T1", "2021-09-15 08:00").await);
+    assert_eq!(
+        kit.store
+            .all_tried_since("M2", at("2021-09-15 08:01"))
+            .await
+            .expect("an answer"),
+        at("2021-09-14 08:01")
+    );
+    assert!(!kit.settle(&claim, &accepted(), "2021-09-15 08:01").await);
+    assert_eq!(kit.state("M1").await, "replaced");
+    let of_ticket = kit.store.messages_of_ticket("T1").await.expect("messages");
+    assert_eq!(of_ticket.len(), 2, "both carried the notice");
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_never_replaced_nor_what_is_being_sent() {
+    let kit = Kit::ready().await;
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    assert!(!kit.replace("M1", "2021-09-15 08:00").await, "it is being sent");
+    kit.settle(&claim, &unknown("2021-09-15 07:00"), "2021-09-14 08:01")
+        .await;
+    assert!(
+        kit.store
+            .replaceable(at("2021-09-15 08:00"), 10)
+            .await
+            .expect("ids")
+            .is_empty()
+    );
+    assert!(!kit.replace("M1", "2021-09-15 08:00").await);
+    assert_eq!(kit.notice_state("T1").await, NoticeState::Composed);
+}
+
+#[tokio::test]
+async fn there_is_one_digest_a_recipient_and_date() {
+    let kit = Kit::ready().await;
+    kit.see(&ticket("T2"), "2021-09-14 08:00").await;
+    kit.tell(&telling("T2", "L1"), "2021-09-14 08:00").await.expect("new");
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    assert!(tx.digest_made("SYT/contact/2021-09-14").await.expect("an answer"));
+    drop(tx);
+    assert!(!kit.message("M2", "T2", "2021-09-14 08:10").await);
+    assert_eq!(
+        kit.notice_state("T2").await,
+        NoticeState::Waiting,
+        "it waits for the next"
+    );
+    assert!(kit.store.message("M2").await.expect("an answer").is_none());
+}
+
+#[tokio::test]
+async fn the_thread_of_a_matter_is_what_was_accepted() {
+    let kit = Kit::ready().await;
+    let matter = "SYT/contact/2021-09";
+    assert!(kit.store.thread(matter).await.expect("ids").is_empty());
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    kit.settle(&claim, &accepted(), "2021-09-14 08:01").await;
+    assert_eq!(kit.store.thread(matter).await.expect("ids"), ["M1"]);
+}
+
+// ---- tellings ----------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn the_same_thing_is_told_once_and_another_repetition_occurrence_or_mode_is_another_thing() {
+    let kit = Kit::new().await;
+    kit.see(&ticket("T1"), "2021-09-13 07:00").await;
+    let first = telling("T1", "L1");
+    let changed = |change: fn(&mut NewTelling)| {
+        let mut new = first.clone();
+        change(&mut new);
+        new
+    };
+    assert!(kit.tell(&first, "2021-09-14 08:00").await.is_some());
+    assert_eq!(kit.tell(&first, "2021-09-15 08:00").await, None);
+    assert_eq!(
+        kit.tell(&changed(|t| t.due_at = at("2021-09-20 07:00")), "2021-09-15 08:00")
+            .await,
+        None
+    );
+    for other in [
+        changed(|t| t.key.repetition = 1),
+        changed(|t| t.key.occurrence = "2021-09-13/1".into()),
+        changed(|t| t.key.mode = Mode::Shadow),
+        changed(|t| t.key.step = "L2".into()),
+        changed(|t| t.key.rule = "aged".into()),
+        changed(|t| t.key.ticket = "T2".into()),
+    ] {
+        assert!(kit.tell(&other, "2021-09-15 08:00").await.is_some(), "{:?}", other.key);
+    }
+    let tellings = kit.tellings("T1").await;
+    assert_eq!(tellings.len(), 6);
+    assert_eq!(tellings[0].decided_at, at("2021-09-14 08:00"));
+}
+
+#[tokio::test]
+async fn a_recipient_stands_once_in_a_telling() {
+    let kit = Kit::new().await;
+    kit.see(&ticket("T1"), "2021-09-13 07:00").await;
+    let mut new = telling("T1", "L1");
+    new.notices.push(new.notices[0].clone());
+    kit.tell(&new, "2021-09-14 08:00").await.expect("new");
+    assert_eq!(kit.tellings("T1").await[0].notices.len(), 1);
+}
+
+#[tokio::test]
+async fn a_notice_moves_only_along_its_own_ways() {
+    let kit = Kit::ready().await;
+    // Composed: nothing that is meant for waiting or lapsed notices touches it.
+    let id = kit.tellings("T1").await[0].notices[0].id;
+    let now = at("2021-09-14 08:10");
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.lapse(id, now).await.expect("done");
+    tx.pass_over(id, now).await.expect("done");
+    tx.give_up(id, now).await.expect("done");
+    tx.revive(id, now, now).await.expect("done");
+    tx.postpone(id, now).await.expect("done");
+    tx.commit().await.expect("committed");
+    let notice = &kit.tellings("T1").await[0].notices[0];
+    assert_eq!((notice.state, notice.compose_at), (NoticeState::Composed, None));
+
+    // Lapsed: it comes back only by being revived.
+    kit.tell(&telling("T1", "L2"), "2021-09-16 08:00").await.expect("new");
+    let id = kit.tellings("T1").await[1].notices[0].id;
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.lapse(id, now).await.expect("done");
+    tx.postpone(id, now).await.expect("done");
+    tx.commit().await.expect("committed");
+    assert_eq!(kit.tellings("T1").await[1].notices[0].state, NoticeState::Lapsed);
+    let none = kit.store.tickets_with_due_notices(at("2021-12-31 00:00"), "", 10).await;
+    assert!(none.expect("codes").is_empty());
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.revive(id, at("2021-09-17 08:00"), now).await.expect("done");
+    tx.commit().await.expect("committed");
+    let due = kit.store.tickets_with_due_notices(at("2021-09-17 08:00"), "", 10).await;
+    assert_eq!(due.expect("codes"), ["T1"]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_not_committed_leaves_nothing() {
+    let kit = Kit::new().await;
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    let told = tx
+        .tell(
+            &[Tell {
+                telling: telling("T1", "L1"),
+                compose_at: vec![at("2021-09-14 08:00")],
+            }],
+            at("2021-09-14 08:00"),
+        )
+        .await;
+    assert!(told.expect("told")[0].is_some());
+    drop(tx);
+    assert!(kit.tellings("T1").await.is_empty());
+    assert!(kit.tell(&telling("T1", "L1"), "2021-09-14 08:00").await.is_some());
+}
+
+// ---- what is due -------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
+    let kit = Kit::new().await;
+    let file = kit.file().await;
+    for statement in dondoc::store::statements() {
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+            .fetch_all(&file)
+            .await
+            .unwrap_or_else(|e| panic!("{statement}: {e}"));
+        let scans: Vec<String> = plan
+            .iter()
+            .map(|row| row.get::<String, _>("detail"))
+            // A page that was found by its key, rows to write, and the handful of single values and rules.
+            .filter(|step| {
+                step.starts_with("SCAN") && !["page", "VALUES", "meta", "rule_seen"].iter().any(|t| step.contains(t))
+            })
+            .collect();
+        // Asked by people, not by turns: `status` and `outbox list`.
+        let by_people = [
+            "SELECT COUNT(*) FROM ticket",
+            "SELECT state, COUNT(*)",
+            "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices",
+        ];
+        // The index of what waits holds nothing else.
+        let only_waiting = scans
+            .iter()
+            .all(|s| s.contains("USING") && s.contains("notice_waiting"));
+        assert!(
+            only_waiting || by_people.iter().any(|s| statement.starts_with(s)),
+            "{statement}: {scans:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_turn_in_which_nothing_changed_and_nothing_is_due_reads_no_ticket() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
+    world.turn("2021-09-06 07:00").await;
+    // Whoever reads this row falls over it.
+    let file = open_file(&world.dir().join("store.db")).await;
+    sqlx::query("UPDATE ticket SET state = 'broken'")
+        .execute(&file)
+        .await
+        .expect("broken");
+    for time in ["07:01", "08:00", "17:30"] {
+        world.turn(&format!("2021-09-06 {time}")).await;
+    }
+    let read = world.store().tickets(&["T1".to_owned()]).await;
+    assert!(
+        matches!(read, Err(StoreError::Corrupt { table: "ticket", .. })),
+        "it does"
+    );
+}
+
+#[tokio::test]
+async fn due_tickets_come_in_the_order_they_have_waited() {
+    let kit = Kit::new().await;
+    for code in ["a", "b", "c", "d"] {
+        kit.see(&ticket(code), "2021-09-06 10:00").await;
+    }
+    for (code, next) in [
+        ("a", "2021-09-07 08:00"),
+        ("b", "2021-09-06 08:00"),
+        ("c", "2021-09-09 08:00"),
+    ] {
+        let mut kept = kit.kept(code).await.expect(code);
+        kept.next_at = Some(at(next));
+        let mut tx = kit.store.begin().await.expect("a transaction");
+        tx.save_tickets(&[(None, kept)], at("2021-09-06 10:00"))
+            .await
+            .expect("saved");
+        tx.commit().await.expect("committed");
+    }
+    let due = |when, limit| kit.store.due(at(when), limit);
+    assert_eq!(due("2021-09-08 08:00", 10).await.expect("codes"), ["b", "a"]);
+    assert_eq!(due("2021-09-08 08:00", 1).await.expect("codes"), ["b"]);
+    assert!(due("2021-09-06 07:59", 10).await.expect("codes").is_empty());
+    // Waking brings an instant forward and never puts it off.
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    for code in ["b", "c", "d"] {
+        tx.wake(code, at("2021-09-07 09:00")).await.expect("woken");
+    }
+    tx.commit().await.expect("committed");
+    assert_eq!(due("2021-09-08 08:00", 10).await.expect("codes"), ["b", "a", "c", "d"]);
+}
+
+#[tokio::test]
+async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_once() {
+    let kit = Kit::new().await;
+    for n in 0..120 {
+        kit.see(&ticket(&format!("T{n:03}")), "2021-09-06 10:00").await;
+    }
+    let mut seen = Vec::new();
+    loop {
+        let batch = kit.store.outdated(2, 50).await.expect("codes");
+        if batch.is_empty() {
+            break;
+        }
+        assert!(batch.len() <= 50);
+        let kept = kit.store.tickets(&batch).await.expect("tickets");
+        let mut tx = kit.store.begin().await.expect("a transaction");
+        let evaluated = |code: &String| {
+            let kept = kept[code].clone();
+            (Some(kept.clone()), Kept { generation: 2, ..kept })
+        };
+        let evaluated: Vec<_> = batch.iter().map(evaluated).collect();
+        tx.save_tickets(&evaluated, at("2021-09-06 11:00"))
+            .await
+            .expect("saved");
+        tx.commit().await.expect("committed");
+        seen.extend(batch);
+    }
+    assert_eq!(seen.len(), 120);
+    seen.dedup();
+    assert_eq!(seen.len(), 120);
+}
+
+#[tokio::test]
+async fn any_number_of_tickets_is_read_by_key() {
+    let kit = Kit::new().await;
+    for n in 0..101 {
+        kit.see(&ticket(&format!("O'Brien {n}")), "2021-09-06 10:00").await;
+    }
+    for n in [0, 1, 49, 50, 51, 100, 101] {
+        let codes: Vec<String> = (0..n).map(|i| format!("O'Brien {i}")).collect();
+        let kept = kit.store.tickets(&codes).await.expect("tickets");
+        assert_eq!(kept.len(), n);
+    }
+}
+
+#[tokio::test]
+async fn many_tickets_saved_at_once_keep_each_its_own_past() {
+    let kit = Kit::new().await;
+    let codes: Vec<String> = (0..45).map(|n| format!("T{n:02}")).collect();
+    let save = |area: &'static str, when: &'static str| {
+        let (kit, codes) = (&kit, &codes);
+        async move {
+            let mut known = kit.store.tickets(codes).await.expect("tickets");
+            let changed: Vec<(Option<Kept>, Kept)> = codes
+                .iter()
+                .map(|code| {
+                    let before = known.remove(code);
+                    let row = Ticket {
+                        area: Some(format!("{area}{code}")),
+                        updated_at: Some(at(when)),
+                        ..ticket(code)
+                    };
+                    let memory = Memory::after(None, &row, None, |_, _| false, at(when));
+                    let after = Kept {
+                        ticket: row,
+                        memory: before.as_ref().map_or(memory, |b| b.memory.clone()),
+                        updated_raw: Some(when.to_owned()),
+                        next_at: Some(at(when)),
+                        generation: 1,
+                        missing: 0,
+                        gone_at: None,
+                    };
+                    (before, after)
+                })
+                .collect();
+            let mut tx = kit.store.begin().await.expect("a transaction");
+            tx.save_tickets(&changed, at(when)).await.expect("saved");
+            tx.commit().await.expect("committed");
+        }
+    };
+    save("a", "2021-09-06 10:00").await;
+    save("b", "2021-09-07 10:00").await;
+    save("c", "2021-09-08 10:00").await;
+    for (when, area) in [
+        ("2021-09-06 12:00", "a"),
+        ("2021-09-07 12:00", "b"),
+        ("2021-09-08 12:00", "c"),
+    ] {
+        let past = as_of(&kit, when).await;
+        let areas: Vec<String> = past.iter().filter_map(|p| p.ticket.area.clone()).collect();
+        let expect: Vec<String> = codes.iter().map(|code| format!("{area}{code}")).collect();
+        assert_eq!(areas, expect, "{when}");
+    }
+    assert_eq!(
+        kit.store.due(at("2021-09-08 10:00"), 100).await.expect("codes").len(),
+        45
+    );
+}
+
+#[tokio::test]
+async fn the_sweep_gets_every_key_in_byte_order_page_by_page() {
+    let kit = Kit::new().await;
+    let mut expect = Vec::new();
+    for (code, word, updated) in [
+        ("Đ-1", "đã trả lời", Some("2021-09-06 09:00:00")),
+        ("a, b; c", "", None),
+        ("O'Brien \"x\"", "x y,z;", Some("1630893600")),
+        (" lẻ", "mới", Some("2021-09-06 09:00:00.5")),
+        ("B", "mới", None),
+        ("a", "mới", None),
+    ] {
+        let row = Ticket {
+            status_word: word.into(),
+            ..ticket(code)
+        };
+        let after = Kept {
+            memory: Memory::after(None, &row, None, |_, _| false, at("2021-09-06 10:00")),
+            ticket: row,
+            updated_raw: updated.map(str::to_owned),
+            next_at: None,
+            generation: 1,
+            missing: 0,
+            gone_at: None,
+        };
+        let mut tx = kit.store.begin().await.expect("a transaction");
+        tx.save_tickets(&[(None, after)], at("2021-09-06 10:00"))
+            .await
+            .expect("saved");
+        tx.commit().await.expect("committed");
+        expect.push((
+            code.to_owned(),
+            word.to_owned(),
+            updated.map(str::to_owned),
+            (code != "B", code == "a"),
+        ));
+    }
+    let mut closed = kit.kept("B").await.expect("B");
+    closed.ticket.status = Status::Closed;
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.save_tickets(&[(None, closed)], at("2021-09-06 10:00"))
+        .await
+        .expect("saved");
+    tx.missed("a").await.expect("missed");
+    tx.gone("a", at("2021-09-07 02:00")).await.expect("gone");
+    tx.commit().await.expect("committed");
+    expect.sort();
+    for limit in [1, 2, 6, 7] {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = kit.store.kept_keys(&after, limit).await.expect("keys");
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.code);
+            for key in page {
+                assert_eq!(key.missing, i64::from(key.is_gone));
+                all.push((key.code, key.status_word, key.updated_raw, (key.is_open, key.is_gone)));
+            }
+        }
+        assert_eq!(all, expect, "{limit} at a time");
+    }
+}
+
+// ---- as it was ---------------------------------------------------------------------------------------------------
+
+async fn as_of(kit: &Kit, when: &str) -> Vec<Past> {
+    let as_of = AsOf::new(&kit.store, at(when));
+    let (mut all, mut after) = (Vec::new(), String::new());
+    loop {
+        let (page, next) = as_of.page(&after, 2).await.expect("a page");
+        all.extend(page);
+        match next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    let codes: Vec<String> = all.iter().map(|p| p.ticket.code.clone()).collect();
+    assert_eq!(
+        as_of.by_code(&codes).await.expect("tickets"),
+        all,
+        "by key it is the same"
+    );
+    all
+}
+
+async fn one_as_of(kit: &Kit, when: &str) -> Ticket {
+    as_of(kit, when).await.remove(0).ticket
+}
+
+/// The ticket after a change at an instant, as the source writes it.
+fn after(ticket: &Ticket, when: &str, change: impl Fn(&mut Ticket)) -> Ticket {
+    let mut next = ticket.clone();
+    next.updated_at = Some(at(when));
+    change(&mut next);
+    next
+}
+
+#[tokio::test]
+async fn a_ticket_is_shown_as_it_was_at_every_instant_between_its_changes() {
+    let kit = Kit::new().await;
+    let opened = ticket("T1");
+    let given = after(&opened, "2021-09-07 09:00", |t| t.agency = Some("Sở Y tế".into()));
+    let waits = after(&given, "2021-09-08 09:00", |t| t.status = Status::Waiting);
+    let rated = after(&waits, "2021-09-10 09:00", |t| {
+        t.status = Status::Answered;
+        t.answered_at = Some(at("2021-09-10 09:00"));
+        t.rating = Some(Rating::Unsatisfied);
+        t.rated_at = Some(at("2021-09-10 09:00"));
+    });
+    let history = [
+        (&opened, "2021-09-06 09:00"),
+        (&given, "2021-09-07 09:00"),
+        (&waits, "2021-09-08 09:00"),
+        (&rated, "2021-09-10 09:00"),
+    ];
+    for (row, _) in history {
+        // Each change is seen a minute after it was made.
+        let seen = row.updated_at.expect("a time") + TimeDelta::minutes(1);
+        let local = seen
+            .with_timezone(&chrono_tz::Asia::Ho_Chi_Minh)
+            .format("%Y-%m-%d %H:%M");
+        kit.see(row, &local.to_string()).await;
+    }
+    for (row, when) in history {
+        assert_eq!(one_as_of(&kit, when).await, *row, "from {when} on");
+    }
+    assert_eq!(one_as_of(&kit, "2021-09-07 08:59").await, opened);
+    assert_eq!(one_as_of(&kit, "2021-09-08 08:59").await, given);
+    assert_eq!(one_as_of(&kit, "2021-09-10 08:59").await, waits);
+    assert_eq!(one_as_of(&kit, "2030-01-01 00:00").await, rated);
+    assert!(as_of(&kit, "2021-09-06 08:59").await.is_empty(), "not received yet");
+    let past = as_of(&kit, "2021-09-09 00:00").await.remove(0);
+    assert_eq!(
+        past.memory.pauses,
+        [(at("2021-09-08 09:00"), None)],
+        "what we remember of it goes back too"
+    );
+    assert!(past.logged);
+}
+
+#[tokio::test]
+async fn a_change_without_a_new_updated_at_happened_when_it_was_seen() {
+    let kit = Kit::new().await;
+    let opened = ticket("T1");
+    kit.see(&opened, "2021-09-06 10:00").await;
+    let mut closed = opened.clone();
+    closed.status = Status::Closed;
+    kit.see(&closed, "2021-09-20 10:00").await;
+    assert_eq!(one_as_of(&kit, "2021-09-20 09:59").await.status, Status::Open);
+    assert_eq!(one_as_of(&kit, "2021-09-20 10:00").await.status, Status::Closed);
+}
+
+#[tokio::test]
+async fn changes_are_undone_from_the_last_backwards_whatever_times_the_source_gives_them() {
+    let kit = Kit::new().await;
+    let opened = ticket("T1");
+    kit.see(&opened, "2021-09-06 10:00").await;
+    let mut first = opened.clone();
+    first.area = Some("1".into());
+    // Seen on the 20th, of unknown time.
+    kit.see(&first, "2021-09-20 10:00").await;
+    // Seen after that, dated before it.
+    let second = after(&first, "2021-09-19 10:00", |t| t.area = Some("2".into()));
+    kit.see(&second, "2021-09-21 10:00").await;
+    for (when, area) in [
+        ("2021-09-07 00:00", None),
+        ("2021-09-19 12:00", None),
+        ("2021-09-21 12:00", Some("2")),
+    ] {
+        assert_eq!(one_as_of(&kit, when).await.area.as_deref(), area, "{when}");
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_entered_late_is_reconstructed_from_its_time_columns() {
+    let kit = Kit::new().await;
+    let mut late = ticket("T1");
+    late.status = Status::Closed;
+    late.answered_at = Some(at("2021-09-10 09:00"));
+    late.closed_at = Some(at("2021-09-12 09:00"));
+    late.assigned_at = Some(at("2021-09-08 09:00"));
+    late.rated_at = Some(at("2021-09-13 09:00"));
+    late.rating = Some(Rating::Satisfied);
+    late.updated_at = Some(at("2021-09-13 09:00"));
+    kit.see(&late, "2021-10-01 08:00").await;
+    let past = as_of(&kit, "2021-09-07 00:00").await.remove(0);
+    assert!(!past.logged);
+    assert_eq!(past.ticket.status, Status::Open);
+    assert_eq!(
+        (
+            past.ticket.assigned_at,
+            past.ticket.answered_at,
+            past.ticket.closed_at,
+            past.ticket.rating
+        ),
+        (None, None, None, None)
+    );
+    let past = one_as_of(&kit, "2021-09-11 00:00").await;
+    assert_eq!(
+        (past.status, past.answered_at, past.closed_at),
+        (Status::Closed, late.answered_at, None)
+    );
+    assert_eq!(one_as_of(&kit, "2021-09-13 09:00").await, late);
+}
+
+#[tokio::test]
+async fn what_is_gone_from_the_source_was_there_before() {
+    let kit = Kit::new().await;
+    for code in ["T1", "T2", "T3"] {
+        kit.see(&ticket(code), "2021-09-06 10:00").await;
+    }
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.missed("T2").await.expect("missed");
+    tx.gone("T2", at("2021-09-20 02:00")).await.expect("gone");
+    tx.commit().await.expect("committed");
+    assert_eq!(as_of(&kit, "2021-09-20 01:59").await.len(), 3);
+    let codes: Vec<String> = as_of(&kit, "2021-09-20 02:00")
+        .await
+        .into_iter()
+        .map(|p| p.ticket.code)
+        .collect();
+    assert_eq!(codes, ["T1", "T3"]);
+    // On return it is an ordinary ticket again.
+    kit.see(&ticket("T2"), "2021-09-21 02:00").await;
+    let kept = kit.kept("T2").await.expect("T2");
+    assert_eq!((kept.missing, kept.gone_at), (0, None));
+    assert_eq!(as_of(&kit, "2021-09-21 02:00").await.len(), 3);
+}
+
+#[tokio::test]
+async fn title_and_body_are_nowhere_in_the_store() {
+    let mut world = World::new(&format!(
+        "{LADDER}{FIVE_DAYS}\n[[classify]]\nid = \"lamps\"\nwhere = {{ text.text_has = \"đèn hỏng\" }}\ncategory = \"lamps\"\n"
+    ))
+    .await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
+    world
+        .change(
+            "T1",
+            "2021-09-06 06:30",
+            "title = 'Đèn hỏng MẬT', body = 'Nhà ông MẬT số 5'",
+        )
+        .await;
+    world.days("2021-09-06", "2021-09-15").await;
+    let kept = world.store().tickets(&["T1".to_owned()]).await.expect("tickets");
+    assert_eq!(kept["T1"].ticket.category(), Some("lamps"), "it was read");
+    for file in ["store.db", "store.db-wal"] {
+        let bytes = std::fs::read(world.dir().join(file)).unwrap_or_default();
+        let secret = "MẬT".as_bytes();
+        assert!(!bytes.windows(secret.len()).any(|w| w == secret), "{file}");
+    }
+}
+
+// ---- the file ----------------------------------------------------------------------------------------------------
+
+async fn refused(path: &Path) -> String {
+    match Store::open(path).await {
+        Ok(_) => panic!("the store was opened"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn one_process_holds_the_store_and_others_may_look() {
+    let kit = Kit::ready().await;
+    let path = kit.dir.path().join("store.db");
+    let error = refused(&path).await;
+    assert_eq!(
+        error,
+        format!(
+            "store {}: another dondoc process holds it; stop that one first",
+            path.display()
+        )
+    );
+    let looking = Store::open_read_only(&path).await.expect("a store to look at");
+    assert_eq!(looking.count_tickets().await.expect("a count"), 1);
+    let mut tx = looking.begin().await.expect("a transaction");
+    assert!(tx.missed("T1").await.is_err(), "looking does not write");
+    drop(tx);
+    kit.store.close().await;
+    let Kit { dir, store } = kit;
+    drop(store);
+    Store::open(&dir.path().join("store.db"))
+        .await
+        .expect("it is free again");
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_who_is_in_its_way() {
+    let world = World::new(LADDER).await;
+    let program = env!("CARGO_BIN_EXE_dondoc");
+    let run = |command: &str| {
+        let output = std::process::Command::new(program)
+            .arg("--config")
+            .arg(world.dir())
+            .arg(command)
+            .output()
+            .expect("the program");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (is_done, said) = run("once");
+    assert!(
+        !is_done && said.contains("another dondoc process holds it; stop that one first"),
+        "{said}"
+    );
+    let (is_done, said) = run("status");
+    assert!(is_done, "others may look: {said}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_not_made_by_looking() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("store.db");
+    let error = Store::open_read_only(&path).await.expect_err("none").to_string();
+    assert!(
+        error.ends_with("there is none yet; run `dondoc once` or `dondoc run` first"),
+        "{error}"
+    );
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_program_are_left_alone() {
+    let kit = Kit::ready().await;
+    kit.store.close().await;
+    let path = kit.dir.path().join("store.db");
+    drop(kit.store);
+    let file = open_file(&path).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', TRUE, x'00', 0)",
+    )
+    .execute(&file)
+    .await
+    .expect("a later version");
+    file.close().await;
+    let error = refused(&path).await;
+    assert!(
+        error.contains("its tables are of version 99, this dondoc knows"),
+        "{error}"
+    );
+    let looking = Store::open_read_only(&path).await.expect_err("newer").to_string();
+    assert_eq!(looking, error);
+}
+
+#[tokio::test]
+async fn looking_does_not_bring_old_tables_up_to_date() {
+    let kit = Kit::ready().await;
+    kit.store.close().await;
+    let path = kit.dir.path().join("store.db");
+    drop(kit.store);
+    let file = open_file(&path).await;
+    sqlx::query("UPDATE _sqlx_migrations SET version = 0")
+        .execute(&file)
+        .await
+        .expect("older");
+    file.close().await;
+    let error = Store::open_read_only(&path).await.expect_err("older").to_string();
+    assert!(error.contains("its tables are of version 0"), "{error}");
+}
+
+#[tokio::test]
+async fn a_ticket_database_given_as_the_store_is_not_touched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("tickets.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let tickets = SqlitePool::connect_with(options).await.expect("a database");
+    sqlx::query("CREATE TABLE ticket (code TEXT)")
+        .execute(&tickets)
+        .await
+        .expect("a table");
+    tickets.close().await;
+    let before = std::fs::read(&path).expect("the file");
+    let error = refused(&path).await;
+    assert!(
+        error.ends_with("this is a database of something else; give `store.path` a file of its own"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(&path).expect("the file"), before);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("store.db");
+    std::fs::write(&path, "Kính gửi: Sở Y tế. ".repeat(100)).expect("a file");
+    let error = refused(&path).await;
+    assert!(
+        error.contains("cannot be opened") && error.contains("store.db"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn instants_survive_to_the_microsecond() {
+    let kit = Kit::new().await;
+    let exact = Moment::from_timestamp_micros(1_631_581_200_123_456).expect("an instant");
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.put_moment(dondoc::store::meta::MetaMoment::Cursor, exact)
+        .await
+        .expect("put");
+    tx.commit().await.expect("committed");
+    assert_eq!(kit.store.meta().await.expect("meta").cursor, Some(exact));
+}
