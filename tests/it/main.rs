@@ -2,12 +2,15 @@
 
 mod architecture;
 mod calendar;
+mod cli;
 mod config;
 mod ladder;
 mod ladder_properties;
 mod letters;
 mod postgres;
 mod render;
+mod sink;
+mod smtp;
 mod source;
 mod store;
 mod stories;

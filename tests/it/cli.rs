@@ -1,0 +1,269 @@
+//! The binary as people and scripts meet it: what each command prints, the keys of its JSON, its exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::world::{FIVE_DAYS, LADDER, World};
+
+fn dondoc(config: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dondoc"))
+        .env_remove("DONDOC_LOG")
+        .arg("--config")
+        .arg(config)
+        .args(arguments)
+        .output()
+        .expect("dondoc")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+fn json(config: &Path, arguments: &[&str]) -> Value {
+    let output = dondoc(config, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+/// Every name of the list is a key; more may be there.
+fn has(value: &Value, names: &[&str]) {
+    let keys = keys(value);
+    for name in names {
+        assert!(keys.contains(name), "{name} is a key: {keys:?}");
+    }
+}
+
+/// A world in which one ticket has been told twice and another was answered.
+async fn september() -> World {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("T2", "Sở Xây dựng", "2021-09-06 10:00").await;
+    world.days("2021-09-07", "2021-09-15").await;
+    world.answer("T2", "2021-09-15 17:00").await;
+    world.days("2021-09-16", "2021-09-17").await;
+    world
+}
+
+#[tokio::test]
+async fn json_keeps_the_keys_that_others_script_against() {
+    let world = september().await;
+    let dir = world.dir();
+    let explained = json(&dir, &["explain", "T1", "--json"]);
+    has(
+        &explained,
+        &[
+            "code",
+            "status",
+            "agency",
+            "due",
+            "reckoning",
+            "verdicts",
+            "messages",
+            "next",
+        ],
+    );
+    has(&explained["verdicts"][0], &["rule", "step", "verdict", "reason", "at"]);
+    let report = json(&dir, &["report", "--month", "2021-09", "--format", "json"]);
+    has(
+        &report,
+        &[
+            "period",
+            "revision",
+            "total",
+            "change",
+            "procedures",
+            "flagged",
+            "under_follow_up",
+            "opening_stock",
+            "carried_over",
+            "new_in_period",
+            "unsatisfied",
+            "excluded",
+            "state",
+            "units",
+        ],
+    );
+    let outbox = json(&dir, &["outbox", "list", "--json"]);
+    has(
+        &outbox["messages"][0],
+        &[
+            "id",
+            "state",
+            "channel",
+            "unit",
+            "role",
+            "rules",
+            "steps",
+            "notices",
+            "attempts",
+            "created_at",
+            "next_attempt_at",
+            "reason",
+        ],
+    );
+    has(
+        &json(&dir, &["status", "--json"]),
+        &[
+            "version",
+            "last_turn",
+            "waiting",
+            "oldest_waiting_s",
+            "dead",
+            "unknown",
+            "calendar_until",
+        ],
+    );
+    let year = json(&dir, &["calendar", "year", "2021", "--json"]);
+    has(
+        &year,
+        &["year", "working_days", "closures", "worked_saturdays", "provisional"],
+    );
+    has(&year["closures"][0], &["date", "label"]);
+    let due = json(
+        &dir,
+        &["calendar", "due", "--from", "2021-08-31", "--add", "5wd", "--json"],
+    );
+    has(&due, &["from", "add", "due", "provisional", "reckoning"]);
+    assert_eq!(due["due"], "2021-09-09T17:00:00+07:00");
+    has(&json(&dir, &["check", "--offline", "--json"]), &["problems"]);
+}
+
+// The mail server of the story answers while the command runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_says_what_its_turn_did() {
+    let mut world = september().await;
+    world.stop().await;
+    world.ticket("T3", "Sở Y tế", "2021-09-01 09:00").await;
+    let once = json(&world.dir(), &["once", "--at", "2021-09-20 08:00", "--json"]);
+    has(
+        &once,
+        &[
+            "at", "seen", "changed", "rejected", "decided", "enqueued", "accepted", "later", "unknown", "dead",
+            "waiting",
+        ],
+    );
+    assert_eq!(once["at"], "2021-09-20T08:00:00+07:00");
+    // T1 reaches the third step, T3 the first: one mail to the head, one to the contact.
+    assert_eq!((&once["changed"], &once["accepted"]), (&1.into(), &2.into()));
+    assert_eq!(world.told(), ["giamdoc-syt: T1 overdue/L3", "syt: T3 overdue/L1"]);
+    let earlier = dondoc(&world.dir(), &["once", "--at", "2021-09-17 08:00"]);
+    assert_eq!(earlier.status.code(), Some(1));
+    assert!(said(&earlier).contains("time only goes forward"), "{}", said(&earlier));
+}
+
+#[tokio::test]
+async fn a_ticket_is_explained_from_its_deadline_to_what_comes_next() {
+    let world = september().await;
+    let explained = text(&dondoc(&world.dir(), &["explain", "T1"]));
+    insta::assert_snapshot!("explain_overdue", explained);
+    let earlier = text(&dondoc(&world.dir(), &["explain", "T1", "--at", "2021-09-10 09:00"]));
+    insta::assert_snapshot!("explain_earlier", earlier);
+    let unknown = dondoc(&world.dir(), &["explain", "T9"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains("ticket T9 is not known"), "{}", said(&unknown));
+}
+
+#[tokio::test]
+async fn a_message_is_shown_with_its_attempts_and_text() {
+    let world = september().await;
+    let outbox = json(&world.dir(), &["outbox", "list", "--json"]);
+    let messages = outbox["messages"].as_array().expect("a list");
+    let of = |m: &Value| format!("{}/{} {} {}", m["unit"], m["role"], m["rules"], m["state"]).replace('"', "");
+    let mut all: Vec<String> = messages.iter().map(of).collect();
+    // Of one instant's messages none is the first.
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "SXD/contact [@settled] accepted",
+            "SXD/contact [overdue] accepted",
+            "SYT/contact [overdue] accepted",
+            "SYT/head [overdue] accepted"
+        ]
+    );
+    let first = messages.iter().find(|m| of(m).starts_with("SXD/contact [overdue]"));
+    let id = first.expect("it is there")["id"].as_str().expect("an id");
+    let shown = dondoc(&world.dir(), &["outbox", "show", id]);
+    assert!(text(&shown).contains("T2 | "), "{}", text(&shown));
+    assert_eq!(dondoc(&world.dir(), &["outbox", "show", "none"]).status.code(), Some(1));
+    assert_eq!(
+        dondoc(&world.dir(), &["outbox", "list", "--state", "lost"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn wrong_usage_and_a_wrong_configuration_have_codes_of_their_own() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let code = |arguments: &[&str]| dondoc(dir.path(), arguments).status.code();
+    assert_eq!(code(&["dance"]), Some(2));
+    assert_eq!(
+        code(&["once", "--at", "soon"]),
+        Some(78),
+        "the configuration is read first: there is none"
+    );
+    let shipped = dir.path().join("my");
+    assert_eq!(code(&["init", shipped.to_str().expect("a path")]), Some(0));
+    assert_eq!(
+        code(&["init", shipped.to_str().expect("a path")]),
+        Some(1),
+        "what is there stays"
+    );
+    let in_shipped = |arguments: &[&str]| dondoc(&shipped, arguments).status.code();
+    assert_eq!(in_shipped(&["check", "--offline"]), Some(0));
+    assert_eq!(in_shipped(&["check"]), Some(2), "only the offline part exists");
+    assert_eq!(in_shipped(&["once", "--at", "soon"]), Some(2));
+    assert_eq!(
+        in_shipped(&["calendar", "due", "--from", "2021-08-31", "--add", "5w"]),
+        Some(2)
+    );
+    assert_eq!(in_shipped(&["report", "--month", "August"]), Some(2));
+    assert_eq!(in_shipped(&["status"]), Some(1), "no store yet");
+    assert_eq!(in_shipped(&["once"]), Some(1), "no ticket database");
+    std::fs::write(shipped.join("rules/bad.toml"), "[[rule]]\nid = 3\n").expect("a file");
+    assert_eq!(in_shipped(&["check", "--offline"]), Some(78));
+    assert_eq!(in_shipped(&["status"]), Some(78));
+}
+
+#[tokio::test]
+async fn an_output_that_nobody_reads_to_its_end_is_no_failure_and_a_full_disk_is_one() {
+    let world = september().await;
+    let run = |end: &str| {
+        let command = format!(
+            "{} --config {} outbox list --json {end}",
+            env!("CARGO_BIN_EXE_dondoc"),
+            world.dir().display()
+        );
+        Command::new("bash")
+            .args(["-c", &format!("set -o pipefail; {command}")])
+            .output()
+            .expect("a shell")
+    };
+    let closed = run("| true");
+    assert!(!said(&closed).contains("panicked"), "{}", said(&closed));
+    let full = run("> /dev/full");
+    assert_eq!(full.status.code(), Some(1));
+    assert!(
+        said(&full).contains("standard output cannot be written"),
+        "{}",
+        said(&full)
+    );
+}
