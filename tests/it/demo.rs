@@ -1,0 +1,310 @@
+//! The demo: its generated hotline, one whole run through engine and SMTP, and what came of it reckoned anew.
+//!
+//! Nothing here asks the engine what it should have done: figures are counted with plain SQL on the ticket database, and
+//! what was owed to whom is worked out from the list of changes.
+
+mod counted;
+mod generator;
+mod owed;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use chrono::{NaiveDateTime, TimeDelta};
+use counted::Ledger;
+use dondoc::cli::demo;
+use dondoc::demo::generate::{COLUMNS, Cell, MonthTotals, Totals, World};
+use dondoc::demo::reading::Letter;
+use dondoc::demo::{Outcome, SEED, Stage};
+use dondoc::domain::Moment;
+use owed::{Agencies, Line};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// The demo, played once for all tests here.
+struct Played {
+    world: World,
+    turns: Vec<Moment>,
+    outcome: Outcome,
+    /// What it says at its end.
+    said: String,
+    /// What `dondoc report` says of July to September.
+    reports: [Value; 3],
+    mails_in_folder: usize,
+}
+
+static PLAYED: OnceCell<Played> = OnceCell::const_new();
+
+/// The demo as everybody sees it.
+async fn played() -> &'static Played {
+    PLAYED.get_or_init(|| play(SEED, Totals::seed())).await
+}
+
+async fn play(seed: u64, totals: Totals) -> Played {
+    let dir = TempDir::new().expect("a folder");
+    let stage = Stage::set(dir.path(), seed, &totals).await.expect("laid out");
+    let (world, turns) = (stage.world().clone(), stage.instants());
+    let outcome = stage.play(|_| ()).await.expect("played");
+    Played {
+        world,
+        turns,
+        said: demo::text(&outcome),
+        reports: ["2021-07", "2021-08", "2021-09"].map(|month| report(dir.path(), month)),
+        mails_in_folder: dir.path().join("mails").read_dir().expect("a folder").count(),
+        outcome,
+    }
+}
+
+/// `dondoc report` on a demo's folder.
+fn report(dir: &Path, month: &str) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_dondoc"))
+        .args(["report", "--month", month, "--format", "json", "--config"])
+        .arg(dir.join("config"))
+        .output()
+        .expect("runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// A local time of Việt Nam, written `2021-08-01 07:30:00`.
+fn local(text: &str) -> Moment {
+    let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").expect("a local time");
+    (naive - TimeDelta::hours(7)).and_utc()
+}
+
+/// A smaller hotline than the seed's, of other proportions.
+fn other_totals() -> Totals {
+    let month = |received, procedures, flagged, unsatisfied, excluded, open_new, open_carried| MonthTotals {
+        received,
+        procedures,
+        flagged,
+        unsatisfied,
+        excluded,
+        open_new,
+        open_carried,
+    };
+    Totals {
+        months: [
+            month(700, 40, 9, 14, 2, 33, 5),
+            month(950, 130, 41, 45, 11, 52, 22),
+            month(620, 3, 1, 2, 0, 9, 30),
+        ],
+    }
+}
+
+#[tokio::test]
+async fn the_demo_says_who_was_told_what_and_how_often() {
+    let played = played().await;
+    let said = played
+        .said
+        .replace(&played.outcome.dir.display().to_string(), "[folder]");
+    let id = regex::Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").expect("a pattern");
+    insta::assert_snapshot!(id.replace_all(&said, "[message id]"));
+    assert_eq!(played.mails_in_folder, played.outcome.letters.len());
+}
+
+#[tokio::test]
+async fn every_claim_holds_on_the_mails_that_were_received() {
+    for finding in &played().await.outcome.findings {
+        assert!(finding.looked_at > 1000, "{finding:?}");
+        assert_eq!(finding.against, [""; 0], "{}", finding.claim);
+    }
+}
+
+/// What the mails told, line by line.
+fn received(letters: &[Letter]) -> BTreeSet<Line> {
+    let mut lines = BTreeSet::new();
+    for letter in letters {
+        for (ticket, rule, step) in letter.told() {
+            lines.insert(Line {
+                at: owed::local(letter.date),
+                to: letter.to.join(", "),
+                ticket: ticket.to_owned(),
+                rule: rule.to_owned(),
+                step: step.to_owned(),
+            });
+        }
+    }
+    lines
+}
+
+/// Compares both ways what was owed and what was received, and hands back what was.
+fn assert_kept(played: &Played) -> BTreeSet<Line> {
+    let owed = owed::owed(&played.world, &played.turns);
+    let received = received(&played.outcome.letters);
+    let missing: Vec<&Line> = owed.difference(&received).collect();
+    let unexpected: Vec<&Line> = received.difference(&owed).collect();
+    assert!(
+        missing.is_empty() && unexpected.is_empty(),
+        "{} owed, {} received; {} missing:\n{}{} unexpected:\n{}",
+        owed.len(),
+        received.len(),
+        missing.len(),
+        listed(&missing),
+        unexpected.len(),
+        listed(&unexpected),
+    );
+    owed
+}
+
+#[tokio::test]
+async fn every_reminder_that_was_owed_was_received_at_its_hour_and_no_other_was() {
+    let mut steps: BTreeMap<String, usize> = BTreeMap::new();
+    for line in assert_kept(played().await) {
+        *steps.entry(format!("{}/{}", line.rule, line.step)).or_default() += 1;
+    }
+    insta::assert_debug_snapshot!("lines_owed_by_rule_and_step", steps);
+}
+
+fn listed(lines: &[&Line]) -> String {
+    let first = lines.iter().take(60);
+    first
+        .map(|l| format!("  {} {} {} {}/{}\n", l.at, l.to, l.ticket, l.rule, l.step))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_confidential_or_about_conduct_goes_alone_and_to_heads_only() {
+    let played = played().await;
+    let is_sensitive = |row: &&Vec<Cell>| {
+        let cell = |column| &row[COLUMNS.iter().position(|c| *c == column).expect("a column")];
+        *cell("confidential") != Cell::Integer(0) || *cell("tags") == Cell::from("conduct")
+    };
+    let rows = played.world.rows_at(local("2021-10-01 00:00:00"));
+    let code = |row: &Vec<Cell>| match &row[0] {
+        Cell::Text(code) => code.clone(),
+        other => panic!("{other:?}"),
+    };
+    let sensitive: BTreeSet<String> = rows.iter().flatten().filter(is_sensitive).map(code).collect();
+    let mut alone = 0;
+    for letter in &played.outcome.letters {
+        let told: BTreeSet<&str> = letter.told().map(|(ticket, _, _)| ticket).collect();
+        if told.iter().any(|ticket| sensitive.contains(*ticket)) {
+            let to = letter.to.join(", ");
+            assert!(!letter.is_digest && told.len() == 1, "{} to {to}", letter.message_id);
+            assert!(to.starts_with("lanhdao@"), "{} to {to}", letter.message_id);
+            alone += 1;
+        }
+    }
+    assert!(alone > 50, "{alone} letters");
+}
+
+#[tokio::test]
+async fn no_mail_has_anything_of_a_citizen() {
+    for letter in &played().await.outcome.letters {
+        for private in [
+            "Người Được Bịa Ra",
+            "0900 000",
+            "Phản ánh của người dân",
+            "Nội dung phản ánh, kiến nghị.",
+        ] {
+            assert!(
+                !letter.text.contains(private) && !letter.subject.contains(private),
+                "{}",
+                letter.text
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_with_something_in_it_is_left_alone() {
+    let dir = TempDir::new().expect("a folder");
+    std::fs::write(dir.path().join("mine.txt"), "mine").expect("a file");
+    let refused = Stage::set(dir.path(), SEED, &other_totals())
+        .await
+        .err()
+        .expect("refused");
+    assert!(refused.to_string().contains("is not empty"), "{refused}");
+    assert_eq!(dir.path().read_dir().expect("a folder").count(), 1);
+}
+
+// ---- the figures
+
+/// The keys of a report by plain SQL; null where the engine's knowledge does not reach back.
+fn figures(month: counted::Month, knows_previous: bool) -> Value {
+    let counted::Month {
+        totals,
+        received_before,
+        open_at_start,
+    } = month;
+    let signed = |n: usize| i64::try_from(n).expect("small");
+    json!({
+        "total": totals.received,
+        "previous_total": knows_previous.then_some(received_before),
+        "change": knows_previous.then_some(signed(totals.received) - signed(received_before)),
+        "procedures": totals.procedures,
+        "flagged": totals.flagged,
+        "under_follow_up": totals.open_new + totals.open_carried,
+        "opening_stock": open_at_start,
+        "carried_over": totals.open_carried,
+        "new_in_period": totals.open_new,
+        "taken_up_again": 0,
+        "unsatisfied": totals.unsatisfied,
+        "excluded": totals.excluded,
+    })
+}
+
+/// Compares the reports of July to September with plain SQL on the ticket database.
+async fn assert_reported(world: &World, reports: &[Value; 3]) {
+    let mut ledger = Ledger::of(world, "2021-09-30 21:00:00").await;
+    for (month, report) in (7..).zip(reports) {
+        let counted = ledger.month(month).await;
+        // The first turn was on 1 August; it reads what was touched since the month before began.
+        for (key, wanted) in figures(counted, month >= 8).as_object().expect("keys") {
+            assert_eq!(&report[key], wanted, "{key} of month {month}");
+        }
+        assert_units(&mut ledger, month, report).await;
+    }
+}
+
+/// Each unit's row, too, and that they add up.
+async fn assert_units(ledger: &mut Ledger, month: u32, report: &Value) {
+    let units = report["units"].as_array().expect("units");
+    let agencies = Agencies::shipped();
+    let mut wanted: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    for (word, counts) in ledger.owners(month).await {
+        let owner = match word.as_str() {
+            "@" => "Tổng đài giải quyết trực tiếp".to_owned(),
+            word => agencies.find(word).unwrap_or_else(|| "Chưa phân công".to_owned()),
+        };
+        let sum = wanted.entry(owner).or_default();
+        *sum = std::array::from_fn(|i| sum[i] + counts[i]);
+    }
+    wanted.retain(|_, counts| *counts != [0; 3]);
+    let mut found: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    for unit in units {
+        let owner = unit["id"].as_str().or(unit["name"].as_str()).expect("a unit");
+        let counts = ["received", "open", "unsatisfied"].map(|key| unit[key].as_u64().expect("a count"));
+        found.insert(owner.to_owned(), counts);
+    }
+    found.retain(|_, counts| *counts != [0; 3]);
+    assert_eq!(found, wanted, "month {month}");
+    for (key, total) in [
+        ("received", "total"),
+        ("open", "under_follow_up"),
+        ("unsatisfied", "unsatisfied"),
+    ] {
+        let sum: u64 = units.iter().map(|u| u[key].as_u64().unwrap_or(0)).sum();
+        assert_eq!(Some(sum), report[total].as_u64(), "{key} of month {month}");
+    }
+}
+
+#[tokio::test]
+async fn the_figures_of_the_demo_are_those_of_plain_sql() {
+    let played = played().await;
+    assert_reported(&played.world, &played.reports).await;
+}
+
+#[tokio::test]
+async fn with_another_seed_and_other_totals_all_of_this_holds_too() {
+    let played = play(2021, other_totals()).await;
+    assert_reported(&played.world, &played.reports).await;
+    let owed = assert_kept(&played);
+    assert!(owed.len() > 500, "{} lines", owed.len());
+    for finding in &played.outcome.findings {
+        assert_eq!(finding.against, [""; 0], "{}", finding.claim);
+    }
+}
