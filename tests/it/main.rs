@@ -9,6 +9,7 @@ mod ladder;
 mod ladder_properties;
 mod letters;
 mod postgres;
+mod readme;
 mod render;
 mod sink;
 mod smtp;
