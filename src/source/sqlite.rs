@@ -184,10 +184,9 @@ impl Sqlite {
             "NULL"
         };
         // A page comes as one row: a sweep reads every key there is, and each row costs a change of threads.
-        let [c, s, u] = ["k.code", "k.status", "k.updated_at"].map(written);
         let since = self.cursor_at(touched_since).updated_at;
         let sql = format!(
-            "SELECT group_concat({c} || ',' || {s} || ',' || {u}, ';' ORDER BY k.code COLLATE BINARY) AS keys FROM \
+            "SELECT group_concat(quote(k.code) || ',' || quote(k.status) || ',' || quote(k.updated_at), ',' ORDER BY k.code COLLATE BINARY) AS keys FROM \
              (SELECT {code} AS code, q.status AS status, {updated} AS updated_at FROM {rows} WHERE {touched} AND {HAS_CODE} \
              AND {code} COLLATE BINARY > CAST($2 AS TEXT) ORDER BY {code} COLLATE BINARY LIMIT {batch}) AS k",
             code = self.code,
@@ -195,14 +194,14 @@ impl Sqlite {
             touched = self.touched_or_open(&since).await?,
         );
         let rows = self.fetch(sql, |q| bind_mark(q, &since).bind(after.to_owned())).await?;
-        let Some(Value::Text(written)) = rows.first().map(|row| value(row, "keys")) else {
+        let Some(written) = rows.first().and_then(|row| text_bytes(row, "keys")) else {
             return Ok(Keys::default());
         };
-        let all: Vec<[Written; 3]> = written.split(';').map(Written::three).collect();
+        let all = Quoted::threes(&written);
         let next = all.last().filter(|_| all.len() == batch as usize);
-        let next = next.map(|[code, ..]| code.bytes.clone());
+        let next = next.map(|[code, ..]| code.bytes());
         let keys = all.into_iter().filter_map(|key| {
-            let [code, status, updated] = key.map(|written| decode::raw(Some(&written.value())));
+            let [code, status, updated] = key.map(|quoted| decode::raw(Some(&quoted.value())));
             Some(Key {
                 code: Some(self.ours(&code?)).filter(|code| !code.is_empty())?,
                 status_word: status.map(|s| nfc(&s)).unwrap_or_default(),
@@ -523,49 +522,100 @@ fn text_bytes(row: &SqliteRow, column: &str) -> Option<Vec<u8>> {
     row.try_get_unchecked::<Vec<u8>, _>(column).ok()
 }
 
-/// SQL that writes a value of any kind as ASCII: the first letter of its type and its bytes in hexadecimal.
-fn written(column: &str) -> String {
-    format!(
-        "substr(typeof({column}), 1, 1) || hex(CASE typeof({column}) WHEN 'real' THEN printf('%!.17g', {column}) ELSE {column} END)"
-    )
+/// A value as SQLite's `quote()` writes it: a literal of its kind. A text need not be UTF-8.
+enum Quoted {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Vec<u8>),
+    /// What is none of them.
+    Other,
 }
 
-/// What [`written`] wrote.
-#[derive(Default)]
-struct Written {
-    kind: char,
-    bytes: Vec<u8>,
-}
-
-impl Written {
-    fn three(line: &str) -> [Written; 3] {
-        let mut values = line.split(',').map(Written::read);
-        std::array::from_fn(|_| values.next().unwrap_or_default())
+impl Quoted {
+    /// Comma-separated literals, three by three.
+    fn threes(mut list: &[u8]) -> Vec<[Quoted; 3]> {
+        let mut all = Vec::new();
+        while !list.is_empty() {
+            all.push(std::array::from_fn(|_| Quoted::take(&mut list)));
+        }
+        all
     }
 
-    fn read(text: &str) -> Written {
-        let mut chars = text.chars();
-        let kind = chars.next().unwrap_or_default();
-        let digit = |byte: &u8| {
-            char::from(*byte)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-                .unwrap_or(0)
+    /// Reads one literal and the comma after it.
+    fn take(list: &mut &[u8]) -> Quoted {
+        let (value, rest) = match list {
+            [b'\'', rest @ ..] => {
+                let (text, rest) = Quoted::text(rest);
+                (Quoted::Text(text), rest)
+            }
+            [b'X', b'\'', rest @ ..] => {
+                let (digits, rest) = Quoted::text(rest);
+                (Quoted::Text(unhex(&digits)), rest)
+            }
+            _ => {
+                let end = list.iter().position(|b| *b == b',').unwrap_or(list.len());
+                (Quoted::plain(&list[..end]), &list[end..])
+            }
         };
-        let pairs = chars.as_str().as_bytes().chunks_exact(2);
-        let bytes = pairs.map(|pair| digit(&pair[0]) << 4 | digit(&pair[1])).collect();
-        Written { kind, bytes }
+        *list = rest.strip_prefix(b",").unwrap_or(rest);
+        value
     }
 
-    fn value(&self) -> Value {
-        match (self.kind, std::str::from_utf8(&self.bytes)) {
-            ('t' | 'b', Ok(text)) => Value::Text(text.to_owned()),
-            ('i', Ok(text)) => text.parse().map_or(Value::Bytes, Value::Integer),
-            ('r', Ok(text)) => text.parse().map_or(Value::Bytes, Value::Real),
-            ('t' | 'b', Err(_)) => Value::Bytes,
-            _ => Value::Null,
+    /// Up to the closing quote; a doubled one stands for itself.
+    fn text(mut list: &[u8]) -> (Vec<u8>, &[u8]) {
+        let mut text = Vec::new();
+        loop {
+            let end = list.iter().position(|b| *b == b'\'').unwrap_or(list.len());
+            text.extend_from_slice(&list[..end]);
+            list = list.get(end + 1..).unwrap_or_default();
+            match list {
+                [b'\'', rest @ ..] => {
+                    text.push(b'\'');
+                    list = rest;
+                }
+                _ => return (text, list),
+            }
         }
     }
+
+    fn plain(word: &[u8]) -> Quoted {
+        let word = std::str::from_utf8(word).unwrap_or_default();
+        let integer = || word.parse().map(Quoted::Integer);
+        let real = |_| word.parse().map(Quoted::Real);
+        match word {
+            "NULL" => Quoted::Null,
+            _ => integer().or_else(real).unwrap_or(Quoted::Other),
+        }
+    }
+
+    /// A code's bytes; codes are text.
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Quoted::Text(bytes) => bytes.clone(),
+            Quoted::Integer(n) => n.to_string().into_bytes(),
+            Quoted::Null | Quoted::Real(_) | Quoted::Other => Vec::new(),
+        }
+    }
+
+    fn value(self) -> Value {
+        match self {
+            Quoted::Null => Value::Null,
+            Quoted::Integer(n) => Value::Integer(n),
+            Quoted::Real(x) => Value::Real(x),
+            Quoted::Text(bytes) => String::from_utf8(bytes).map_or(Value::Bytes, Value::Text),
+            Quoted::Other => Value::Bytes,
+        }
+    }
+}
+
+fn unhex(digits: &[u8]) -> Vec<u8> {
+    let digit = |byte: &u8| {
+        let digit = char::from(*byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        digit.unwrap_or(0)
+    };
+    let pairs = digits.chunks_exact(2);
+    pairs.map(|pair| digit(&pair[0]) << 4 | digit(&pair[1])).collect()
 }
 
 /// A value by what it is, not by what its column was declared as.
