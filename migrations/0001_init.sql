@@ -108,7 +108,7 @@ CREATE TABLE message (
 );
 CREATE INDEX message_due ON message (next_attempt_at, id) WHERE state = 'waiting';
 CREATE INDEX message_replace ON message (replace_at) WHERE state = 'waiting';
-CREATE INDEX message_matter ON message (matter, created_at);
+CREATE INDEX message_matter ON message (matter, created_at, id) WHERE state = 'accepted';
 CREATE INDEX message_state ON message (state, created_at);
 
 -- The bytes of a message, which every attempt sends. Apart, so that a change of state doesn't write them anew and so

@@ -21,7 +21,7 @@ use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Tell
 use crate::domain::rule::{Channel, Digest, When};
 use crate::domain::time::Period;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, MessageView, SectionView};
-use crate::store::meta::{Meta, MetaMoment};
+use crate::store::meta::Meta;
 use crate::store::outbox::{Form, NewMessage};
 use crate::store::tickets::Kept;
 
@@ -34,6 +34,8 @@ const PAGE: usize = 500;
 /// What composing made.
 #[derive(Debug, Clone, Default)]
 pub struct Composed {
+    /// All that was due was looked at; false where composing waits for the ticket database.
+    pub is_complete: bool,
     /// Messages made.
     pub messages: usize,
     /// Tellings that re-reading the tickets led to.
@@ -51,7 +53,6 @@ struct Item {
     rank: Rank,
     ticket: String,
     line: LineView,
-    opening: bool,
     is_cc: bool,
     /// How the line is named when another section shows it.
     told_by: String,
@@ -99,6 +100,15 @@ fn pressing(when: When) -> u8 {
     }
 }
 
+/// What a message is to be made of.
+struct Draft {
+    recipient: Recipient,
+    items: Vec<Item>,
+    form: Form,
+    /// The thread: unit, role and period for digests, the ticket for single mails.
+    matter: String,
+}
+
 /// A rendered message that is not stored yet.
 struct Ready {
     message: NewMessage,
@@ -108,14 +118,22 @@ struct Ready {
     next_digest: Moment,
 }
 
-/// Messages stored in one transaction.
+/// Messages rendered and stored together.
 const TOGETHER: usize = 50;
 
-/// One message to be: recipient with desk, and what goes into it.
-#[derive(Default)]
+/// What goes to one recipient.
 struct Bundle {
-    recipient: Option<Recipient>,
+    recipient: Recipient,
     items: Vec<Item>,
+}
+
+impl Bundle {
+    fn to(recipient: Recipient) -> Bundle {
+        Bundle {
+            recipient,
+            items: Vec::new(),
+        }
+    }
 }
 
 impl Engine {
@@ -141,28 +159,18 @@ impl Engine {
             };
             oldest = oldest.or(fresh.data_as_of);
             let singles = self.gather(meta, &fresh.there, &mut digests, now).await?;
-            let mut ready = Vec::new();
-            for (ticket, bundle) in singles {
-                ready.extend(
-                    self.finish(bundle, Form::Single, &ticket, fresh.data_as_of, &mut composed, now)
-                        .await?,
-                );
-                self.enqueue(&mut ready, TOGETHER, &mut composed, now).await?;
-            }
-            self.enqueue(&mut ready, 1, &mut composed, now).await?;
+            let singles = singles
+                .into_iter()
+                .map(|(ticket, bundle)| self.draft(bundle, Form::Single, &ticket, now));
+            let singles = singles.collect();
+            self.make(singles, fresh.data_as_of, &mut composed, now).await?;
         }
-        let mut ready = Vec::new();
-        for (_, bundle) in digests {
-            ready.extend(
-                self.finish(bundle, Form::Digest, "", oldest, &mut composed, now)
-                    .await?,
-            );
-            self.enqueue(&mut ready, TOGETHER, &mut composed, now).await?;
-        }
-        self.enqueue(&mut ready, 1, &mut composed, now).await?;
-        let mut tx = self.store.begin().await?;
-        tx.put_moment(MetaMoment::LastComposed, now).await?;
-        tx.commit().await?;
+        let digests = digests.into_values();
+        let digests = digests
+            .map(|bundle| self.draft(bundle, Form::Digest, "", now))
+            .collect();
+        self.make(digests, oldest, &mut composed, now).await?;
+        composed.is_complete = true;
         Ok(composed)
     }
 
@@ -222,7 +230,7 @@ impl Engine {
                 if !composed.problems.contains(&problem.to_string()) {
                     composed.problems.push(problem.to_string());
                 }
-                let Some(read) = self.store.meta().await?.source_read_at else {
+                let Some(read) = meta.source_read_at else {
                     return Ok(None);
                 };
                 let serves = self.age(read, now) <= span_time(self.config.source.max_age);
@@ -326,12 +334,8 @@ impl Engine {
                     }
                     let item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
                     let place = (recipient.unit.clone(), recipient.desk);
-                    let bundle = if is_single {
-                        own.entry(place).or_default()
-                    } else {
-                        digests.entry(place).or_default()
-                    };
-                    bundle.recipient.get_or_insert(recipient);
+                    let bundles = if is_single { &mut own } else { &mut *digests };
+                    let bundle = bundles.entry(place).or_insert_with(|| Bundle::to(recipient));
                     bundle.items.push(item);
                 }
             }
@@ -364,12 +368,14 @@ impl Engine {
             .and_then(|r| self.config.rules.rules.iter().position(|x| x.id == r.id))
             .unwrap_or(usize::MAX);
         let rule_id = rule.map_or_else(|| telling.key.rule.clone(), |r| r.id.clone());
+        let step = rule.and_then(|r| r.steps.get(place));
+        let opening = telling.opening && step.is_some_and(|s| self.renderer.words_openings(&s.template));
         Item {
             notice: notice.id,
             section: SectionKey {
                 rule: rule_id.clone(),
                 step: telling.key.step.clone(),
-                opening: telling.opening,
+                opening,
                 cc: notice.cc,
                 wanted: recipient.wanted,
                 for_want_of_contact: recipient.for_want_of_contact,
@@ -382,7 +388,6 @@ impl Engine {
             },
             ticket: kept.ticket.code.clone(),
             line: self.line(telling, kept, known, recipient, context, now),
-            opening: telling.opening,
             is_cc: notice.cc,
             told_by: format!(
                 "{} ({rule_id}/{})",
@@ -450,23 +455,60 @@ impl Engine {
         self.config.directory.unit(id).map_or(id, |u| u.name(on)).to_owned()
     }
 
-    /// Renders one message; `None` where nothing goes into it.
-    async fn finish(
+    fn draft(&self, bundle: Bundle, form: Form, ticket: &str, now: Moment) -> Draft {
+        let Bundle { recipient, items } = bundle;
+        let on = self.config.calendars.of(&recipient.unit).date_of(now);
+        let period = Period::of(on, self.config.rules.period);
+        let matter = match form {
+            Form::Digest => format!("{}|{}|{period}", recipient.unit, recipient.desk.word()),
+            Form::Single => format!("{ticket}|{}|{}", recipient.unit, recipient.desk.word()),
+        };
+        Draft {
+            recipient,
+            items,
+            form,
+            matter,
+        }
+    }
+
+    /// Renders messages and stores them, some at a time.
+    async fn make(
         &mut self,
-        bundle: Bundle,
-        form: Form,
-        ticket: &str,
+        drafts: Vec<Draft>,
         data_as_of: Option<Moment>,
         composed: &mut Composed,
         now: Moment,
-    ) -> Result<Option<Ready>, TurnError> {
-        let Bundle {
-            recipient: Some(recipient),
+    ) -> Result<(), TurnError> {
+        let mut drafts = drafts.into_iter().peekable();
+        while drafts.peek().is_some() {
+            let some: Vec<Draft> = drafts.by_ref().take(TOGETHER).collect();
+            let matters: Vec<String> = some.iter().map(|draft| draft.matter.clone()).collect();
+            let threads = self.store.threads(&matters).await?;
+            let mut ready = Vec::with_capacity(some.len());
+            for draft in some {
+                let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
+                ready.push(self.finish(draft, thread, data_as_of, composed, now)?);
+            }
+            self.enqueue(ready, composed, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Renders one message.
+    fn finish(
+        &mut self,
+        draft: Draft,
+        thread: &[String],
+        data_as_of: Option<Moment>,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<Ready, TurnError> {
+        let Draft {
+            recipient,
             items,
-        } = bundle
-        else {
-            return Ok(None);
-        };
+            form,
+            matter,
+        } = draft;
         let calendar = self.config.calendars.of(&recipient.unit);
         let on = calendar.date_of(now);
         let local = |at: Moment| at.with_timezone(&calendar.zone()).naive_local();
@@ -502,12 +544,6 @@ impl Engine {
             tracing::error!(%failed, "a template failed; the plain built-in text went out instead");
             composed.problems.push(format!("template: {failed}"));
         }
-        let period = Period::of(on, self.config.rules.period);
-        let matter = match form {
-            Form::Digest => format!("{}|{}|{period}", recipient.unit, recipient.desk.word()),
-            Form::Single => format!("{ticket}|{}|{}", recipient.unit, recipient.desk.word()),
-        };
-        let thread = self.store.thread(&matter).await?;
         let offset = now.with_timezone(&calendar.zone()).offset().fix();
         let body = mail::build(&Mail {
             message_id: &id,
@@ -521,7 +557,7 @@ impl Engine {
             date: now,
             offset,
             in_reply_to: thread.last().map(String::as_str),
-            references: &thread,
+            references: thread,
             text: &rendered.text,
             html: &rendered.html,
             // For filters in mail programs, and for whoever counts.
@@ -549,40 +585,25 @@ impl Engine {
                 Form::Single => schedule.opening_after(now),
             }),
         };
-        Ok(Some(Ready {
+        Ok(Ready {
             message: new,
             passed_over,
             next_digest: schedule.digest_after(now),
-        }))
+        })
     }
 
-    /// Stores rendered messages with their notices, once there are at least so many.
-    async fn enqueue(
-        &self,
-        ready: &mut Vec<Ready>,
-        at_least: usize,
-        composed: &mut Composed,
-        now: Moment,
-    ) -> Result<(), TurnError> {
-        if ready.len() < at_least {
-            return Ok(());
-        }
+    /// Stores rendered messages with their notices.
+    async fn enqueue(&self, ready: Vec<Ready>, composed: &mut Composed, now: Moment) -> Result<(), TurnError> {
+        let messages: Vec<&NewMessage> = ready.iter().map(|r| &r.message).collect();
         let mut tx = self.store.begin().await?;
-        for Ready {
-            message,
-            passed_over,
-            next_digest,
-        } in ready.drain(..)
-        {
-            for notice in passed_over {
-                tx.pass_over(notice, now).await?;
-            }
-            if tx.compose(&message, now).await? {
-                composed.messages += 1;
-            } else {
-                for notice in message.notices {
-                    tx.postpone(notice, next_digest).await?;
-                }
+        for notice in ready.iter().flat_map(|r| &r.passed_over) {
+            tx.pass_over(*notice, now).await?;
+        }
+        let made = tx.compose(&messages, now).await?;
+        composed.messages += made.len();
+        for late in ready.iter().filter(|r| !made.contains(&r.message.id)) {
+            for notice in &late.message.notices {
+                tx.postpone(*notice, late.next_digest).await?;
             }
         }
         tx.commit().await?;
@@ -657,7 +678,7 @@ impl Engine {
                 for_want_of_contact: item.section.for_want_of_contact,
             },
             for_information: item.is_cc,
-            opening: item.opening,
+            opening: item.section.opening,
             reminder: 0,
             earlier: Vec::new(),
             lines: Vec::new(),

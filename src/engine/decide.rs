@@ -178,17 +178,17 @@ impl Engine {
         }
         tx.save_tickets(&saved, now).await?;
         let ids = tx.tell(&tells, now).await?;
+        let mut endings = Vec::new();
         for (tell, id) in tells.iter().zip(ids) {
             let (Some(id), key) = (id, &tell.telling.key) else {
                 continue;
             };
             tracing::debug!(ticket = %key.ticket, rule = %key.rule, step = %key.step, repetition = key.repetition, "decided to tell");
-            for telling in settled.get(key).into_iter().flatten() {
-                tx.settle(*telling, id).await?;
-            }
+            endings.extend(settled.get(key).into_iter().flatten().map(|telling| (*telling, id)));
         }
+        tx.settle(&endings).await?;
         if let Some(cursor) = cursor {
-            tx.put_moment(MetaMoment::Cursor, cursor).await?;
+            tx.put_moments(&[(MetaMoment::Cursor, cursor)]).await?;
         }
         tx.commit().await?;
         Ok(taken)

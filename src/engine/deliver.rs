@@ -116,9 +116,12 @@ impl Engine {
         for (claim, answer) in claims.iter().zip(answers) {
             ends.push(self.settlement(claim, answer, now).await?);
         }
+        let settlements: Vec<_> = claims.iter().zip(&ends).collect();
         let mut tx = self.store.begin().await?;
-        for (claim, end) in claims.iter().zip(&ends) {
-            if !tx.settle_message(claim, end, now).await? {
+        let held = tx.settle_messages(&settlements, now).await?;
+        tx.commit().await?;
+        for ((claim, end), held) in settlements.into_iter().zip(held) {
+            if !held {
                 tracing::warn!(message = %claim.id, "the claim had run out; the answer is recorded as an attempt only");
             }
             match end.state {
@@ -131,7 +134,6 @@ impl Engine {
                 tracing::warn!(message = %claim.id, unit = %claim.unit, answer = end.answer, detail = %end.detail, "mail not accepted");
             }
         }
-        tx.commit().await?;
         Ok(())
     }
 

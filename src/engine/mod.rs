@@ -100,18 +100,15 @@ impl Engine {
         if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
             return Err(TurnError::BackInTime { asked: now, last });
         }
-        let meta = self.begin(meta, now).await?;
-        let observed = self.observe(&meta, now).await?;
+        let mut meta = self.begin(meta, now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
-        let meta = self.store.meta().await?;
+        let observed = self.observe(&mut meta, now).await?;
         let decided = observed.decided + self.decide_due(&meta, now).await?;
         let composed = self.compose(&meta, now).await?;
         let decided = decided + composed.decided;
+        self.record(&meta, &composed, now).await?;
         let mut delivered = self.deliver(now).await?;
         delivered.dead += composed.given_up;
-        let mut tx = self.store.begin().await?;
-        tx.put_moment(MetaMoment::LastTurn, now).await?;
-        tx.commit().await?;
         let waiting = self.store.count_waiting_messages().await?;
         Ok(TurnReport {
             at: now,
@@ -121,6 +118,21 @@ impl Engine {
             delivered,
             waiting,
         })
+    }
+
+    /// Records how far the turn has come, before anything is sent.
+    async fn record(&self, meta: &Meta, composed: &Composed, now: Moment) -> Result<(), TurnError> {
+        let moments = [
+            (MetaMoment::LastTurn, Some(now)),
+            (MetaMoment::LastComposed, Some(now).filter(|_| composed.is_complete)),
+            (MetaMoment::SourceRead, meta.source_read_at),
+            (MetaMoment::NewestUpdate, meta.newest_update),
+        ];
+        let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
+        let mut tx = self.store.begin().await?;
+        tx.put_moments(&moments).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Ends the connections politely.
@@ -134,6 +146,9 @@ impl Engine {
     /// Records the first turn, voids the claims of a process that is gone, and takes up a changed configuration.
     async fn begin(&mut self, mut meta: Meta, now: Moment) -> Result<Meta, TurnError> {
         let is_changed = meta.fingerprint.as_deref() != Some(self.config.fingerprint.as_str());
+        if self.claims_voided && meta.first_turn_at.is_some() && !is_changed {
+            return Ok(meta);
+        }
         let seen = if is_changed {
             self.store.rules_seen().await?
         } else {
@@ -150,7 +165,7 @@ impl Engine {
             }
         }
         if meta.first_turn_at.is_none() {
-            tx.put_moment(MetaMoment::FirstTurn, now).await?;
+            tx.put_moments(&[(MetaMoment::FirstTurn, now)]).await?;
             meta.first_turn_at = Some(now);
         }
         if is_changed {

@@ -61,15 +61,14 @@ pub struct Observed {
 }
 
 impl Engine {
-    /// Reads the source at `now`.
-    pub(super) async fn observe(&mut self, meta: &Meta, now: Moment) -> Result<Observed, TurnError> {
+    /// Reads the source at `now`, and notes in `meta` that it was and how new its data are.
+    pub(super) async fn observe(&mut self, meta: &mut Meta, now: Moment) -> Result<Observed, TurnError> {
         let mut seen = Observed::default();
         let read = self.read_source(meta, now, &mut seen).await;
         match read {
-            Ok(()) => {
-                let mut tx = self.store.begin().await?;
-                tx.put_moment(MetaMoment::SourceRead, now).await?;
-                tx.commit().await?;
+            Ok(newest) => {
+                meta.source_read_at = Some(now);
+                meta.newest_update = newest.or(meta.newest_update);
             }
             Err(ReadError::Source(error)) => {
                 tracing::error!(%error, "the ticket database cannot be read; what is known is used as far as source.max_age allows");
@@ -80,18 +79,19 @@ impl Engine {
         Ok(seen)
     }
 
-    async fn read_source(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
+    /// Everything that is due to be read; the newest `updated_at` there.
+    async fn read_source(
+        &mut self,
+        meta: &Meta,
+        now: Moment,
+        seen: &mut Observed,
+    ) -> Result<Option<Moment>, ReadError> {
         let newest = self.source.newest(now).await?;
         if self.config.source.has_updated_at && !newest.is_comparable {
             tracing::warn!("updated_at is not written as source.updated_at_format says");
             seen.problems.push(Problem::NotComparable);
         }
         let newest = newest.at;
-        if let Some(newest) = newest {
-            let mut tx = self.store.begin().await?;
-            tx.put_moment(MetaMoment::NewestUpdate, newest).await?;
-            tx.commit().await?;
-        }
         let meta = Meta {
             newest_update: newest.or(meta.newest_update),
             ..meta.clone()
@@ -104,7 +104,7 @@ impl Engine {
             None => {
                 self.first_read(&meta, now, seen).await?;
                 self.swept = true;
-                return Ok(());
+                return Ok(newest);
             }
             Some(cursor) if self.config.source.has_updated_at => self.read_changes(&meta, cursor, now, seen).await?,
             Some(_) => {}
@@ -113,7 +113,7 @@ impl Engine {
             self.sweep(&meta, now, seen).await?;
             self.swept = true;
         }
-        Ok(())
+        Ok(newest)
     }
 
     /// Open tickets and all touched since the previous period began.
@@ -137,10 +137,12 @@ impl Engine {
             }
         }
         let mut tx = self.store.begin().await?;
-        tx.put_moment(MetaMoment::Horizon, horizon).await?;
-        tx.put_moment(MetaMoment::Cursor, now - self.config.source.overlap)
-            .await?;
-        tx.put_moment(MetaMoment::LastSweep, now).await?;
+        tx.put_moments(&[
+            (MetaMoment::Horizon, horizon),
+            (MetaMoment::Cursor, now - self.config.source.overlap),
+            (MetaMoment::LastSweep, now),
+        ])
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -219,7 +221,7 @@ impl Engine {
                 seen.gone += 1;
             }
         }
-        tx.put_moment(MetaMoment::LastSweep, now).await?;
+        tx.put_moments(&[(MetaMoment::LastSweep, now)]).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -7,6 +7,7 @@
 pub mod vietnamese;
 pub mod view;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
@@ -63,6 +64,8 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct Renderer {
     templates: Environment<'static>,
+    /// Steps' templates that word an opening otherwise.
+    word_openings: HashSet<String>,
 }
 
 /// A section with the texts of its step's template.
@@ -121,11 +124,25 @@ impl Renderer {
                 });
             }
         }
-        if errors.is_empty() {
-            Ok(Renderer { templates })
-        } else {
-            Err(errors)
+        if !errors.is_empty() {
+            return Err(errors);
         }
+        let word_openings = templates
+            .templates()
+            .filter(|(_, template)| template.undeclared_variables(true).contains("section.opening"))
+            .filter_map(|(name, _)| Some(name.strip_suffix(".txt.j2")?.to_owned()))
+            .collect();
+        Ok(Renderer {
+            templates,
+            word_openings,
+        })
+    }
+
+    /// Whether a step's template says of tickets first seen late something else than of the others. Where it does not,
+    /// they share a section.
+    #[must_use]
+    pub fn words_openings(&self, template: &str) -> bool {
+        self.word_openings.contains(template)
     }
 
     /// Renders a message.

@@ -1,18 +1,31 @@
 //! Single values of the store: the cursor, the generation of the rules, and the instants of the last turn's parts.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use super::{Store, StoreError, Tx, micros, moment};
+use super::{SIZES, Store, StoreError, Tx, micros, moment, pieces, rows};
 use crate::domain::Moment;
 
 const ALL: &str = "SELECT name, value FROM meta";
-const PUT: &str =
-    "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 const RULES: &str = "SELECT id, since FROM rule_seen";
 const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
 
-pub const STATEMENTS: &[&str] = &[ALL, PUT, RULES, RULE_NEW, RULE_GONE];
+pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE];
+
+static PUT: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "INSERT INTO meta (name, value) VALUES {} ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            rows("(?, ?)", count)
+        )
+    })
+});
+
+/// The statements that write several rows, for each size.
+pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
+    PUT.iter().map(String::as_str)
+}
 
 /// The values a turn starts from.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -73,20 +86,29 @@ impl Store {
 }
 
 impl Tx {
-    async fn put(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
-        sqlx::query(PUT).bind(name).bind(value).execute(self.db()).await?;
+    /// No name comes twice.
+    async fn put(&mut self, values: &[(&str, String)]) -> Result<(), StoreError> {
+        for (place, piece) in pieces(values) {
+            let query = sqlx::query(PUT[place].as_str());
+            let query = piece.iter().fold(query, |q, (name, value)| q.bind(*name).bind(value));
+            query.execute(self.db()).await?;
+        }
         Ok(())
     }
 
-    /// Stores one of the instants of [`Meta`].
-    pub async fn put_moment(&mut self, name: MetaMoment, at: Moment) -> Result<(), StoreError> {
-        self.put(name.column(), &micros(at).to_string()).await
+    /// Stores instants of [`Meta`].
+    pub async fn put_moments(&mut self, list: &[(MetaMoment, Moment)]) -> Result<(), StoreError> {
+        let value = |(name, at): &(MetaMoment, Moment)| (name.column(), micros(*at).to_string());
+        self.put(&list.iter().map(value).collect::<Vec<_>>()).await
     }
 
     /// Starts a new generation of rules.
     pub async fn put_generation(&mut self, generation: i64, fingerprint: &str) -> Result<(), StoreError> {
-        self.put("generation", &generation.to_string()).await?;
-        self.put("fingerprint", fingerprint).await
+        self.put(&[
+            ("generation", generation.to_string()),
+            ("fingerprint", fingerprint.to_owned()),
+        ])
+        .await
     }
 
     /// Remembers a rule from now on, or under its new id since when its old one was known.

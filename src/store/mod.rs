@@ -38,8 +38,10 @@ pub fn statements() -> Vec<&'static str> {
     lists
         .concat()
         .into_iter()
+        .chain(meta::with_rows())
         .chain(tickets::with_rows())
         .chain(tellings::with_rows())
+        .chain(outbox::with_rows())
         .collect()
 }
 

@@ -3,31 +3,23 @@
 //! A message is claimed under a lease, sent outside any transaction, and settled by the holder of the claim only. A
 //! claim that was never settled (the process ended) counts as an unknown answer when the next one takes over.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
 use sqlx::FromRow;
 
-use super::{CHUNK, Store, StoreError, Tx, filled, keys_50, micros, moment};
+use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::rule::Channel;
 
-const INSERT: &str = "INSERT INTO message (id, mode, channel, form, unit, desk, matter, digest_key, recipients, subject, rules, steps, notices, \
-     state, state_at, reason, urgent, created_at, first_attempt_at, next_attempt_at, replace_at, attempts, unknown, claimed_by, claimed_until) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'waiting', $14, NULL, $15, $14, NULL, $14, $16, 0, 0, NULL, NULL) \
-     ON CONFLICT DO NOTHING";
-const INSERT_BODY: &str = "INSERT INTO body (message, bytes) VALUES ($1, $2)";
-const LINK: &str = concat!(
-    "INSERT INTO message_notice (message, notice) SELECT $51, id FROM notice WHERE id IN (",
-    keys_50!(),
-    ")"
-);
-const COMPOSED: &str = concat!(
-    "UPDATE notice SET state = 'composed', state_at = $52, compose_at = NULL, message = $51 WHERE state = 'waiting' AND id IN (",
-    keys_50!(),
-    ")"
-);
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
      WHERE state = 'waiting' AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY next_attempt_at, id LIMIT $2";
-const CLAIM: &str = "UPDATE message SET claimed_by = $2, claimed_until = $3 \
-     WHERE id = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $4)";
+const CLAIM: &str = concat!(
+    "UPDATE message SET claimed_by = $51, claimed_until = $52 \
+     WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53) AND id IN (",
+    keys_50!(),
+    ") RETURNING id"
+);
 const VOID_CLAIMS: &str =
     "UPDATE message SET claimed_until = $1 WHERE state = 'waiting' AND claimed_by IS NOT NULL AND claimed_until > $1";
 const LEFT_OPEN: &str = "UPDATE message SET unknown = unknown + 1, attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL, \
@@ -37,14 +29,29 @@ const POSTPONE: &str = "UPDATE message SET next_attempt_at = $2, claimed_by = NU
 const SETTLE: &str = "UPDATE message SET state = $3, state_at = $4, reason = $5, next_attempt_at = $6, attempts = attempts + 1, unknown = unknown + $7, \
      first_attempt_at = COALESCE(first_attempt_at, $4), claimed_by = NULL, claimed_until = NULL \
      WHERE id = $1 AND claimed_by = $2 AND state = 'waiting'";
-const NOTICES_SETTLED: &str = "UPDATE notice SET state = $2, state_at = $3, first_attempt_at = COALESCE(first_attempt_at, $3) \
-     WHERE message = $1 AND state = 'composed'";
+/// The answer that nearly all have, for many at once.
+const ACCEPTED: &str = concat!(
+    "UPDATE message SET state = 'accepted', state_at = $52, reason = NULL, next_attempt_at = NULL, attempts = attempts + 1, \
+     first_attempt_at = COALESCE(first_attempt_at, $52), claimed_by = NULL, claimed_until = NULL \
+     WHERE claimed_by = $51 AND state = 'waiting' AND id IN (",
+    keys_50!(),
+    ") RETURNING id"
+);
+const NOTICES_SETTLED: &str = concat!(
+    "UPDATE notice SET state = $51, state_at = $52, first_attempt_at = COALESCE(first_attempt_at, $52) \
+     WHERE state = 'composed' AND message IN (",
+    keys_50!(),
+    ")"
+);
 const NOTICES_TRIED: &str =
     "UPDATE notice SET first_attempt_at = COALESCE(first_attempt_at, $2) WHERE message = $1 AND state = 'composed'";
-const TICKETS_WAKE: &str = "UPDATE ticket SET next_at = $2 WHERE (next_at IS NULL OR next_at > $2) AND code IN \
-     (SELECT t.subject FROM notice n JOIN telling t ON t.id = n.telling WHERE n.message = $1 AND t.subject_kind = 'ticket')";
+const TICKETS_WAKE: &str = concat!(
+    "UPDATE ticket SET next_at = $51 WHERE (next_at IS NULL OR next_at > $51) AND code IN \
+     (SELECT t.subject FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject_kind = 'ticket' AND n.message IN (",
+    keys_50!(),
+    "))"
+);
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
-const ATTEMPT: &str = "INSERT INTO attempt (id, message, at, answer, detail) VALUES ($1, $2, $3, $4, $5)";
 const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT $2";
 const REPLACE: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, \
      reason = 'not accepted when the next digest was due' WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
@@ -54,8 +61,13 @@ const GIVE_UP: &str = "UPDATE message SET state = 'dead', state_at = $2, next_at
      WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
 const ROLES_TOLD: &str = "SELECT DISTINCT role FROM notice WHERE message = $1 ORDER BY role";
 const DIGEST_MADE: &str = "SELECT COUNT(*) FROM message WHERE digest_key = $1";
-const THREAD: &str =
-    "SELECT id FROM message WHERE matter = $1 AND state = 'accepted' ORDER BY created_at DESC, id DESC LIMIT 20";
+/// The last twenty of each matter, oldest first.
+const THREADS: &str = concat!(
+    "SELECT matter, id FROM (SELECT matter, id, ROW_NUMBER() OVER (PARTITION BY matter ORDER BY created_at DESC, id DESC) AS back \
+     FROM message WHERE state = 'accepted' AND matter IN (",
+    keys_50!(),
+    ")) AS last WHERE back <= 20 ORDER BY matter, back DESC"
+);
 const LIST: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason FROM message \
      WHERE ($1 = '' OR state = $1) AND created_at >= $2 ORDER BY created_at, id LIMIT $3";
 const SHOW: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason FROM message WHERE id = $1";
@@ -68,21 +80,17 @@ const COUNT_WAITING: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting
 const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT) FROM message GROUP BY state";
 
 pub const STATEMENTS: &[&str] = &[
-    INSERT,
-    INSERT_BODY,
-    LINK,
-    COMPOSED,
     CLAIMABLE,
     CLAIM,
     VOID_CLAIMS,
     LEFT_OPEN,
     POSTPONE,
     SETTLE,
+    ACCEPTED,
     NOTICES_SETTLED,
     NOTICES_TRIED,
     TICKETS_WAKE,
     MAX_ATTEMPT,
-    ATTEMPT,
     REPLACEABLE,
     REPLACE,
     NOTICES_FREED,
@@ -90,7 +98,7 @@ pub const STATEMENTS: &[&str] = &[
     GIVE_UP,
     ROLES_TOLD,
     DIGEST_MADE,
-    THREAD,
+    THREADS,
     LIST,
     SHOW,
     OF_TICKET,
@@ -99,6 +107,55 @@ pub const STATEMENTS: &[&str] = &[
     COUNT_WAITING,
     COUNTS,
 ];
+
+static INSERT: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "INSERT INTO message (id, mode, channel, form, unit, desk, matter, digest_key, recipients, subject, rules, steps, notices, \
+             state, state_at, reason, urgent, created_at, first_attempt_at, next_attempt_at, replace_at, attempts, unknown, claimed_by, claimed_until) \
+             VALUES {} ON CONFLICT DO NOTHING RETURNING id",
+            rows(
+                "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, NULL, ?, ?, NULL, ?, ?, 0, 0, NULL, NULL)",
+                count
+            )
+        )
+    })
+});
+static INSERT_BODY: LazyLock<[String; 3]> =
+    LazyLock::new(|| SIZES.map(|count| format!("INSERT INTO body (message, bytes) VALUES {}", rows("(?, ?)", count))));
+static LINK: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "INSERT INTO message_notice (message, notice) VALUES {}",
+            rows("(?, ?)", count)
+        )
+    })
+});
+static COMPOSED: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "WITH made (message, notice, at) AS (VALUES {}) \
+             UPDATE notice SET state = 'composed', state_at = made.at, compose_at = NULL, message = made.message \
+             FROM made WHERE notice.id = made.notice AND notice.state = 'waiting'",
+            rows("(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))", count)
+        )
+    })
+});
+static ATTEMPT: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "INSERT INTO attempt (id, message, at, answer, detail) VALUES {}",
+            rows("(?, ?, ?, ?, ?)", count)
+        )
+    })
+});
+
+/// The statements that write several rows, for each size.
+pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
+    [&INSERT, &INSERT_BODY, &LINK, &COMPOSED, &ATTEMPT]
+        .into_iter()
+        .flat_map(|sizes| sizes.iter().map(String::as_str))
+}
 
 /// Whether a message gathers what a recipient owes, or speaks of one ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -274,38 +331,22 @@ impl Store {
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(tx.db())
             .await?;
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        let left_open: Vec<&str> = rows
+            .iter()
+            .filter(|r| r.claimed_by.is_some())
+            .map(|r| r.id.as_str())
+            .collect();
+        tx.left_open(&left_open, now).await?;
+        let mut taken: HashSet<String> = HashSet::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let claim = filled(chunk).fold(sqlx::query_scalar::<_, String>(CLAIM), |q, id| q.bind(id));
+            let claim = claim.bind(by).bind(micros(until)).bind(micros(now));
+            taken.extend(claim.fetch_all(tx.db()).await?);
+        }
         let mut claims = Vec::with_capacity(rows.len());
-        for row in rows {
+        for row in rows.into_iter().filter(|row| taken.contains(&row.id)) {
             let left_open = row.claimed_by.is_some();
-            if left_open {
-                sqlx::query(LEFT_OPEN)
-                    .bind(&row.id)
-                    .bind(micros(now))
-                    .execute(tx.db())
-                    .await?;
-                tx.attempt(
-                    &row.id,
-                    now,
-                    "unknown",
-                    "the process ended before the answer was recorded",
-                )
-                .await?;
-                sqlx::query(NOTICES_TRIED)
-                    .bind(&row.id)
-                    .bind(micros(now))
-                    .execute(tx.db())
-                    .await?;
-            }
-            let taken = sqlx::query(CLAIM)
-                .bind(&row.id)
-                .bind(by)
-                .bind(micros(until))
-                .bind(micros(now))
-                .execute(tx.db())
-                .await?;
-            if taken.rows_affected() != 1 {
-                continue;
-            }
             let recipients = serde_json::from_str(&row.recipients).map_err(|e| StoreError::Corrupt {
                 table: "message",
                 id: row.id.clone(),
@@ -326,11 +367,18 @@ impl Store {
         Ok(claims)
     }
 
-    /// The ids of the last accepted messages of a matter, oldest first: the thread to answer in.
-    pub async fn thread(&self, matter: &str) -> Result<Vec<String>, StoreError> {
-        let mut ids: Vec<String> = sqlx::query_scalar(THREAD).bind(matter).fetch_all(&self.pool).await?;
-        ids.reverse();
-        Ok(ids)
+    /// The ids of the last accepted messages of each matter, oldest first: the threads to answer in.
+    pub async fn threads(&self, matters: &[String]) -> Result<HashMap<String, Vec<String>>, StoreError> {
+        let mut threads: HashMap<String, Vec<String>> = HashMap::new();
+        for chunk in matters.chunks(CHUNK) {
+            let query = filled(chunk).fold(sqlx::query_as::<_, (String, String)>(THREADS), |q, matter| {
+                q.bind(matter)
+            });
+            for (matter, id) in query.fetch_all(&self.pool).await? {
+                threads.entry(matter).or_default().push(id);
+            }
+        }
+        Ok(threads)
     }
 
     /// Waiting messages, each with its recipient's unit, whose recipient's next digest is due; none with an unknown
@@ -430,61 +478,134 @@ impl Tx {
             > 0)
     }
 
-    async fn attempt(&mut self, message: &str, at: Moment, answer: &str, detail: &str) -> Result<(), StoreError> {
+    /// Records attempts: message, answer's word, detail.
+    async fn attempts(&mut self, list: &[(&str, &str, &str)], at: Moment) -> Result<(), StoreError> {
+        if list.is_empty() {
+            return Ok(());
+        }
         let last: i64 = sqlx::query_scalar(MAX_ATTEMPT).fetch_one(self.db()).await?;
-        sqlx::query(ATTEMPT)
-            .bind(last + 1)
-            .bind(message)
-            .bind(micros(at))
-            .bind(answer)
-            .bind(detail)
-            .execute(self.db())
-            .await?;
+        let numbered: Vec<_> = (last + 1..).zip(list).collect();
+        for (place, piece) in pieces(&numbered) {
+            let query = piece.iter().fold(
+                sqlx::query(ATTEMPT[place].as_str()),
+                |q, (id, (message, answer, detail))| {
+                    q.bind(id).bind(*message).bind(micros(at)).bind(*answer).bind(*detail)
+                },
+            );
+            query.execute(self.db()).await?;
+        }
         Ok(())
     }
 
-    /// Stores a composed message and moves its notices into it; false (and nothing stored) where its digest exists.
-    pub async fn compose(&mut self, new: &NewMessage, now: Moment) -> Result<bool, StoreError> {
-        let json = |list: &[String]| serde_json::Value::from(list.to_vec()).to_string();
-        let made = sqlx::query(INSERT)
-            .bind(&new.id)
-            .bind(new.mode)
-            .bind(new.channel.word())
-            .bind(new.form.word())
-            .bind(&new.unit)
-            .bind(new.desk)
-            .bind(&new.matter)
-            .bind(&new.digest_key)
-            .bind(json(&new.recipients))
-            .bind(&new.subject)
-            .bind(json(&new.rules))
-            .bind(json(&new.steps))
-            .bind(i64::try_from(new.notices.len()).unwrap_or(i64::MAX))
-            .bind(micros(now))
-            .bind(i64::from(new.urgent))
-            .bind(new.replace_at.map(micros))
-            .execute(self.db())
-            .await?
-            .rows_affected();
-        if made == 0 {
-            return Ok(false);
+    /// Claims that nobody settled: the process ended, and the answer is unknown.
+    async fn left_open(&mut self, ids: &[&str], now: Moment) -> Result<(), StoreError> {
+        for id in ids {
+            sqlx::query(LEFT_OPEN)
+                .bind(id)
+                .bind(micros(now))
+                .execute(self.db())
+                .await?;
+            sqlx::query(NOTICES_TRIED)
+                .bind(id)
+                .bind(micros(now))
+                .execute(self.db())
+                .await?;
         }
-        sqlx::query(INSERT_BODY)
-            .bind(&new.id)
-            .bind(&new.body)
-            .execute(self.db())
-            .await?;
-        for chunk in new.notices.chunks(CHUNK) {
-            let link = filled(chunk).fold(sqlx::query(LINK), |q, notice| q.bind(notice));
-            link.bind(&new.id).execute(self.db()).await?;
-            let moved = filled(chunk).fold(sqlx::query(COMPOSED), |q, notice| q.bind(notice));
-            moved.bind(&new.id).bind(micros(now)).execute(self.db()).await?;
-        }
-        Ok(true)
+        let detail = "the process ended before the answer was recorded";
+        let attempts: Vec<_> = ids.iter().map(|id| (*id, "unknown", detail)).collect();
+        self.attempts(&attempts, now).await
     }
 
-    /// Records the answer of an attempt; false where the claim had been taken over and nothing was changed.
-    pub async fn settle_message(&mut self, claim: &Claim, end: &Settlement, at: Moment) -> Result<bool, StoreError> {
+    /// Stores composed messages and moves their notices into them; the ids of those that were stored. One whose digest
+    /// exists is not.
+    pub async fn compose(&mut self, list: &[&NewMessage], now: Moment) -> Result<HashSet<String>, StoreError> {
+        let json = |list: &[String]| serde_json::Value::from(list.to_vec()).to_string();
+        let mut made = HashSet::with_capacity(list.len());
+        for (place, piece) in pieces(list) {
+            let mut query = sqlx::query_scalar::<_, String>(INSERT[place].as_str());
+            for new in piece {
+                query = query
+                    .bind(&new.id)
+                    .bind(new.mode)
+                    .bind(new.channel.word())
+                    .bind(new.form.word())
+                    .bind(&new.unit)
+                    .bind(new.desk)
+                    .bind(&new.matter)
+                    .bind(&new.digest_key)
+                    .bind(json(&new.recipients))
+                    .bind(&new.subject)
+                    .bind(json(&new.rules))
+                    .bind(json(&new.steps))
+                    .bind(i64::try_from(new.notices.len()).unwrap_or(i64::MAX))
+                    .bind(micros(now))
+                    .bind(i64::from(new.urgent))
+                    .bind(micros(now))
+                    .bind(micros(now))
+                    .bind(new.replace_at.map(micros));
+            }
+            made.extend(query.fetch_all(self.db()).await?);
+        }
+        let stored: Vec<&NewMessage> = list.iter().copied().filter(|new| made.contains(&new.id)).collect();
+        for (place, piece) in pieces(&stored) {
+            let bodies = piece.iter().fold(sqlx::query(INSERT_BODY[place].as_str()), |q, new| {
+                q.bind(&new.id).bind(&new.body)
+            });
+            bodies.execute(self.db()).await?;
+        }
+        let links: Vec<(&str, i64)> = stored
+            .iter()
+            .flat_map(|new| new.notices.iter().map(|notice| (new.id.as_str(), *notice)))
+            .collect();
+        for (place, piece) in pieces(&links) {
+            let link = piece
+                .iter()
+                .fold(sqlx::query(LINK[place].as_str()), |q, (message, notice)| {
+                    q.bind(*message).bind(*notice)
+                });
+            link.execute(self.db()).await?;
+            let moved = piece
+                .iter()
+                .fold(sqlx::query(COMPOSED[place].as_str()), |q, (message, notice)| {
+                    q.bind(*message).bind(*notice).bind(micros(now))
+                });
+            moved.execute(self.db()).await?;
+        }
+        Ok(made)
+    }
+
+    /// Records the answers of attempts; false for a claim that had been taken over: nothing of it was changed.
+    pub async fn settle_messages(
+        &mut self,
+        list: &[(&Claim, &Settlement)],
+        at: Moment,
+    ) -> Result<Vec<bool>, StoreError> {
+        let (accepted, others): (Vec<_>, Vec<_>) = list
+            .iter()
+            .partition(|(_, end)| end.state == MessageState::Accepted && !end.unknown);
+        let mut held: HashSet<String> = HashSet::with_capacity(list.len());
+        let by = list.first().map_or("", |(claim, _)| claim.by.as_str());
+        let accepted: Vec<&str> = accepted.iter().map(|(claim, _)| claim.id.as_str()).collect();
+        for chunk in accepted.chunks(CHUNK) {
+            let settle = filled(chunk).fold(sqlx::query_scalar::<_, String>(ACCEPTED), |q, id| q.bind(id));
+            held.extend(settle.bind(by).bind(micros(at)).fetch_all(self.db()).await?);
+        }
+        let ended: Vec<&str> = accepted.into_iter().filter(|id| held.contains(*id)).collect();
+        self.settle_notices(&ended, MessageState::Accepted, at).await?;
+        for (claim, end) in others {
+            if self.settle_one(claim, end, at).await? {
+                held.insert(claim.id.clone());
+            }
+        }
+        let attempts: Vec<_> = list
+            .iter()
+            .map(|(claim, end)| (claim.id.as_str(), end.answer, end.detail.as_str()))
+            .collect();
+        self.attempts(&attempts, at).await?;
+        Ok(list.iter().map(|(claim, _)| held.contains(&claim.id)).collect())
+    }
+
+    async fn settle_one(&mut self, claim: &Claim, end: &Settlement, at: Moment) -> Result<bool, StoreError> {
         let changed = sqlx::query(SETTLE)
             .bind(&claim.id)
             .bind(&claim.by)
@@ -496,12 +617,11 @@ impl Tx {
             .execute(self.db())
             .await?
             .rows_affected();
-        self.attempt(&claim.id, at, end.answer, &end.detail).await?;
         if changed != 1 {
             return Ok(false);
         }
         match end.state {
-            MessageState::Accepted | MessageState::Dead => self.settle_notices(&claim.id, end.state, at).await?,
+            MessageState::Accepted | MessageState::Dead => self.settle_notices(&[&claim.id], end.state, at).await?,
             MessageState::Waiting | MessageState::Replaced => {
                 sqlx::query(NOTICES_TRIED)
                     .bind(&claim.id)
@@ -555,24 +675,19 @@ impl Tx {
             .rows_affected()
             == 1;
         if ended {
-            self.settle_notices(id, MessageState::Dead, now).await?;
+            self.settle_notices(&[id], MessageState::Dead, now).await?;
         }
         Ok(ended)
     }
 
-    async fn settle_notices(&mut self, message: &str, state: MessageState, at: Moment) -> Result<(), StoreError> {
-        sqlx::query(NOTICES_SETTLED)
-            .bind(message)
-            .bind(state.word())
-            .bind(micros(at))
-            .execute(self.db())
-            .await?;
-        // An answer can open the next step of each ticket's ladder.
-        sqlx::query(TICKETS_WAKE)
-            .bind(message)
-            .bind(micros(at))
-            .execute(self.db())
-            .await?;
+    async fn settle_notices(&mut self, messages: &[&str], state: MessageState, at: Moment) -> Result<(), StoreError> {
+        for chunk in messages.chunks(CHUNK) {
+            let settle = filled(chunk).fold(sqlx::query(NOTICES_SETTLED), |q, id| q.bind(id));
+            settle.bind(state.word()).bind(micros(at)).execute(self.db()).await?;
+            // An answer can open the next step of each ticket's ladder.
+            let wake = filled(chunk).fold(sqlx::query(TICKETS_WAKE), |q, id| q.bind(id));
+            wake.bind(micros(at)).execute(self.db()).await?;
+        }
         Ok(())
     }
 

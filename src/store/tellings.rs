@@ -19,7 +19,6 @@ const OF_TICKETS: &str = concat!(
 );
 const MAX_TELLING: &str = "SELECT COALESCE(MAX(id), 0) FROM telling";
 const MAX_NOTICE: &str = "SELECT COALESCE(MAX(id), 0) FROM notice";
-const SETTLE: &str = "UPDATE telling SET settled_by = $2 WHERE id = $1";
 const UNSETTLE: &str = "UPDATE telling SET settled_by = NULL WHERE settled_by = $1";
 const LAPSE: &str =
     "UPDATE notice SET state = 'lapsed', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
@@ -38,7 +37,6 @@ pub const STATEMENTS: &[&str] = &[
     OF_TICKETS,
     MAX_TELLING,
     MAX_NOTICE,
-    SETTLE,
     UNSETTLE,
     LAPSE,
     REVIVE,
@@ -67,10 +65,20 @@ static NOTICE: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
+static SETTLE: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "WITH ended (telling, settler) AS (VALUES {}) \
+             UPDATE telling SET settled_by = ended.settler FROM ended WHERE telling.id = ended.telling",
+            rows("(CAST(? AS BIGINT), CAST(? AS BIGINT))", count)
+        )
+    })
+});
 
 /// The statements that write several rows, for each size.
 pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
-    TELL.iter().chain(NOTICE.iter()).map(String::as_str)
+    let lists = [&TELL, &NOTICE, &SETTLE];
+    lists.into_iter().flat_map(|sizes| sizes.iter().map(String::as_str))
 }
 
 #[derive(FromRow)]
@@ -263,9 +271,13 @@ impl Tx {
             .collect())
     }
 
-    /// The ending of a telling's matter is told by another telling.
-    pub async fn settle(&mut self, telling: i64, by: i64) -> Result<(), StoreError> {
-        sqlx::query(SETTLE).bind(telling).bind(by).execute(self.db()).await?;
+    /// The endings of tellings' matters are told by other tellings: (telling, by).
+    pub async fn settle(&mut self, list: &[(i64, i64)]) -> Result<(), StoreError> {
+        for (place, piece) in pieces(list) {
+            let query = sqlx::query(SETTLE[place].as_str());
+            let query = piece.iter().fold(query, |q, (telling, by)| q.bind(telling).bind(by));
+            query.execute(self.db()).await?;
+        }
         Ok(())
     }
 

@@ -26,15 +26,26 @@ const WAKE: &str = "UPDATE ticket SET next_at = $2 WHERE code = $1 AND (next_at 
 const MISSED: &str = "UPDATE ticket SET missing = missing + 1 WHERE code = $1";
 const GONE: &str = "UPDATE ticket SET gone_at = $2, next_at = $2 WHERE code = $1 AND gone_at IS NULL";
 const MAX_CHANGE: &str = "SELECT COALESCE(MAX(id), 0) FROM change";
-/// Never before the ticket's last entry: undone from the last backwards, each entry has to meet what it left behind.
-const LOG: &str = "INSERT INTO change (id, code, at, seen, before) \
-     SELECT CAST($1 AS BIGINT), CAST($2 AS TEXT), CASE WHEN MAX(at) > $3 THEN MAX(at) ELSE $3 END, CAST($4 AS BIGINT), CAST($5 AS TEXT) \
-     FROM change WHERE code = $2";
+const LAST_CHANGES: &str = concat!(
+    "SELECT code, MAX(at) FROM change WHERE code IN (",
+    keys_50!(),
+    ") GROUP BY code"
+);
 const COUNT_OPEN: &str = "SELECT COUNT(*) FROM ticket WHERE is_open = 1 AND gone_at IS NULL";
 const COUNT: &str = "SELECT COUNT(*) FROM ticket";
 
 pub const STATEMENTS: &[&str] = &[
-    BY_CODES, DUE, OUTDATED, KEYS, WAKE, MISSED, GONE, MAX_CHANGE, LOG, COUNT_OPEN, COUNT,
+    BY_CODES,
+    DUE,
+    OUTDATED,
+    KEYS,
+    WAKE,
+    MISSED,
+    GONE,
+    MAX_CHANGE,
+    LAST_CHANGES,
+    COUNT_OPEN,
+    COUNT,
 ];
 
 static SAVE: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(save));
@@ -50,9 +61,18 @@ fn save(count: usize) -> String {
     )
 }
 
+static LOG: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "INSERT INTO change (id, code, at, seen, before) VALUES {}",
+            rows("(?, ?, ?, ?, ?)", count)
+        )
+    })
+});
+
 /// The statements that write several rows, for each size.
 pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
-    SAVE.iter().map(String::as_str)
+    SAVE.iter().chain(LOG.iter()).map(String::as_str)
 }
 
 /// A ticket as the store has it.
@@ -214,17 +234,29 @@ impl Tx {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut id: i64 = sqlx::query_scalar(MAX_CHANGE).fetch_one(self.db()).await?;
-        for entry in entries {
-            id += 1;
-            sqlx::query(LOG)
-                .bind(id)
-                .bind(&entry.code)
-                .bind(micros(entry.at))
-                .bind(micros(seen_at))
-                .bind(&entry.before)
-                .execute(self.db())
-                .await?;
+        let codes: Vec<&str> = entries.iter().map(|entry| entry.code.as_str()).collect();
+        let mut last: HashMap<String, i64> = HashMap::new();
+        for chunk in codes.chunks(CHUNK) {
+            let query = filled(chunk).fold(sqlx::query_as::<_, (String, i64)>(LAST_CHANGES), |q, code| q.bind(code));
+            last.extend(query.fetch_all(self.db()).await?);
+        }
+        let id: i64 = sqlx::query_scalar(MAX_CHANGE).fetch_one(self.db()).await?;
+        let numbered: Vec<(i64, &LogEntry)> = (id + 1..).zip(entries).collect();
+        for (place, piece) in pieces(&numbered) {
+            let mut query = sqlx::query(LOG[place].as_str());
+            for (id, entry) in piece {
+                // Never before the ticket's last entry: undone from the last backwards, each has to meet what it left.
+                let at = last
+                    .get(&entry.code)
+                    .map_or(micros(entry.at), |last| micros(entry.at).max(*last));
+                query = query
+                    .bind(id)
+                    .bind(&entry.code)
+                    .bind(at)
+                    .bind(micros(seen_at))
+                    .bind(&entry.before);
+            }
+            query.execute(self.db()).await?;
         }
         Ok(())
     }
