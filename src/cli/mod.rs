@@ -1,5 +1,6 @@
 //! The command line: arguments, logging, exit codes. Each command has a file; none of them decides anything itself.
 
+mod backup;
 pub mod calendar;
 pub mod check;
 pub mod demo;
@@ -111,6 +112,8 @@ enum Command {
         #[command(subcommand)]
         command: OutboxCommand,
     },
+    /// Copies the store into a new file while the daemon goes on.
+    Backup { file: PathBuf },
     /// The state of things in a few lines.
     Status {
         #[arg(long)]
@@ -152,7 +155,7 @@ enum ReportFormat {
 enum OutboxCommand {
     /// Messages, oldest first.
     List {
-        /// Only those in this state: waiting, accepted, dead or replaced.
+        /// Only those in this state: waiting, accepted, dead, replaced or cancelled.
         #[arg(long)]
         state: Option<String>,
         /// At most this many.
@@ -166,6 +169,31 @@ enum OutboxCommand {
         id: String,
         #[arg(long)]
         json: bool,
+    },
+    /// Sends dead or cancelled messages again: what of them still holds goes into new ones at the next chance.
+    Retry {
+        /// The messages; or else --since.
+        #[arg(required_unless_present = "since", conflicts_with = "since")]
+        ids: Vec<String>,
+        /// All that died at this instant or later. Says how many there are, then asks.
+        #[arg(long, value_name = "T")]
+        since: Option<String>,
+        /// Of these only the ones to this unit.
+        #[arg(long, value_name = "ID", requires = "since")]
+        unit: Option<String>,
+        /// Doesn't ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Takes a waiting message back; its notices are not told.
+    Cancel {
+        id: String,
+        /// Why; it is kept with the message.
+        #[arg(long)]
+        reason: String,
+        /// The instant of it, for a store under simulated time; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
     },
 }
 
@@ -255,6 +283,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
         Command::Outbox { command } => outbox::run(&dir, command).await,
+        Command::Backup { file } => backup::run(&dir, &file).await,
         Command::Status { json } => status::run(&dir, json).await,
     }
 }
@@ -290,6 +319,15 @@ fn instant(text: Option<&str>, config: &Config) -> Result<Moment, CliError> {
             calendar::parse_from(text, config.calendars.base().zone()).map_err(|e| CliError::Usage(e.to_string()))
         }
     }
+}
+
+/// Who gives a command, for the record: the account that called `sudo`, or else its own.
+fn who() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|who| !who.is_empty());
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(named)
+        .unwrap_or_else(|| "somebody".to_owned())
 }
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is no failure; a full disk is one.

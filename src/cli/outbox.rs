@@ -1,11 +1,14 @@
-//! `dondoc outbox list|show`: messages, their states and their attempts.
+//! `dondoc outbox list|show|retry|cancel`: messages, their states and their attempts, and what ops do about them.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 
+use anyhow::Context as _;
 use mail_parser::MessageParser;
 use serde_json::{Value, json};
 
-use super::{CliError, OutboxCommand, load, say, say_json};
+use super::{CliError, OutboxCommand, instant, load, say, say_json, who};
+use crate::clock;
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::store::Store;
@@ -13,11 +16,116 @@ use crate::store::outbox::{Listed, MessageState};
 
 pub(super) async fn run(dir: &Path, command: OutboxCommand) -> Result<(), CliError> {
     let config = load(dir)?;
-    let store = Store::open_read_only(&config.store.path).await?;
+    let path = &config.store.path;
     match command {
-        OutboxCommand::List { state, limit, json } => list(&config, &store, state.as_deref(), limit, json).await,
-        OutboxCommand::Show { id, json } => show(&config, &store, &id, json).await,
+        OutboxCommand::List { state, limit, json } => {
+            let store = Store::open_read_only(path).await?;
+            list(&config, &store, state.as_deref(), limit, json).await
+        }
+        OutboxCommand::Show { id, json } => {
+            let store = Store::open_read_only(path).await?;
+            show(&config, &store, &id, json).await
+        }
+        OutboxCommand::Retry { ids, since, unit, yes } => {
+            let store = Store::open_beside(path).await?;
+            let ids = match since {
+                None => ids,
+                Some(since) => match dead_since(&config, &store, &since, unit.as_deref(), yes).await? {
+                    Some(ids) => ids,
+                    None => return Ok(()),
+                },
+            };
+            retry(&store, &ids).await
+        }
+        OutboxCommand::Cancel { id, reason, at } => {
+            let at = instant(at.as_deref(), &config)?;
+            let store = Store::open_beside(path).await?;
+            cancel(&store, &id, &reason, at).await
+        }
     }
+}
+
+/// The ids of what died since an instant, once ops have agreed to the number; `None` where they have not.
+async fn dead_since(
+    config: &Config,
+    store: &Store,
+    since: &str,
+    unit: Option<&str>,
+    is_agreed: bool,
+) -> Result<Option<Vec<String>>, CliError> {
+    let since = instant(Some(since), config)?;
+    let dead = MessageState::Dead.word();
+    let dead = store.messages(Some(dead), Moment::UNIX_EPOCH, i64::MAX).await?;
+    let chosen = dead
+        .into_iter()
+        .filter(|m| m.since() >= since && unit.is_none_or(|unit| m.unit == unit));
+    let chosen: Vec<Listed> = chosen.collect();
+    let mut units: Vec<&str> = chosen.iter().map(|m| m.unit.as_str()).collect();
+    units.sort_unstable();
+    units.dedup();
+    let notices: i64 = chosen.iter().map(|m| m.notices).sum();
+    say(&format!(
+        "{} dead messages with {notices} notices, to {} units since {}",
+        chosen.len(),
+        units.len(),
+        local(since, config)
+    ));
+    if chosen.is_empty() || !(is_agreed || agrees()?) {
+        return Ok(None);
+    }
+    Ok(Some(chosen.into_iter().map(|m| m.id).collect()))
+}
+
+/// Asks at the terminal.
+fn agrees() -> Result<bool, CliError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::Usage(
+            "nobody is there to be asked; `--yes` sends them again".to_owned(),
+        ));
+    }
+    say("Send them again? [y/N]");
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("the answer cannot be read")?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+/// All of them or, where one cannot be, none.
+async fn retry(store: &Store, ids: &[String]) -> Result<(), CliError> {
+    let now = clock::now();
+    let why = format!("sent again by {}", who());
+    let mut waiting = 0;
+    let mut tx = store.begin().await?;
+    for id in ids {
+        match tx.retry(id, &why, now).await? {
+            Some(notices) => waiting += notices,
+            None => {
+                let why = "only what is dead or cancelled can be sent again; nothing was changed";
+                return Err(CliError::Failed(anyhow::anyhow!("message {id}: {why}")));
+            }
+        }
+    }
+    tx.commit().await?;
+    say(&format!(
+        "{} messages let go; {waiting} notices wait, and what of them still holds goes out at the next chance",
+        ids.len()
+    ));
+    Ok(())
+}
+
+async fn cancel(store: &Store, id: &str, reason: &str, at: Moment) -> Result<(), CliError> {
+    let why = format!("cancelled by {}: {reason}", who());
+    let mut tx = store.begin().await?;
+    if !tx.cancel(id, &why, at).await? {
+        let why = "only a message that waits, and is not being sent just now, can be taken back";
+        return Err(CliError::Failed(anyhow::anyhow!("message {id}: {why}")));
+    }
+    tx.commit().await?;
+    say(&format!(
+        "message {id} is cancelled; its notices are not told unless `outbox retry` says so"
+    ));
+    Ok(())
 }
 
 async fn list(config: &Config, store: &Store, state: Option<&str>, limit: i64, as_json: bool) -> Result<(), CliError> {

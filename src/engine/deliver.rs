@@ -127,8 +127,8 @@ impl Engine {
             match end.state {
                 MessageState::Accepted => delivered.accepted += 1,
                 MessageState::Dead => delivered.dead += 1,
-                MessageState::Waiting | MessageState::Replaced if end.unknown => delivered.unknown += 1,
-                MessageState::Waiting | MessageState::Replaced => delivered.later += 1,
+                _ if end.unknown => delivered.unknown += 1,
+                MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => delivered.later += 1,
             }
             if end.state != MessageState::Accepted {
                 tracing::warn!(message = %claim.id, unit = %claim.unit, answer = end.answer, detail = %end.detail, "mail not accepted");

@@ -134,6 +134,10 @@ impl Store {
 
     /// Opens an existing store for looking only; works beside the process that holds it.
     pub async fn open_read_only(path: &Path) -> Result<Store, StoreError> {
+        Store::open_existing(path, options(path).read_only(true), 4).await
+    }
+
+    async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<Store, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_owned() });
         }
@@ -147,11 +151,45 @@ impl Store {
             source,
         };
         let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .connect_with(options(path).read_only(true))
+            .max_connections(connections)
+            .connect_with(options)
             .await
             .map_err(open)?;
         Ok(Store { pool, _held: None })
+    }
+
+    /// Opens an existing store for a command's short transactions beside the process that holds it.
+    pub async fn open_beside(path: &Path) -> Result<Store, StoreError> {
+        Store::open_existing(path, options(path), 1).await
+    }
+
+    /// Copies a consistent state into a new file, durably, while others go on. One that is there is not written over.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let failed = |source| StoreError::File {
+            path: to.to_owned(),
+            source,
+        };
+        if to.exists() {
+            return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+        }
+        // Beside its place first: what bears the name is whole.
+        let mut part = to.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        match std::fs::remove_file(&part) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        sqlx::query("VACUUM INTO $1")
+            .bind(part.to_string_lossy().into_owned())
+            .execute(&self.pool)
+            .await?;
+        let written = File::open(&part).and_then(|file| file.sync_all());
+        written.and_then(|()| std::fs::rename(&part, to)).map_err(failed)?;
+        match to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            Some(dir) => File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed),
+            None => Ok(()),
+        }
     }
 
     /// Begins a write transaction.

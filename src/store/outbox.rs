@@ -59,6 +59,15 @@ const NOTICES_FREED: &str = "UPDATE notice SET state = 'waiting', state_at = $2,
 const LAST_FIRST_TRY: &str = "SELECT MAX(COALESCE(first_attempt_at, $2)) FROM notice WHERE message = $1";
 const GIVE_UP: &str = "UPDATE message SET state = 'dead', state_at = $2, next_attempt_at = NULL, reason = $3 \
      WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
+const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3 \
+     WHERE id = $1 AND state IN ('dead', 'cancelled')";
+/// Due at any turn, under simulated time too.
+const NOTICES_RETRIED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = 0, first_attempt_at = NULL, message = NULL \
+     WHERE message = $1 AND state IN ('dead', 'cancelled')";
+const CANCEL: &str = "UPDATE message SET state = 'cancelled', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3, \
+     claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $2)";
+const NOTICES_CANCELLED: &str =
+    "UPDATE notice SET state = 'cancelled', state_at = $2 WHERE message = $1 AND state = 'composed'";
 const ROLES_TOLD: &str = "SELECT DISTINCT role FROM notice WHERE message = $1 ORDER BY role";
 const DIGEST_MADE: &str = "SELECT COUNT(*) FROM message WHERE digest_key = $1";
 /// The last twenty of each matter, oldest first.
@@ -96,6 +105,10 @@ pub const STATEMENTS: &[&str] = &[
     NOTICES_FREED,
     LAST_FIRST_TRY,
     GIVE_UP,
+    RETRY,
+    NOTICES_RETRIED,
+    CANCEL,
+    NOTICES_CANCELLED,
     ROLES_TOLD,
     DIGEST_MADE,
     THREADS,
@@ -204,15 +217,19 @@ pub enum MessageState {
     Waiting,
     Accepted,
     Dead,
+    /// Its notices went into another one.
     Replaced,
+    /// Taken back by ops before it was accepted.
+    Cancelled,
 }
 
 impl MessageState {
-    pub const ALL: [MessageState; 4] = [
+    pub const ALL: [MessageState; 5] = [
         MessageState::Waiting,
         MessageState::Accepted,
         MessageState::Dead,
         MessageState::Replaced,
+        MessageState::Cancelled,
     ];
 
     #[must_use]
@@ -222,6 +239,7 @@ impl MessageState {
             MessageState::Accepted => "accepted",
             MessageState::Dead => "dead",
             MessageState::Replaced => "replaced",
+            MessageState::Cancelled => "cancelled",
         }
     }
 }
@@ -622,7 +640,7 @@ impl Tx {
         }
         match end.state {
             MessageState::Accepted | MessageState::Dead => self.settle_notices(&[&claim.id], end.state, at).await?,
-            MessageState::Waiting | MessageState::Replaced => {
+            MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => {
                 sqlx::query(NOTICES_TRIED)
                     .bind(&claim.id)
                     .bind(micros(at))
@@ -689,6 +707,31 @@ impl Tx {
             wake.bind(micros(at)).execute(self.db()).await?;
         }
         Ok(())
+    }
+
+    /// Lets a dead or cancelled message go and has its notices wait for a new one: what still holds of them is told once
+    /// more, to whom the directory names now. How many wait; `None` where it is neither dead nor cancelled.
+    pub async fn retry(&mut self, id: &str, why: &str, now: Moment) -> Result<Option<u64>, StoreError> {
+        let retry = sqlx::query(RETRY).bind(id).bind(micros(now)).bind(why);
+        if retry.execute(self.db()).await?.rows_affected() != 1 {
+            return Ok(None);
+        }
+        let notices = sqlx::query(NOTICES_RETRIED).bind(id).bind(micros(now));
+        Ok(Some(notices.execute(self.db()).await?.rows_affected()))
+    }
+
+    /// Takes a waiting message back with its notices; false where it has ended or is being sent.
+    pub async fn cancel(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
+        let cancel = sqlx::query(CANCEL).bind(id).bind(micros(now)).bind(why);
+        if cancel.execute(self.db()).await?.rows_affected() != 1 {
+            return Ok(false);
+        }
+        let notices = sqlx::query(NOTICES_CANCELLED).bind(id).bind(micros(now));
+        notices.execute(self.db()).await?;
+        // For climbing a cancelled telling counts as told.
+        let wake = filled(&[id]).fold(sqlx::query(TICKETS_WAKE), |q, id| q.bind(id));
+        wake.bind(micros(Moment::UNIX_EPOCH)).execute(self.db()).await?;
+        Ok(true)
     }
 
     /// Ends all leases: the process that held them is gone, since this one holds the store.

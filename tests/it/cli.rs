@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::world::{FIVE_DAYS, LADDER, World};
 
-fn dondoc(config: &Path, arguments: &[&str]) -> Output {
+pub fn dondoc(config: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dondoc"))
         .env_remove("DONDOC_LOG")
         .arg("--config")
@@ -17,11 +17,11 @@ fn dondoc(config: &Path, arguments: &[&str]) -> Output {
         .expect("dondoc")
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 

@@ -13,7 +13,7 @@ use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 /// A mail server whose moods change: what it does at a step, for addresses that contain a word.
 #[derive(Clone, Default)]
-struct Moods(Arc<Mutex<Vec<Mood>>>);
+pub(super) struct Moods(Arc<Mutex<Vec<Mood>>>);
 
 type Mood = (Step, &'static str, Do);
 
@@ -22,11 +22,11 @@ impl Moods {
         self.0.lock().expect("moods").push((step, whom, doing));
     }
 
-    fn refuse(&self, whom: &'static str, code: u16) {
+    pub(super) fn refuse(&self, whom: &'static str, code: u16) {
         self.set(Step::Recipient, whom, Do::Reply(code, "no".to_owned()));
     }
 
-    fn well(&self) {
+    pub(super) fn well(&self) {
         self.0.lock().expect("moods").clear();
     }
 
@@ -37,7 +37,7 @@ impl Moods {
     }
 
     /// A province under rules, with a ticket each for these agencies that falls due for L1 on 14/9/2021.
-    async fn province(&self, rules: &str, tickets: &[(&str, &str)]) -> World {
+    pub(super) async fn province(&self, rules: &str, tickets: &[(&str, &str)]) -> World {
         let moods = self.clone();
         let mut world = World::with_mail_server(rules, move |step, whom| moods.doing(step, whom)).await;
         world.turn("2021-09-06 07:00").await;
@@ -49,15 +49,15 @@ impl Moods {
     }
 }
 
-const HEALTH: (&str, &str) = ("T1", "Sở Y tế");
-const BUILDING: (&str, &str) = ("T2", "Sở Xây dựng");
+pub(super) const HEALTH: (&str, &str) = ("T1", "Sở Y tế");
+pub(super) const BUILDING: (&str, &str) = ("T2", "Sở Xây dựng");
 
 fn single() -> String {
     LADDER.replace("when = \"overdue\"", "when = \"overdue\"\ndigest = \"ticket\"") + FIVE_DAYS
 }
 
 /// The messages that carried a ticket, oldest first, as `state: answer, answer, …`.
-async fn fates(world: &World, code: &str) -> Vec<String> {
+pub(super) async fn fates(world: &World, code: &str) -> Vec<String> {
     let mut fates = Vec::new();
     for message in world.store().messages_of_ticket(code).await.expect("messages") {
         let attempts = world.store().attempts(&message.id).await.expect("attempts");

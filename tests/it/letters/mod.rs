@@ -2,6 +2,7 @@
 //!
 //! Lists are compared whole: a letter too many is as much a fault as one that is missing.
 
+mod by_hand;
 mod delivery;
 mod digest;
 mod fresh;

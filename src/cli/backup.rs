@@ -1,0 +1,22 @@
+//! `dondoc backup FILE`: a copy of the store to put away.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::{CliError, load, say};
+use crate::store::Store;
+
+pub(super) async fn run(dir: &Path, file: &Path) -> Result<(), CliError> {
+    let config = load(dir)?;
+    let store = Store::open_read_only(&config.store.path).await?;
+    store.backup(file).await?;
+    store.close().await;
+    let bytes = std::fs::metadata(file).context("the copy cannot be looked at")?.len();
+    say(&format!(
+        "{} holds the store as it is now ({bytes} bytes); to restore, stop dondoc and put it in the place of {}",
+        file.display(),
+        config.store.path.display()
+    ));
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! What ops do about messages by command, beside the process that holds the store: `outbox retry`, `outbox cancel` and
+//! `backup`.
+
+use dondoc::store::Store;
+
+use super::delivery::{BUILDING, HEALTH, Moods, fates};
+use super::{ladder, letters_of};
+use crate::cli::{dondoc, said, text};
+use crate::world::World;
+
+/// Two agencies' digests that the relay refused for good on Tuesday 14/9/2021.
+async fn two_dead(moods: &Moods) -> World {
+    let mut world = moods.province(&ladder(), &[HEALTH, BUILDING]).await;
+    moods.refuse("tinh.example", 550);
+    world.turn("2021-09-14 08:00").await;
+    moods.well();
+    world
+}
+
+async fn id_about(world: &World, code: &str) -> String {
+    let messages = world.store().messages_of_ticket(code).await.expect("messages");
+    messages.last().expect("a message").id.clone()
+}
+
+#[tokio::test]
+async fn a_dead_letter_sent_again_says_what_still_holds() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH, ("T3", "Sở Y tế")]).await;
+    moods.refuse("syt", 550);
+    world.turn("2021-09-14 08:00").await;
+    moods.well();
+    world.answer("T3", "2021-09-14 09:00").await;
+    let id = id_about(&world, "T1").await;
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &id]);
+    assert!(retry.status.success(), "{}", said(&retry));
+    assert!(
+        text(&retry).contains("1 messages let go; 2 notices wait"),
+        "{}",
+        text(&retry)
+    );
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-14").await,
+        ["14/09 09:15 syt digest: T1 overdue/L1"],
+        "at once, and T3 was answered meanwhile"
+    );
+    assert_eq!(fates(&world, "T1").await, ["replaced: never", "accepted: accepted"]);
+}
+
+#[tokio::test]
+async fn many_dead_letters_are_counted_before_they_are_sent_again() {
+    let moods = Moods::default();
+    let mut world = two_dead(&moods).await;
+    let since = ["outbox", "retry", "--since", "2021-09-14 08:00"];
+    let asked = dondoc(&world.dir(), &since);
+    assert!(text(&asked).starts_with("2 dead messages with 2 notices, to 2 units since 2021-09-14 08:00"));
+    assert_eq!(
+        asked.status.code(),
+        Some(2),
+        "nobody was there to answer: {}",
+        said(&asked)
+    );
+    assert_eq!(fates(&world, "T1").await, ["dead: never"]);
+    let later = dondoc(
+        &world.dir(),
+        &["outbox", "retry", "--since", "2021-09-14 08:01", "--yes"],
+    );
+    assert!(text(&later).starts_with("0 dead messages"), "{}", text(&later));
+    let one = dondoc(&world.dir(), &[&since[..], &["--unit", "SXD", "--yes"]].concat());
+    assert!(one.status.success(), "{}", said(&one));
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-14").await,
+        ["14/09 09:15 sxd digest: T2 overdue/L1"]
+    );
+    assert_eq!(fates(&world, "T1").await, ["dead: never"]);
+}
+
+#[tokio::test]
+async fn where_one_of_several_cannot_be_sent_again_nothing_is_changed() {
+    let moods = Moods::default();
+    let world = two_dead(&moods).await;
+    let dead = id_about(&world, "T1").await;
+    for wrong in ["none", &id_about(&world, "T1").await] {
+        let retry = dondoc(&world.dir(), &["outbox", "retry", &dead, wrong]);
+        assert_eq!(retry.status.code(), Some(1));
+        assert!(said(&retry).contains("nothing was changed"), "{}", said(&retry));
+    }
+    assert_eq!(fates(&world, "T1").await, ["dead: never"]);
+}
+
+#[tokio::test]
+async fn a_letter_taken_back_is_not_sent_and_its_step_counts_as_told() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    world.turn("2021-09-14 08:00").await;
+    moods.well();
+    let id = id_about(&world, "T1").await;
+    let cancel = dondoc(
+        &world.dir(),
+        &[
+            "outbox",
+            "cancel",
+            &id,
+            "--reason",
+            "sai danh sách",
+            "--at",
+            "2021-09-14 10:00",
+        ],
+    );
+    assert!(cancel.status.success(), "{}", said(&cancel));
+    let shown = text(&dondoc(&world.dir(), &["outbox", "show", &id]));
+    assert!(
+        shown.contains("cancelled") && shown.contains("sai danh sách"),
+        "{shown}"
+    );
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-16").await,
+        ["16/09 08:00 giamdoc-syt digest: T1 overdue/L2"]
+    );
+    let again = dondoc(&world.dir(), &["outbox", "cancel", &id, "--reason", "x"]);
+    assert_eq!(again.status.code(), Some(1), "it has ended");
+}
+
+#[tokio::test]
+async fn a_letter_that_was_taken_back_can_be_sent_after_all() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    world.turn("2021-09-14 08:00").await;
+    moods.well();
+    let id = id_about(&world, "T1").await;
+    for command in [
+        &["outbox", "cancel", &id, "--reason", "nhầm"][..],
+        &["outbox", "retry", &id],
+    ] {
+        let done = dondoc(&world.dir(), command);
+        assert!(done.status.success(), "{}", said(&done));
+    }
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-14").await,
+        ["14/09 09:15 syt digest: T1 overdue/L1"]
+    );
+}
+
+#[tokio::test]
+async fn a_copy_made_while_the_store_is_held_is_whole() {
+    let moods = Moods::default();
+    let world = two_dead(&moods).await;
+    let copy = world.dir().join("copy.db");
+    let file = copy.to_str().expect("a path");
+    let backup = dondoc(&world.dir(), &["backup", file]);
+    assert!(backup.status.success(), "{}", said(&backup));
+    let restored = Store::open(&copy).await.expect("a store");
+    let messages = restored.messages_of_ticket("T1").await.expect("messages");
+    assert_eq!(messages.len(), 1);
+    assert!(restored.body(&messages[0].id).await.expect("a store").is_some());
+    let again = dondoc(&world.dir(), &["backup", file]);
+    assert_eq!(again.status.code(), Some(1), "what is there is not written over");
+    assert!(said(&again).contains("copy.db"), "{}", said(&again));
+}
