@@ -9,6 +9,7 @@ mod init;
 mod once;
 mod outbox;
 mod report;
+mod send_test;
 mod status;
 
 use std::io::Write as _;
@@ -111,6 +112,11 @@ enum Command {
     Outbox {
         #[command(subcommand)]
         command: OutboxCommand,
+    },
+    /// Sends a letter marked as a test to each desk of a unit, and says what the mail server answered.
+    SendTest {
+        /// The unit's id, or @ops.
+        unit: String,
     },
     /// Copies the store into a new file while the daemon goes on.
     Backup { file: PathBuf },
@@ -283,6 +289,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
         Command::Outbox { command } => outbox::run(&dir, command).await,
+        Command::SendTest { unit } => send_test::run(&dir, &unit).await,
         Command::Backup { file } => backup::run(&dir, &file).await,
         Command::Status { json } => status::run(&dir, json).await,
     }
@@ -297,14 +304,16 @@ fn load(dir: &Path) -> Result<Config, CliError> {
     Ok(loaded.config)
 }
 
+fn renderer(config: &Config) -> Result<Renderer, CliError> {
+    Renderer::load(&config.templates_dir).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        CliError::Failed(anyhow::anyhow!(errors.join("\n")))
+    })
+}
+
 /// Everything that turns need, opened.
 async fn engine(config: Config) -> Result<Engine, CliError> {
-    let renderer = Renderer::load(&config.templates_dir).map_err(|errors| {
-        CliError::Failed(anyhow::anyhow!(
-            "{}",
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        ))
-    })?;
+    let renderer = renderer(&config)?;
     let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
     let source = Source::open(&config.source, reads_text).await?;
     let store = Store::open(&config.store.path).await?;

@@ -5,28 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use chrono::{NaiveDate, Offset};
+use chrono::NaiveDate;
 
+use super::letter::{self, Parts};
 use super::observe::Observed;
 use super::recipients::{self, Recipients, digest_of};
 use super::{Engine, TurnError, down, span_time};
-use crate::channel::mail::{self, Mail};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
 use crate::domain::deadline::Reckoned;
-use crate::domain::directory::{Desk, OPS, Recipient};
+use crate::domain::directory::{Desk, Recipient};
 use crate::domain::evaluate::{self, Ending, Subject};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling};
 use crate::domain::rule::{Channel, Digest, When};
 use crate::domain::time::Period;
-use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, MessageView, SectionView};
+use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
 use crate::store::meta::Meta;
 use crate::store::outbox::{Form, NewMessage};
 use crate::store::tickets::Kept;
-
-/// Says in the mail's header whether it is a digest or speaks of one ticket.
-pub const FORM_HEADER: &str = "X-Dondoc-Form";
 
 /// Tickets looked at together.
 const PAGE: usize = 500;
@@ -420,7 +417,7 @@ impl Engine {
         LineView {
             code: ticket.code.clone(),
             field: ticket.category().map(str::to_owned),
-            agency_name: agency.map(|id| self.unit_name(id, today)),
+            agency_name: agency.map(|id| letter::unit_name(&self.config, id, today)),
             deadline: deadline_view(&reckoned, cal),
             first_deadline_differs: match &reckoned {
                 Reckoned::At(d) => memory.first_deadline.filter(|first| *first != d.day(cal)),
@@ -449,10 +446,6 @@ impl Engine {
             proposed_by: ticket.proposed.as_ref().map(|p| p.by.clone()),
             unknown_agency_word: ticket.agency.clone().filter(|_| memory.agency.is_none()),
         }
-    }
-
-    fn unit_name(&self, id: &str, on: NaiveDate) -> String {
-        self.config.directory.unit(id).map_or(id, |u| u.name(on)).to_owned()
     }
 
     fn draft(&self, bundle: Bundle, form: Form, ticket: &str, now: Moment) -> Draft {
@@ -511,58 +504,26 @@ impl Engine {
         } = draft;
         let calendar = self.config.calendars.of(&recipient.unit);
         let on = calendar.date_of(now);
-        let local = |at: Moment| at.with_timezone(&calendar.zone()).naive_local();
         let (items, passed_over) = highest_only(items, &self.config.rules.rules);
         let urgent = items.iter().any(|i| i.urgent);
         let mut notices: Vec<i64> = items.iter().map(|i| i.notice).collect();
         notices.sort_unstable();
         let (rules, steps) = named(&items);
-        let unit_name = if recipient.unit == OPS {
-            self.config.delivery.hotline.clone()
-        } else {
-            self.unit_name(&recipient.unit, on)
-        };
-        let id = self.message_id(now);
-        let view = MessageView {
-            form: match form {
-                Form::Digest => crate::render::view::Form::Digest,
-                Form::Single => crate::render::view::Form::Single,
-            },
-            tag: self.config.delivery.tag.clone(),
-            hotline: self.config.delivery.hotline.clone(),
-            unit_name: unit_name.clone(),
-            desk: recipient.desk.word().to_owned(),
-            at: local(now),
-            data_as_of: data_as_of.map(local),
+        let unit_name = letter::unit_name(&self.config, &recipient.unit, on);
+        let id = letter::new_id(now);
+        let parts = Parts {
+            id: &id,
+            recipient: &recipient,
+            form,
             sections: self.sections(items, &recipient, &unit_name),
-            contact_line: self.config.delivery.contact_line.clone(),
-            signature: self.config.delivery.signature.lines().map(str::to_owned).collect(),
-            message_id: id.clone(),
+            thread,
+            data_as_of,
         };
-        let rendered = self.renderer.render(&view);
-        if let Some(failed) = &rendered.failed {
+        let letter = letter::write(&self.config, &self.renderer, parts, now)?;
+        if let Some(failed) = &letter.rendered.failed {
             tracing::error!(%failed, "a template failed; the plain built-in text went out instead");
             composed.problems.push(format!("template: {failed}"));
         }
-        let offset = now.with_timezone(&calendar.zone()).offset().fix();
-        let body = mail::build(&Mail {
-            message_id: &id,
-            domain: &self.config.smtp.hello,
-            from_name: &self.config.delivery.from_name,
-            from_address: &self.config.delivery.from_address,
-            to: &recipient.addresses,
-            to_name: &unit_name,
-            reply_to: Some(&self.config.delivery.reply_to),
-            subject: &rendered.subject,
-            date: now,
-            offset,
-            in_reply_to: thread.last().map(String::as_str),
-            references: thread,
-            text: &rendered.text,
-            html: &rendered.html,
-            // For filters in mail programs, and for whoever counts.
-            headers: &[(FORM_HEADER.to_owned(), form.word().to_owned())],
-        })?;
         let schedule = Recipients::new(&self.config, now).schedule(&recipient.unit, Some(now));
         let new = NewMessage {
             id,
@@ -574,8 +535,8 @@ impl Engine {
             matter,
             digest_key: (form == Form::Digest).then(|| digest_key(&recipient, on)),
             recipients: recipient.addresses.clone(),
-            subject: rendered.subject,
-            body,
+            subject: letter.rendered.subject,
+            body: letter.bytes,
             rules,
             steps,
             notices,
@@ -684,11 +645,6 @@ impl Engine {
             lines: Vec::new(),
             settled: item.section.rule == SETTLED,
         }
-    }
-
-    fn message_id(&self, now: Moment) -> String {
-        let (seconds, nanos) = (now.timestamp().unsigned_abs(), now.timestamp_subsec_nanos());
-        uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)).to_string()
     }
 }
 

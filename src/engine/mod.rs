@@ -7,8 +7,10 @@ mod compose;
 mod decide;
 mod deliver;
 mod explain;
+mod letter;
 mod observe;
 mod recipients;
+mod send_test;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,10 +27,12 @@ use crate::source::{Source, SourceError};
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::{Store, StoreError};
 
-pub use compose::{Composed, FORM_HEADER};
+pub use compose::Composed;
 pub use deliver::Delivered;
 pub use explain::{Explained, explain};
+pub use letter::FORM_HEADER;
 pub use observe::{Observed, Problem};
+pub use send_test::{TestError, Tested, send_test};
 
 /// What stops a turn. A source that is down does not: it is told in the report.
 #[derive(Debug, thiserror::Error)]

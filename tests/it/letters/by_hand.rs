@@ -2,6 +2,7 @@
 //! `backup`.
 
 use dondoc::store::Store;
+use mail_parser::MessageParser;
 
 use super::delivery::{BUILDING, HEALTH, Moods, fates};
 use super::{ladder, letters_of};
@@ -157,4 +158,65 @@ async fn a_copy_made_while_the_store_is_held_is_whole() {
     let again = dondoc(&world.dir(), &["backup", file]);
     assert_eq!(again.status.code(), Some(1), "what is there is not written over");
     assert!(said(&again).contains("copy.db"), "{}", said(&again));
+}
+
+#[tokio::test]
+async fn a_test_reaches_each_desk_of_a_unit_and_says_that_it_is_one() {
+    let moods = Moods::default();
+    let world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("giamdoc", 550);
+    let before = world.received().len();
+    let dir = world.dir();
+    // The mail server runs in this test: it has to be let.
+    let test = tokio::task::spawn_blocking(move || dondoc(&dir, &["send-test", "SYT"]));
+    let test = test.await.expect("dondoc");
+    assert_eq!(
+        test.status.code(),
+        Some(1),
+        "one of the boxes refused it: {}",
+        said(&test)
+    );
+    let lines = text(&test);
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines[0].starts_with("contact  syt@tinh.example  accepted: 250"),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].starts_with("head     giamdoc-syt@tinh.example  never: recipient refused"),
+        "{}",
+        lines[1]
+    );
+    let received = world.received().split_off(before);
+    assert_eq!(received.len(), 1);
+    let mail = MessageParser::default().parse(&received[0].bytes).expect("a mail");
+    let text = mail.body_text(0).expect("text").replace("\r\n", "\n");
+    let (text, _) = text.split_once("Mã thông báo").expect("the id is the last line");
+    let (before, after) = text.split_once(", gửi lúc ").expect("the time");
+    let (_, after) = after.split_once(". ").expect("the next sentence");
+    insta::assert_snapshot!(format!("{before}, gửi lúc …. {after}"));
+    assert_eq!(
+        mail.subject(),
+        Some("[1022][Thư kiểm tra] Kiểm tra địa chỉ nhận thông báo – Sở Y tế")
+    );
+    assert!(
+        world
+            .store()
+            .messages_of_ticket("T1")
+            .await
+            .expect("messages")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_test_of_nobody_says_what_is_missing() {
+    let moods = Moods::default();
+    let world = moods.province(&ladder(), &[]).await;
+    let by_name = dondoc(&world.dir(), &["send-test", "Sở Y tế"]);
+    assert_eq!(by_name.status.code(), Some(1));
+    assert!(said(&by_name).contains("its id is `SYT`"), "{}", said(&by_name));
+    assert!(world.received().is_empty());
 }
