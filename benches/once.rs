@@ -1,5 +1,6 @@
 //! The whole job: `dondoc once` on 10 000 overdue tickets, one mail each, into Debian's `smtp-sink`; then a second turn in
-//! which nothing is due. `cargo bench --bench once` prints what it took.
+//! which nothing is due. Then the same once more, killed in the middle and taken up again. `cargo bench --bench once`
+//! prints what it took.
 
 #[path = "../tests/it/sink/province.rs"]
 mod province;
@@ -28,6 +29,17 @@ fn main() {
     );
     report("second turn", &province);
     assert_eq!(province.received().0.len(), OVERDUE, "the second turn sent nothing");
+
+    let province = runtime.block_on(Province::new(DONDOC, OVERDUE, OPEN));
+    province.kill_once_after(DONDOC, OVERDUE / 2);
+    let before = province.received().1.len();
+    report(&format!("killed after {before} mails, taken up again"), &province);
+    let (tickets, ids) = province.received();
+    assert_eq!((tickets.len(), ids.len()), (OVERDUE, OVERDUE), "every ticket came");
+    println!(
+        "came twice, with the same Message-ID: {}",
+        ids.values().sum::<usize>() - OVERDUE
+    );
 }
 
 /// Runs one turn under time(1), which measures the process and not this one.

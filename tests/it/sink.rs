@@ -8,6 +8,8 @@ use serde_json::Value;
 
 const DONDOC: &str = env!("CARGO_BIN_EXE_dondoc");
 const OVERDUE: usize = 500;
+/// `limits.in_flight` as shipped.
+const IN_FLIGHT: usize = 64;
 
 fn once(province: &Province) -> Value {
     let output = province.once(DONDOC).output().expect("dondoc once");
@@ -34,4 +36,21 @@ async fn every_overdue_ticket_comes_through_a_real_relay_exactly_once() {
         (&0.into(), &0.into(), &0.into())
     );
     assert_eq!(province.received().0.len(), OVERDUE);
+}
+
+#[tokio::test]
+async fn a_process_killed_among_its_mails_loses_none_and_repeats_only_what_was_in_flight() {
+    let province = Province::new(DONDOC, OVERDUE, OVERDUE).await;
+    province.kill_once_after(DONDOC, OVERDUE / 3);
+    let before = province.received().1.len();
+    assert!(before < OVERDUE, "{before} had come");
+    let second = once(&province);
+    assert_eq!((&second["waiting"], &second["dead"]), (&0.into(), &0.into()));
+    let (tickets, ids) = province.received();
+    assert_eq!(tickets.len(), OVERDUE, "nothing was lost");
+    assert_eq!(ids.len(), OVERDUE, "what came twice has the same Message-ID");
+    let copies = ids.values().sum::<usize>() - OVERDUE;
+    assert!(copies <= IN_FLIGHT, "{copies} came twice");
+    let third = once(&province);
+    assert_eq!((&third["enqueued"], &third["accepted"]), (&0.into(), &0.into()));
 }

@@ -75,6 +75,17 @@ impl Province {
         command
     }
 
+    /// Starts a turn and kills it (SIGKILL) once the relay has begun to take so many mails.
+    pub fn kill_once_after(&self, dondoc: &str, mails: usize) {
+        let mut once = self.once(dondoc).stdout(Stdio::null()).spawn().expect("dondoc once");
+        while std::fs::read_dir(self.mails()).expect("the mails").count() < mails {
+            let ended = once.try_wait().expect("its state");
+            assert!(ended.is_none(), "the turn was over before it could be killed");
+        }
+        once.kill().expect("killed");
+        once.wait().expect("its end");
+    }
+
     /// How often each ticket and each Message-ID came through the relay.
     pub fn received(&self) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
         let (mut tickets, mut ids) = (BTreeMap::new(), BTreeMap::new());
