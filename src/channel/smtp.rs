@@ -166,6 +166,13 @@ impl Smtp {
         }
     }
 
+    /// Connects, greets and takes leave: could a mail be handed over now?
+    pub async fn probe(&self) -> Result<(), Failure> {
+        let mut connection = Some(self.connect().await.map_err(|stop| stop.why)?);
+        self.quit(&mut connection).await;
+        Ok(())
+    }
+
     /// Takes leave of the server and closes. What the server makes of it changes nothing and is only traced.
     pub async fn quit(&self, conn: &mut Option<Connection>) {
         if let Some(mut line) = conn.take()

@@ -1,35 +1,173 @@
-//! `check`: all problems of all files, for people and for scripts. Here is the part that connects to nothing.
+//! `check`: all problems of all files, then whether everything answers that a turn needs; for people and for scripts.
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{CliError, say, say_json};
-use crate::config::{self, Problem, Severity};
+use super::outbox::{local, rfc3339};
+use super::{CliError, open_source, say, say_json};
+use crate::channel::smtp::Smtp;
+use crate::clock;
+use crate::config::{self, Config, Problem, Severity};
+use crate::domain::Moment;
+use crate::domain::schedule::Schedule;
+use crate::domain::text::fold;
+use crate::domain::ticket::Status;
 use crate::render::{Renderer, TemplateError};
+use crate::store::{Store, StoreError};
 
 /// The exit code for a configuration that cannot be used (`EX_CONFIG`).
 pub const CONFIGURATION_ERROR: u8 = 78;
 
-/// The command. `offline` is all there is so far: source, store and mail server are not looked at.
-pub(super) fn run(dir: &Path, is_offline: bool, as_json: bool) -> Result<(), CliError> {
-    if !is_offline {
-        return Err(CliError::Usage(
-            "only `check --offline` exists: it looks at all files and connects to nothing".into(),
-        ));
-    }
+/// The command. What is wrong with the files ends with [`CONFIGURATION_ERROR`], what does not answer with 1.
+pub(super) async fn run(dir: &Path, is_offline: bool, as_json: bool) -> Result<(), CliError> {
     let mut problems = offline(dir, std::env::vars());
     if exit_code(&problems) == 0 {
         problems.extend(template_problems(dir));
     }
+    let code = exit_code(&problems);
+    let online = match config::load(dir, std::env::vars()) {
+        Ok(loaded) if code == 0 && !is_offline => Some((Online::look(&loaded.config).await, loaded.config)),
+        _ => None,
+    };
+    if let Some((online, _)) = &online {
+        problems.extend(online.problems());
+    }
     if as_json {
-        say_json(&json(&problems))
+        let mut value = json(&problems);
+        if let (Some((online, config)), Some(object)) = (&online, value.as_object_mut()) {
+            object.extend(online.to_json(config));
+        }
+        say_json(&value);
     } else {
-        say(&text(&problems))
+        let online = online
+            .as_ref()
+            .map_or(String::new(), |(online, config)| online.to_text(config));
+        say(&(online + &text(&problems)));
     }
     match exit_code(&problems) {
         0 => Ok(()),
+        _ if code == 0 => Err(CliError::Said(1)),
         code => Err(CliError::Said(code)),
+    }
+}
+
+/// What the things outside answer.
+struct Online {
+    /// What was asked, and what it said of itself or why not.
+    answers: Vec<(&'static str, Result<String, String>)>,
+    words: Vec<StatusWord>,
+    next_digest: Moment,
+}
+
+/// A status word of the source.
+struct StatusWord {
+    word: String,
+    rows: i64,
+    means: Option<Status>,
+}
+
+impl Online {
+    async fn look(config: &Config) -> Online {
+        let now = clock::now();
+        let mut words = Vec::new();
+        let source = match open_source(config).await {
+            Ok(source) => source.status_words().await,
+            Err(error) => Err(error),
+        };
+        let source = source.map_err(|error| error.to_string()).map(|found| {
+            let rows: i64 = found.iter().map(|(_, rows)| rows).sum();
+            words.extend(found.into_iter().map(|(word, rows)| StatusWord {
+                means: config.source.status.get(&fold(&word)).copied(),
+                word,
+                rows,
+            }));
+            format!("{rows} rows, {} status words", words.len())
+        });
+        let store = match Store::open_read_only(&config.store.path).await {
+            Ok(store) => store.meta().await.map(|meta| {
+                let at = meta.last_turn_at.map(|at| local(at, config));
+                format!("last turn {}", at.unwrap_or_else(|| "never".to_owned()))
+            }),
+            Err(StoreError::Missing { .. }) => Ok("there is none yet; the first turn makes it".to_owned()),
+            Err(error) => Err(error),
+        };
+        let smtp = Smtp::new(&config.smtp).probe().await;
+        let (host, port) = (&config.smtp.host, config.smtp.port);
+        let base = Schedule {
+            calendar: config.calendars.base(),
+            digest_at: config.delivery.digest_at,
+            last_composed: Some(now),
+        };
+        Online {
+            answers: vec![
+                ("source", source),
+                ("store", store.map_err(|error| error.to_string())),
+                (
+                    "smtp",
+                    smtp.map(|()| format!("{host}:{port} takes mail"))
+                        .map_err(|why| format!("smtp {host}:{port}: {why}")),
+                ),
+            ],
+            words,
+            next_digest: base.next_digest(now),
+        }
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let problem = |severity, message: String| Problem {
+            file: "dondoc.toml".to_owned(),
+            line: None,
+            column: None,
+            severity,
+            message,
+            hint: None,
+        };
+        let failed = self.answers.iter().filter_map(|(_, answer)| answer.as_ref().err());
+        let failed = failed.map(|why| problem(Severity::Error, why.clone()));
+        let unmapped = self.words.iter().filter(|w| w.means.is_none()).map(|w| {
+            let (word, rows) = (&w.word, w.rows);
+            problem(
+                Severity::Warning,
+                format!("status word `{word}` ({rows} rows) is not in [source.status]: these tickets count as open and climb no higher than contact"),
+            )
+        });
+        failed.chain(unmapped).collect()
+    }
+
+    fn to_json(&self, config: &Config) -> serde_json::Map<String, Value> {
+        let answers = self.answers.iter().map(|(what, answer)| {
+            let said = answer.as_ref().unwrap_or_else(|why| why);
+            json!({ "what": what, "answers": answer.is_ok(), "detail": said })
+        });
+        let words = self
+            .words
+            .iter()
+            .map(|w| json!({ "word": w.word, "rows": w.rows, "means": w.means.map(Status::word) }));
+        let mut map = serde_json::Map::new();
+        map.insert("connections".to_owned(), answers.collect());
+        map.insert("status_words".to_owned(), words.collect());
+        map.insert("next_digest".to_owned(), json!(rfc3339(self.next_digest, config)));
+        map
+    }
+
+    fn to_text(&self, config: &Config) -> String {
+        let mut text = String::new();
+        for (what, answer) in &self.answers {
+            if let Ok(said) = answer {
+                text.push_str(&format!("{what:8} {said}\n"));
+            }
+        }
+        for w in &self.words {
+            let means = w.means.map_or("not mapped", Status::word);
+            text.push_str(&format!("{:>10}  {} = {means}\n", w.rows, w.word));
+        }
+        let sweep = config.source.sweep_at.format("%H:%M");
+        text.push_str(&format!(
+            "next     digest {}, sweep at {sweep}\n",
+            local(self.next_digest, config)
+        ));
+        text
     }
 }
 

@@ -75,9 +75,10 @@ enum Command {
         #[arg(long, default_value_t = demo::SEED)]
         seed: u64,
     },
-    /// Checks all files of the configuration and says everything that is wrong, with its place.
+    /// Checks all files of the configuration, then the ticket database, the store and the mail server; says everything
+    /// that is wrong, with its place.
     Check {
-        /// Looks at files only; nothing else is checked so far.
+        /// Looks at files only and connects to nothing.
         #[arg(long)]
         offline: bool,
         #[arg(long)]
@@ -284,7 +285,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Init { dir } => init::run(&dir),
         Command::Once { at, json } => once::run(&dir, at.as_deref(), json).await,
         Command::Demo { dir, seed } => demo::run(dir, seed).await,
-        Command::Check { offline, json } => check::run(&dir, offline, json),
+        Command::Check { offline, json } => check::run(&dir, offline, json).await,
         Command::Explain { code, at, json } => explain::run(&dir, &code, at.as_deref(), json).await,
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
@@ -311,11 +312,16 @@ fn renderer(config: &Config) -> Result<Renderer, CliError> {
     })
 }
 
+/// The ticket database, with title and body where a rule looks at them.
+async fn open_source(config: &Config) -> Result<Source, SourceError> {
+    let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
+    Source::open(&config.source, reads_text).await
+}
+
 /// Everything that turns need, opened.
 async fn engine(config: Config) -> Result<Engine, CliError> {
     let renderer = renderer(&config)?;
-    let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
-    let source = Source::open(&config.source, reads_text).await?;
+    let source = open_source(&config).await?;
     let store = Store::open(&config.store.path).await?;
     Ok(Engine::new(Arc::new(config), source, store, renderer))
 }

@@ -159,6 +159,13 @@ impl Source {
         }
     }
 
+    /// Every status word as the source writes it, with how many rows have it; looks at all rows.
+    pub async fn status_words(&self) -> Result<Vec<(String, i64)>, SourceError> {
+        match self {
+            Source::Sqlite(s) => s.status_words().await,
+        }
+    }
+
     /// Whether a status word means an open ticket; unmapped words do.
     #[must_use]
     pub fn is_open_word(&self, word: &str) -> bool {

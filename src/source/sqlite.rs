@@ -334,6 +334,20 @@ impl Sqlite {
         ))
     }
 
+    pub(super) async fn status_words(&self) -> Result<Vec<(String, i64)>, SourceError> {
+        let sql = format!(
+            "SELECT q.status AS status, COUNT(*) AS n FROM {} GROUP BY q.status ORDER BY COUNT(*) DESC, q.status",
+            self.rows
+        );
+        let mut words = Vec::new();
+        for row in self.fetch(sql, |q| q).await? {
+            if let Value::Integer(n) = value(&row, "n") {
+                words.push((decode::raw(Some(&value(&row, "status"))).unwrap_or_default(), n));
+            }
+        }
+        Ok(words)
+    }
+
     /// The source's own spellings; a word that appears later is taken as open and read, which harms nothing.
     async fn read_closed_words(&self) -> Result<Vec<String>, SourceError> {
         let sql = format!("SELECT DISTINCT q.status AS status FROM {}", self.rows);

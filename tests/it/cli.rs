@@ -229,7 +229,11 @@ fn wrong_usage_and_a_wrong_configuration_have_codes_of_their_own() {
     );
     let in_shipped = |arguments: &[&str]| dondoc(&shipped, arguments).status.code();
     assert_eq!(in_shipped(&["check", "--offline"]), Some(0));
-    assert_eq!(in_shipped(&["check"]), Some(2), "only the offline part exists");
+    assert_eq!(
+        in_shipped(&["check"]),
+        Some(1),
+        "the files are sound, and nothing answers yet"
+    );
     assert_eq!(in_shipped(&["once", "--at", "soon"]), Some(2));
     assert_eq!(
         in_shipped(&["calendar", "due", "--from", "2021-08-31", "--add", "5w"]),
@@ -266,4 +270,46 @@ async fn an_output_that_nobody_reads_to_its_end_is_no_failure_and_a_full_disk_is
         "{}",
         said(&full)
     );
+}
+
+#[tokio::test]
+async fn check_asks_the_source_the_store_and_the_mail_server_and_names_unmapped_status_words() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("T2", "Sở Y tế", "2021-09-06 09:10").await;
+    world.change("T2", "2021-09-06 10:00", "status = 'treo'").await;
+    world.turn("2021-09-06 11:00").await;
+    let check = |arguments: &'static [&'static str]| {
+        let dir = world.dir();
+        // The mail server runs in this test: it has to be let.
+        async move {
+            tokio::task::spawn_blocking(move || dondoc(&dir, arguments))
+                .await
+                .expect("dondoc")
+        }
+    };
+    let well = check(&["check"]).await;
+    assert_eq!(well.status.code(), Some(0), "{}", text(&well));
+    let lines = text(&well);
+    assert!(lines.contains("source   2 rows, 2 status words"), "{lines}");
+    assert!(lines.contains("store    last turn 2021-09-06 11:00"), "{lines}");
+    assert!(lines.contains(" takes mail"), "{lines}");
+    assert!(lines.contains("1  treo = not mapped"), "{lines}");
+    assert!(
+        lines.contains("warning: status word `treo` (1 rows) is not in [source.status]"),
+        "{lines}"
+    );
+
+    world.lose_source().await;
+    let down: Value = serde_json::from_slice(&check(&["check", "--json"]).await.stdout).expect("JSON");
+    let answers: Vec<(&str, bool)> = down["connections"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|c| (c["what"].as_str().expect("a name"), c["answers"] == true))
+        .collect();
+    assert_eq!(answers, [("source", false), ("store", true), ("smtp", true)]);
+    assert_eq!(down["problems"][0]["severity"], "error");
+    assert_eq!(check(&["check"]).await.status.code(), Some(1));
+    assert_eq!(check(&["check", "--offline"]).await.status.code(), Some(0));
 }
