@@ -9,14 +9,14 @@ use crate::store::Store;
 
 pub(super) async fn run(dir: &Path, file: &Path) -> Result<(), CliError> {
     let config = load(dir)?;
-    let store = Store::open_read_only(&config.store.path).await?;
+    let store = Store::open_read_only(&config.store.database).await?;
     store.backup(file).await?;
     store.close().await;
     let bytes = std::fs::metadata(file).context("the copy cannot be looked at")?.len();
     say(&format!(
         "{} holds the store as it is now ({bytes} bytes); to restore, stop dondoc and put it in the place of {}",
         file.display(),
-        config.store.path.display()
+        config.store.database
     ));
     Ok(())
 }

@@ -84,7 +84,7 @@ impl Online {
             }));
             format!("{rows} rows, {} status words", words.len())
         });
-        let store = match Store::open_read_only(&config.store.path).await {
+        let store = match Store::open_read_only(&config.store.database).await {
             Ok(store) => store.meta().await.map(|meta| {
                 let at = meta.last_turn_at.map(|at| local(at, config));
                 format!("last turn {}", at.unwrap_or_else(|| "never".to_owned()))

@@ -20,7 +20,7 @@ use crate::store::outbox::Listed;
 
 pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool) -> Result<(), CliError> {
     let config = load(dir)?;
-    let store = Store::open_read_only(&config.store.path).await?;
+    let store = Store::open_read_only(&config.store.database).await?;
     let meta = store.meta().await?;
     // Without --at the ticket is shown as it is known now; a demo's store may be ahead of the clock or behind it.
     let now = match (at, meta.last_turn_at) {

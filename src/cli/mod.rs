@@ -322,7 +322,7 @@ async fn open_source(config: &Config) -> Result<Source, SourceError> {
 async fn engine(config: Config) -> Result<Engine, CliError> {
     let renderer = renderer(&config)?;
     let source = open_source(&config).await?;
-    let store = Store::open(&config.store.path).await?;
+    let store = Store::open(&config.store.database).await?;
     Ok(Engine::new(Arc::new(config), source, store, renderer))
 }
 

@@ -16,18 +16,18 @@ use crate::store::outbox::{Listed, MessageState};
 
 pub(super) async fn run(dir: &Path, command: OutboxCommand) -> Result<(), CliError> {
     let config = load(dir)?;
-    let path = &config.store.path;
+    let database = &config.store.database;
     match command {
         OutboxCommand::List { state, limit, json } => {
-            let store = Store::open_read_only(path).await?;
+            let store = Store::open_read_only(database).await?;
             list(&config, &store, state.as_deref(), limit, json).await
         }
         OutboxCommand::Show { id, json } => {
-            let store = Store::open_read_only(path).await?;
+            let store = Store::open_read_only(database).await?;
             show(&config, &store, &id, json).await
         }
         OutboxCommand::Retry { ids, since, unit, yes } => {
-            let store = Store::open_beside(path).await?;
+            let store = Store::open_beside(database).await?;
             let ids = match since {
                 None => ids,
                 Some(since) => match dead_since(&config, &store, &since, unit.as_deref(), yes).await? {
@@ -39,7 +39,7 @@ pub(super) async fn run(dir: &Path, command: OutboxCommand) -> Result<(), CliErr
         }
         OutboxCommand::Cancel { id, reason, at } => {
             let at = instant(at.as_deref(), &config)?;
-            let store = Store::open_beside(path).await?;
+            let store = Store::open_beside(database).await?;
             cancel(&store, &id, &reason, at).await
         }
     }

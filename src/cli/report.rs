@@ -20,7 +20,7 @@ pub(super) async fn run(dir: &Path, month: &str, format: ReportFormat, out: Opti
             "`{month}` is not one of this configuration's periods; see `period` in dondoc.toml"
         )));
     }
-    let store = Store::open_read_only(&config.store.path).await?;
+    let store = Store::open_read_only(&config.store.database).await?;
     let now = store.meta().await?.last_turn_at.unwrap_or_else(clock::now);
     let report = report::count(&store, &config, period, now).await?;
     let text = match format {

@@ -11,7 +11,7 @@ use crate::store::Store;
 
 pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let config = load(dir)?;
-    let store = Store::open_read_only(&config.store.path).await?;
+    let store = Store::open_read_only(&config.store.database).await?;
     let meta = store.meta().await?;
     let counts = store.message_counts().await?;
     let of = |state: &str| counts.iter().find(|c| c.state == state);

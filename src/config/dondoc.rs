@@ -5,9 +5,12 @@ use std::path::Path;
 
 use chrono::{NaiveTime, TimeDelta};
 
+use super::database::read_database;
 use super::mail::{Address, Domain, MailDomains};
 use super::read::{Node, Read, Section};
-use super::settings::{DeliverySettings, Limits, SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat};
+use super::settings::{
+    Database, DeliverySettings, Limits, SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat,
+};
 use crate::domain::Moment;
 use crate::domain::rule::{DueReading, PeriodKind};
 use crate::domain::text::fold;
@@ -92,13 +95,13 @@ fn choice<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str,
 }
 
 fn read_source(s: &mut Section<'_>, dir: &Path) -> Option<SourceSettings> {
-    let url = s.required::<SqliteUrl>("url");
+    let database = read_database(s, dir, None);
     let query = s.required::<Query>("query");
     let time_zone = s.required("time_zone");
     let has_updated_at = s.or("has_updated_at", true);
     let stale_after = s.or("stale_after", OffOr(Some(Span::WorkingTime(TimeDelta::hours(4)))));
     let settings = SourceSettings {
-        path: dir.join(url.map(|u| u.0).unwrap_or_default()),
+        database: database.unwrap_or(Database::Sqlite(dir.to_owned())),
         query: query.as_ref().map(|q| q.0.clone()).unwrap_or_default(),
         time_zone: time_zone.unwrap_or(chrono_tz::UTC),
         updated_at_format: s.or("updated_at_format", UpdatedAtFormat::Text("%Y-%m-%d %H:%M:%S".into())),
@@ -167,13 +170,15 @@ fn read_due_reading(s: &mut Section<'_>) -> DueReading {
 }
 
 fn read_store(s: &mut Section<'_>, dir: &Path) -> StoreSettings {
-    s.optional::<String>("path")
-        .map_or_else(|| default_store(dir), |path| StoreSettings { path: dir.join(path) })
+    let default = default_store(dir);
+    StoreSettings {
+        database: read_database(s, dir, Some(default.database.clone())).unwrap_or(default.database),
+    }
 }
 
 fn default_store(dir: &Path) -> StoreSettings {
     StoreSettings {
-        path: dir.join("dondoc.db"),
+        database: Database::Sqlite(dir.join("dondoc.db")),
     }
 }
 
@@ -245,32 +250,6 @@ const NO_LIMITS: Limits = Limits { in_flight: 64 };
 fn read_limits(s: &mut Section<'_>) -> Limits {
     Limits {
         in_flight: s.or("in_flight", AtLeastOne(64)).0 as usize,
-    }
-}
-
-/// `sqlite:PATH`.
-struct SqliteUrl(String);
-
-impl Read for SqliteUrl {
-    fn read(node: Node<'_>) -> Option<Self> {
-        let url = String::read(node)?;
-        let path = url
-            .strip_prefix("sqlite:")
-            .map(|path| path.trim_start_matches("//"))
-            .filter(|path| !path.is_empty());
-        if path.is_none() {
-            node.error_hint(
-                format!("`{url}` is not a source that can be read"),
-                "write `sqlite:` and the path of the database file".to_owned(),
-            );
-        }
-        path.map(|path| {
-            SqliteUrl(if url.starts_with("sqlite:///") {
-                format!("/{path}")
-            } else {
-                path.to_owned()
-            })
-        })
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod agencies;
 mod calendars;
+mod database;
 mod dondoc;
 mod layer;
 mod mail;

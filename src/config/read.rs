@@ -110,7 +110,7 @@ impl<'a> Node<'a> {
     }
 
     /// The text of a variable: the only place where a text may stand for a value of another type.
-    fn variable_text(self) -> Option<&'a str> {
+    pub(super) fn variable_text(self) -> Option<&'a str> {
         self.as_text()
             .filter(|_| self.value.origin().is_some_and(|origin| origin.starts_with('$')))
     }

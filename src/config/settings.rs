@@ -1,19 +1,49 @@
 //! What `dondoc.toml` means once it has been read and checked. Plain values; no place, no parsing.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use chrono::{NaiveTime, TimeDelta};
 use chrono_tz::Tz;
+use secrecy::SecretString;
+use url::Url;
 
 use crate::domain::ticket::{Rating, Status};
 use crate::domain::time::Span;
 
+/// Where a database is. Shown without its password.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// `sqlite:PATH`; a relative path starts at the configuration directory.
+    Sqlite(PathBuf),
+    /// `postgres://USER@HOST:PORT/NAME`, with sqlx's parameters (`sslmode`, `host` for a socket).
+    Postgres(Server),
+    /// `mysql://` or `mariadb://`, with sqlx's parameters (`ssl-mode`, `socket`).
+    MySql(Server),
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Database::Sqlite(path) => path.display().fmt(f),
+            Database::Postgres(server) | Database::MySql(server) => server.url.fmt(f),
+        }
+    }
+}
+
+/// A database on a server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Never with a password.
+    pub url: Url,
+    pub password: Option<SecretString>,
+}
+
 /// `[source]`: the ticket database. It is only ever read.
 #[derive(Debug, Clone)]
 pub struct SourceSettings {
-    /// `sqlite:PATH`; a relative path starts at the configuration directory.
-    pub path: PathBuf,
+    pub database: Database,
     /// One plain `SELECT` that returns the columns of `spec.md` §2 by name.
     pub query: String,
     /// Zone of times written without one.
@@ -56,7 +86,7 @@ pub enum UpdatedAtFormat {
 /// `[store]`: our own database.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    pub path: PathBuf,
+    pub database: Database,
 }
 
 /// `[smtp]`: the relay that takes our mail.

@@ -109,7 +109,7 @@ impl Stage {
             .iter()
             .any(|c| c.matcher.looks_at(crate::domain::matcher::Column::Text));
         let source = Source::open(&config.source, reads_text).await?;
-        let store = Store::open(&config.store.path).await?;
+        let store = Store::open(&config.store.database).await?;
         let renderer = Renderer::load(&config.templates_dir).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
         let engine = Engine::new(config.clone(), source, store, renderer);
         Ok(Stage {
@@ -203,7 +203,7 @@ fn adapt(config_dir: &Path, receiver: SocketAddr) -> Result<()> {
             }
             match (section, line.split_once('=').map(|(key, _)| key.trim())) {
                 ("[source]", Some("url")) => "url = \"sqlite:../tickets.db\"".to_owned(),
-                ("[store]", Some("path")) => "path = \"../store.db\"".to_owned(),
+                ("[store]", Some("url")) => "url = \"sqlite:../store.db\"".to_owned(),
                 ("[smtp]", Some("host")) => format!("host = \"{}\"", receiver.ip()),
                 ("[smtp]", Some("port")) => format!("port = {}", receiver.port()),
                 _ => line.to_owned(),

@@ -18,6 +18,8 @@ use sqlite::Sqlite;
 /// What can go wrong with the ticket database.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    #[error("source {database}: only SQLite databases can be read so far")]
+    Kind { database: String },
     #[error("source {path}: cannot be opened: {error}")]
     Open { path: PathBuf, error: sqlx::Error },
     #[error("source {path}: its text is in {encoding}; only UTF-8 databases can be read")]

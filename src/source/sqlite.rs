@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use super::decode::{self, COLUMNS, Rejected, Value, Values, Why};
 use super::{Cursor, Key, Keys, Mark, Newest, Page, SourceError};
-use crate::config::settings::{SourceSettings, UpdatedAtFormat};
+use crate::config::settings::{Database, SourceSettings, UpdatedAtFormat};
 use crate::domain::Moment;
 use crate::domain::text::{fold, nfc};
 
@@ -53,7 +53,11 @@ pub struct Sqlite {
 
 impl Sqlite {
     pub(super) async fn open(settings: &SourceSettings, reads_text: bool) -> Result<Sqlite, SourceError> {
-        let path = settings.path.clone();
+        let Database::Sqlite(path) = settings.database.clone() else {
+            return Err(SourceError::Kind {
+                database: settings.database.to_string(),
+            });
+        };
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .read_only(true)

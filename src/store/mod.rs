@@ -18,6 +18,7 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Sqlite, Transaction};
 
+use crate::config::settings::Database;
 use crate::domain::Moment;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -48,6 +49,8 @@ pub fn statements() -> Vec<&'static str> {
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    #[error("store {database}: only a SQLite store can be used so far")]
+    Kind { database: String },
     #[error("store {path}: another dondoc process holds it; stop that one first")]
     Held { path: PathBuf },
     #[error("store {path}: {source}")]
@@ -109,7 +112,8 @@ impl Tx {
 
 impl Store {
     /// Opens the store for writing, makes it where there is none, and brings its tables up to date.
-    pub async fn open(path: &Path) -> Result<Store, StoreError> {
+    pub async fn open(database: &Database) -> Result<Store, StoreError> {
+        let path = file_of(database)?;
         let held = hold(path)?;
         look_at_tables(path).await?;
         let options = options(path).create_if_missing(true);
@@ -133,7 +137,8 @@ impl Store {
     }
 
     /// Opens an existing store for looking only; works beside the process that holds it.
-    pub async fn open_read_only(path: &Path) -> Result<Store, StoreError> {
+    pub async fn open_read_only(database: &Database) -> Result<Store, StoreError> {
+        let path = file_of(database)?;
         Store::open_existing(path, options(path).read_only(true), 4).await
     }
 
@@ -159,7 +164,8 @@ impl Store {
     }
 
     /// Opens an existing store for a command's short transactions beside the process that holds it.
-    pub async fn open_beside(path: &Path) -> Result<Store, StoreError> {
+    pub async fn open_beside(database: &Database) -> Result<Store, StoreError> {
+        let path = file_of(database)?;
         Store::open_existing(path, options(path), 1).await
     }
 
@@ -236,6 +242,15 @@ async fn look_at_tables(path: &Path) -> Result<(i64, i64), StoreError> {
         return Err(StoreError::Newer { path, found, known });
     }
     Ok((found, known))
+}
+
+fn file_of(database: &Database) -> Result<&Path, StoreError> {
+    match database {
+        Database::Sqlite(path) => Ok(path),
+        Database::Postgres(_) | Database::MySql(_) => Err(StoreError::Kind {
+            database: database.to_string(),
+        }),
+    }
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -14,7 +14,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("shipped", &[]),
     // The ports to the outside: they know the domain and their own settings, never each other.
     ("source", &["domain", "config::settings"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "config::settings"]),
     ("channel", &["domain", "config::settings"]),
     // The path, and what is made of its records.
     ("engine", &["domain", "config", "render", "source", "store", "channel"]),

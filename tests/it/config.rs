@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use dondoc::config::settings::Database;
 use dondoc::config::{Config, Loaded, Problem, Severity, load};
 use dondoc::domain::matcher::{Column, Matcher};
 use dondoc::domain::rule::{Digest, When};
 use dondoc::domain::ticket::{Status, Texts, Ticket};
 use dondoc::domain::time::Span;
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 const DONDOC: &str = r#"
@@ -406,13 +408,64 @@ fn durations_times_dates_and_zones_are_checked() {
 }
 
 #[test]
-fn the_source_is_a_sqlite_file_and_one_select() {
+fn a_password_stands_in_no_file_that_others_read_and_in_no_message() {
+    const SQLITE: &str = "url = \"sqlite:tickets.db\"";
+    const SERVER: &str = "url = \"postgres://dondoc@db.tinh.example/hotline\"";
+    let variable = [("DONDOC__SOURCE__PASSWORD", "mật khẩu")];
+    let folder = |lines: &str| {
+        let folder = Folder::sound();
+        folder.write("secret", "mật khẩu\r\n");
+        folder.change("dondoc.toml", SQLITE, lines);
+        folder
+    };
+    let by_file = format!("{SERVER}\npassword_file = \"secret\"");
+    for (lines, variables) in [(by_file.as_str(), &[][..]), (SERVER, &variable[..])] {
+        let loaded = folder(lines).load_with(variables).expect("a sound folder");
+        let Database::Postgres(server) = loaded.config.source.database else {
+            panic!("a PostgreSQL database");
+        };
+        assert_eq!(server.password.as_ref().map(|p| p.expose_secret()), Some("mật khẩu"));
+        assert!(!format!("{server:?} {}", server.url).contains("mật"), "{server:?}");
+    }
+    let faults = |lines: &str, variables: &[(&str, &str)]| match folder(lines).load_with(variables) {
+        Err(faults) => faults,
+        Ok(loaded) => panic!("{}", loaded.config.source.database),
+    };
+    assert_eq!(
+        faults(&by_file, &variable),
+        ["DONDOC__SOURCE__PASSWORD: `password` and `password_file` are both given (keep one of them)"]
+    );
+    assert_eq!(
+        faults(&format!("{SERVER}\npassword = \"mật khẩu\""), &[]),
+        ["dondoc.toml:4:12: `password` stands in a file that others read \
+          (write `password_file`, or give it by a variable)"]
+    );
+    assert_eq!(
+        faults(&SERVER.replace("dondoc@", "dondoc:secret@"), &[]),
+        ["dondoc.toml:3:7: a password does not stand in the url (write `password_file`, or give it by a variable)"]
+    );
+    assert_eq!(
+        faults(&SERVER.replace("/hotline", ""), &[]),
+        [
+            "dondoc.toml:3:7: `postgres://dondoc@db.tinh.example` does not name a database \
+          (write its name after the host, such as `postgres://dondoc@localhost/dondoc`)"
+        ]
+    );
+    let missing = faults(&by_file.replace("\"secret", "\"nowhere"), &[]);
+    assert!(
+        missing[0].contains("nowhere cannot be read: No such file or directory"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn the_source_is_a_database_and_one_select() {
     spoilt(
         "dondoc.toml",
         "sqlite:tickets.db",
         "oracle:tickets",
-        &["dondoc.toml:3:7: `oracle:tickets` is not a source that can be read \
-         (write `sqlite:` and the path of the database file)"],
+        &["dondoc.toml:3:7: `oracle:tickets` is not the place of a database \
+         (write `sqlite:PATH`, `postgres://USER@HOST/NAME` or `mysql://USER@HOST/NAME`)"],
     );
     spoilt(
         "dondoc.toml",
@@ -862,8 +915,8 @@ fn what_is_not_written_has_its_default() {
     assert_eq!((config.smtp.port, config.smtp.connections), (25, 4));
     assert_eq!(config.smtp.hello, "tinh.example", "the sender's domain");
     assert_eq!(
-        config.source.path,
-        config.dir.join("tickets.db"),
+        config.source.database.to_string(),
+        config.dir.join("tickets.db").display().to_string(),
         "relative to the directory"
     );
     assert_eq!(

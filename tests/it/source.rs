@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{NaiveTime, TimeDelta};
-use dondoc::config::settings::{SourceSettings, UpdatedAtFormat};
+use dondoc::config::settings::{Database, SourceSettings, UpdatedAtFormat};
 use dondoc::domain::Moment;
 use dondoc::domain::ticket::{Rating, Status, Ticket};
 use dondoc::domain::time::Span;
@@ -126,7 +126,7 @@ fn settings(path: PathBuf) -> SourceSettings {
     ];
     let rating = [("hai long", Rating::Satisfied), ("chua hai long", Rating::Unsatisfied)];
     SourceSettings {
-        path,
+        database: Database::Sqlite(path),
         query: "SELECT * FROM ticket;".into(),
         time_zone: chrono_tz::Asia::Ho_Chi_Minh,
         updated_at_format: UpdatedAtFormat::Text("%Y-%m-%d %H:%M:%S".into()),
@@ -622,7 +622,7 @@ async fn what_cannot_be_opened_is_named() {
     let path = hotline.dir.path().to_owned();
     let named = |file: &str| path.join(file).display().to_string();
 
-    hotline.settings.path = path.join("nowhere.db");
+    hotline.settings.database = Database::Sqlite(path.join("nowhere.db"));
     let error = hotline.opening_fails().await;
     assert!(
         error.starts_with(&format!("source {}: cannot be opened", named("nowhere.db"))),
@@ -630,12 +630,12 @@ async fn what_cannot_be_opened_is_named() {
     );
     assert!(!path.join("nowhere.db").exists(), "it is not made");
 
-    hotline.settings.path = path.clone();
+    hotline.settings.database = Database::Sqlite(path.clone());
     let error = hotline.opening_fails().await;
     assert!(error.contains("cannot be opened"), "a folder: {error}");
 
     std::fs::write(path.join("letter.db"), "Kính gửi: Sở Y tế. ".repeat(100)).expect("a file");
-    hotline.settings.path = path.join("letter.db");
+    hotline.settings.database = Database::Sqlite(path.join("letter.db"));
     let error = hotline.opening_fails().await;
     assert!(
         error.contains("cannot be opened") && error.contains("not a database") && error.contains(&named("letter.db")),
@@ -705,7 +705,7 @@ async fn nothing_that_writes_or_reaches_further_is_taken_and_the_file_stays_as_i
     hotline.row("code", "'PA-1'").await;
     hotline.db.close().await;
     let other = hotline.dir.path().join("other.db");
-    let file = hotline.settings.path.clone();
+    let file = hotline.dir.path().join("tickets.db");
     let before = std::fs::read(&file).expect("the file");
     let escape = "SELECT * FROM ticket) AS q LIMIT 0;";
     for query in [

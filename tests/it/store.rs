@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use chrono::TimeDelta;
+use dondoc::config::settings::Database;
 use dondoc::domain::Moment;
 use dondoc::domain::notice::{Mode, NewNotice, NewTelling, NoticeState, Telling, TellingKey};
 use dondoc::domain::rule::Channel;
@@ -18,6 +19,10 @@ use tempfile::TempDir;
 
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
+fn sqlite(path: &Path) -> Database {
+    Database::Sqlite(path.to_owned())
+}
+
 struct Kit {
     dir: TempDir,
     store: Store,
@@ -26,12 +31,14 @@ struct Kit {
 impl Kit {
     async fn new() -> Kit {
         let dir = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&dir.path().join("store.db")).await.expect("a store");
+        let store = Store::open(&sqlite(&dir.path().join("store.db")))
+            .await
+            .expect("a store");
         Kit { dir, store }
     }
 
     /// The file behind the store's back.
-    async fn file(&self) -> SqlitePool {
+    async fn sqlite(&self) -> SqlitePool {
         open_file(&self.dir.path().join("store.db")).await
     }
 
@@ -549,7 +556,7 @@ async fn a_transaction_that_is_not_committed_leaves_nothing() {
 #[tokio::test]
 async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
     let kit = Kit::new().await;
-    let file = kit.file().await;
+    let file = kit.sqlite().await;
     // Rows that were found by their keys, rows to write, and the handful of single values and rules.
     let few = [
         "page",
@@ -995,7 +1002,7 @@ async fn title_and_body_are_nowhere_in_the_store() {
 // ---- the file ----------------------------------------------------------------------------------------------------
 
 async fn refused(path: &Path) -> String {
-    match Store::open(path).await {
+    match Store::open(&sqlite(path)).await {
         Ok(_) => panic!("the store was opened"),
         Err(error) => error.to_string(),
     }
@@ -1013,7 +1020,7 @@ async fn one_process_holds_the_store_and_others_may_look() {
             path.display()
         )
     );
-    let looking = Store::open_read_only(&path).await.expect("a store to look at");
+    let looking = Store::open_read_only(&sqlite(&path)).await.expect("a store to look at");
     assert_eq!(looking.count_tickets().await.expect("a count"), 1);
     let mut tx = looking.begin().await.expect("a transaction");
     assert!(tx.missed("T1").await.is_err(), "looking does not write");
@@ -1021,7 +1028,7 @@ async fn one_process_holds_the_store_and_others_may_look() {
     kit.store.close().await;
     let Kit { dir, store } = kit;
     drop(store);
-    Store::open(&dir.path().join("store.db"))
+    Store::open(&sqlite(&dir.path().join("store.db")))
         .await
         .expect("it is free again");
 }
@@ -1055,7 +1062,10 @@ async fn a_second_process_is_told_who_is_in_its_way() {
 async fn a_store_that_is_not_there_is_not_made_by_looking() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("store.db");
-    let error = Store::open_read_only(&path).await.expect_err("none").to_string();
+    let error = Store::open_read_only(&sqlite(&path))
+        .await
+        .expect_err("none")
+        .to_string();
     assert!(
         error.ends_with("there is none yet; run `dondoc once` or `dondoc run` first"),
         "{error}"
@@ -1082,7 +1092,10 @@ async fn tables_of_a_newer_program_are_left_alone() {
         error.contains("its tables are of version 99, this dondoc knows"),
         "{error}"
     );
-    let looking = Store::open_read_only(&path).await.expect_err("newer").to_string();
+    let looking = Store::open_read_only(&sqlite(&path))
+        .await
+        .expect_err("newer")
+        .to_string();
     assert_eq!(looking, error);
 }
 
@@ -1098,7 +1111,10 @@ async fn looking_does_not_bring_old_tables_up_to_date() {
         .await
         .expect("older");
     file.close().await;
-    let error = Store::open_read_only(&path).await.expect_err("older").to_string();
+    let error = Store::open_read_only(&sqlite(&path))
+        .await
+        .expect_err("older")
+        .to_string();
     assert!(error.contains("its tables are of version 0"), "{error}");
 }
 

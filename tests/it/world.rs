@@ -122,7 +122,7 @@ stale_after = 0
 "chưa hài lòng" = "unsatisfied"
 
 [store]
-path = "store.db"
+url = "sqlite:store.db"
 
 [smtp]
 host = "127.0.0.1"
@@ -229,7 +229,7 @@ impl World {
         let config = Arc::new(self.config());
         let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
         let source = Source::open(&config.source, reads_text).await.expect("a source");
-        let store = Store::open(&config.store.path).await.expect("a store");
+        let store = Store::open(&config.store.database).await.expect("a store");
         let renderer = Renderer::load(&config.templates_dir).unwrap_or_else(|e| panic!("{e:?}"));
         self.engine = Some(Engine::new(config, source, store, renderer));
     }

@@ -1,6 +1,7 @@
 //! What ops do about messages by command, beside the process that holds the store: `outbox retry`, `outbox cancel` and
 //! `backup`.
 
+use dondoc::config::settings::Database;
 use dondoc::store::Store;
 use mail_parser::MessageParser;
 
@@ -151,7 +152,7 @@ async fn a_copy_made_while_the_store_is_held_is_whole() {
     let file = copy.to_str().expect("a path");
     let backup = dondoc(&world.dir(), &["backup", file]);
     assert!(backup.status.success(), "{}", said(&backup));
-    let restored = Store::open(&copy).await.expect("a store");
+    let restored = Store::open(&Database::Sqlite(copy.clone())).await.expect("a store");
     let messages = restored.messages_of_ticket("T1").await.expect("messages");
     assert_eq!(messages.len(), 1);
     assert!(restored.body(&messages[0].id).await.expect("a store").is_some());

@@ -520,7 +520,7 @@ async fn at_most_as_many_letters_come_twice_as_may_be_in_flight() {
 async fn a_second_process_on_the_same_store_is_refused_and_the_first_goes_on() {
     let moods = Moods::default();
     let mut world = moods.province(&ladder(), &[HEALTH]).await;
-    let second = Store::open(&world.config().store.path).await;
+    let second = Store::open(&world.config().store.database).await;
     assert!(matches!(second, Err(StoreError::Held { .. })), "{second:?}");
     assert_eq!(
         letters_of(&mut world, "2021-09-14", "2021-09-15").await,
