@@ -62,6 +62,7 @@ impl Engine {
             let batch: Vec<Candidate> = list.by_ref().take(BATCH).collect();
             let last = list.peek().is_none();
             let done = self.decide_batch(meta, batch, cursor.filter(|_| last), now).await?;
+            self.pulse.beat();
             taken.changed += done.changed;
             taken.decided += done.decided;
         }
@@ -77,11 +78,12 @@ impl Engine {
             if codes.is_empty() {
                 codes = self.store.outdated(meta.generation, limit).await?;
             }
-            if codes.is_empty() {
+            if codes.is_empty() || self.pulse.is_stopping() {
                 return Ok(decided);
             }
             let batch = codes.into_iter().map(Candidate::Due).collect();
             decided += self.decide_batch(meta, batch, None, now).await?.decided;
+            self.pulse.beat();
         }
     }
 

@@ -9,6 +9,7 @@ mod deliver;
 mod explain;
 mod letter;
 mod observe;
+mod pulse;
 mod recipients;
 mod send_test;
 
@@ -32,6 +33,7 @@ pub use deliver::Delivered;
 pub use explain::{Explained, explain};
 pub use letter::FORM_HEADER;
 pub use observe::{Observed, Problem};
+pub use pulse::Pulse;
 pub use send_test::{TestError, Tested, send_test};
 
 /// What stops a turn. A source that is down does not: it is told in the report.
@@ -71,13 +73,21 @@ pub struct Engine {
     /// The first turn of a process sweeps, whatever was read before.
     swept: bool,
     claims_voided: bool,
+    pulse: Arc<Pulse>,
+}
+
+/// A configuration with what is opened by it: everything that an engine can be given anew while it lives.
+pub struct Prepared {
+    pub config: Arc<Config>,
+    pub source: Source,
+    pub renderer: Renderer,
 }
 
 impl Engine {
     #[must_use]
     pub fn new(config: Arc<Config>, source: Source, store: Store, renderer: Renderer) -> Engine {
         let smtp = Smtp::new(&config.smtp);
-        let connections = (0..config.smtp.connections.max(1)).map(|_| None).collect();
+        let connections = lanes(&config);
         let name = uuid::Uuid::new_v4().simple().to_string();
         Engine {
             config,
@@ -89,7 +99,34 @@ impl Engine {
             name,
             swept: false,
             claims_voided: false,
+            pulse: Arc::default(),
         }
+    }
+
+    /// Where the progress of turns shows, and by which one is asked to end early.
+    #[must_use]
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Takes up another configuration; the next turn works by it. The store stays the one that is open.
+    pub async fn adopt(&mut self, prepared: Prepared) {
+        for connection in &mut self.connections {
+            self.smtp.quit(connection).await;
+        }
+        self.smtp = Smtp::new(&prepared.config.smtp);
+        self.connections = lanes(&prepared.config);
+        self.config = prepared.config;
+        self.source = prepared.source;
+        self.renderer = prepared.renderer;
+        // As after a restart: what the new query or mapping shows otherwise is found.
+        self.swept = false;
     }
 
     /// The store, for looking.
@@ -214,6 +251,11 @@ impl Engine {
     fn age(&self, from: Moment, to: Moment) -> TimeDelta {
         self.config.calendars.base().working_time_between(from, to)
     }
+}
+
+/// A place for each connection to the mail server, none opened yet.
+fn lanes(config: &Config) -> Vec<Option<Connection>> {
+    (0..config.smtp.connections.max(1)).map(|_| None).collect()
 }
 
 /// What decides beside the ticket.

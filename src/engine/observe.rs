@@ -74,6 +74,9 @@ impl Engine {
                 tracing::error!(%error, "the ticket database cannot be read; what is known is used as far as source.max_age allows");
                 seen.problems.push(down(&error));
             }
+            Err(ReadError::Stopping) => {
+                tracing::info!("reading the ticket database ends early; a later turn goes on with it")
+            }
             Err(ReadError::Turn(error)) => return Err(error),
         }
         Ok(seen)
@@ -132,6 +135,7 @@ impl Engine {
                 .await?;
             after.clone_from(&page.next);
             self.take_page(meta, page, None, now, seen).await?;
+            self.go_on()?;
             if after.is_none() {
                 break;
             }
@@ -163,11 +167,21 @@ impl Engine {
             let reached = page.rows.iter().filter_map(|r| r.ticket.updated_at).max();
             let cursor = reached.map_or(cursor, |r| r.min(latest)).max(cursor);
             self.take_page(meta, page, Some(cursor), now, seen).await?;
+            self.go_on()?;
             match next {
                 Some(next) => position = next,
                 None => return Ok(()),
             }
         }
+    }
+
+    /// A page more has been read; an error where the turn is asked to end.
+    fn go_on(&self) -> Result<(), ReadError> {
+        self.pulse.beat();
+        if self.pulse.is_stopping() {
+            return Err(ReadError::Stopping);
+        }
+        Ok(())
     }
 
     fn sweep_is_due(&self, meta: &Meta, now: Moment) -> bool {
@@ -202,6 +216,7 @@ impl Engine {
         for codes in found.differing.chunks(REREAD) {
             let page = self.source.by_code(codes).await?;
             self.take_page(meta, page, None, now, seen).await?;
+            self.go_on()?;
         }
         // The keys are those of open and lately touched tickets. One that was closed without a new `updated_at`, or
         // whose row turned unreadable, is not among them and still there.
@@ -251,6 +266,7 @@ impl Engine {
                 && let Some(after) = there_after.take()
             {
                 let page = self.source.keys(&after, horizon, limit).await?;
+                self.go_on()?;
                 there_after = page.next;
                 there = page.keys.into_iter().peekable();
             }
@@ -384,6 +400,8 @@ impl Compared {
 enum ReadError {
     Source(SourceError),
     Turn(TurnError),
+    /// The turn was asked to end.
+    Stopping,
 }
 
 impl From<SourceError> for ReadError {
