@@ -8,6 +8,7 @@ mod explain;
 mod init;
 mod once;
 mod outbox;
+mod pause;
 mod report;
 mod send_test;
 mod status;
@@ -119,6 +120,14 @@ enum Command {
         /// The unit's id, or @ops.
         unit: String,
     },
+    /// Holds all composing and sending until `dondoc resume`; reading and deciding go on.
+    Pause {
+        /// Why; `dondoc status` shows it.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Lets composing and sending go on after `dondoc pause`.
+    Resume,
     /// Copies the store into a new file while the daemon goes on.
     Backup { file: PathBuf },
     /// The state of things in a few lines.
@@ -291,6 +300,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
         Command::Outbox { command } => outbox::run(&dir, command).await,
         Command::SendTest { unit } => send_test::run(&dir, &unit).await,
+        Command::Pause { reason } => pause::pause(&dir, &reason).await,
+        Command::Resume => pause::resume(&dir).await,
         Command::Backup { file } => backup::run(&dir, &file).await,
         Command::Status { json } => status::run(&dir, json).await,
     }

@@ -41,6 +41,7 @@ fn to_json(r: &TurnReport, zone: chrono_tz::Tz) -> serde_json::Value {
         "unknown": r.delivered.unknown,
         "dead": r.delivered.dead,
         "waiting": r.waiting,
+        "paused": r.is_paused,
         "problems": r.problems(),
     })
 }
@@ -60,6 +61,9 @@ fn to_text(r: &TurnReport) -> String {
         r.delivered.dead,
         r.waiting
     );
+    if r.is_paused {
+        text.push_str("! paused: nothing is composed or sent until `dondoc resume`\n");
+    }
     for problem in r.problems() {
         text.push_str(&format!("! {problem}\n"));
     }

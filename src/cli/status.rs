@@ -34,15 +34,30 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "accepted": count("accepted"),
             "dead": count("dead"),
             "unknown": unknown,
+            "bounced": count("bounced"),
+            "config_loaded_at": meta.config_loaded_at.map(|at| rfc3339(at, &config)),
+            "config_refused": meta.config_refused,
+            "paused": meta.paused,
             "calendar_until": until.to_string(),
         }));
         return Ok(());
     }
+    let mut notes = String::new();
+    if let Some(paused) = &meta.paused {
+        let since = local(paused.at, &config);
+        notes.push_str(&format!("! paused since {since} by {}: {}\n", paused.by, paused.reason));
+    }
+    if let Some(why) = &meta.config_refused {
+        notes.push_str(&format!(
+            "! the last reload was refused; the configuration before it is in force:\n{why}\n"
+        ));
+    }
     let at = |m: Option<crate::domain::Moment>| m.map_or("never".to_owned(), |at| local(at, &config));
     say(&format!(
-        "dondoc {}\nlast turn      {} (ticket database read {})\ntickets        {} known, {} open\nnotices        {} wait for their digest or window\n\
-         messages       {} wait, {} accepted, {} dead, {} answers unknown\ncalendar       entered until {until}\n",
+        "dondoc {}\nconfiguration  taken up {}\nlast turn      {} (ticket database read {})\ntickets        {} known, {} open\nnotices        {} wait for their digest or window\n\
+         messages       {} wait, {} accepted, {} dead, {} answers unknown\ncalendar       entered until {until}\n{notes}",
         env!("CARGO_PKG_VERSION"),
+        at(meta.config_loaded_at),
         at(meta.last_turn_at),
         at(meta.source_read_at),
         store.count_tickets().await?,

@@ -1,15 +1,17 @@
 //! `dondoc.toml` and the variables over it: source, store, mail relay, delivery, limits.
 
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 
 use chrono::{NaiveTime, TimeDelta};
 
-use super::database::read_database;
+use super::database::{read_database, read_secret};
 use super::mail::{Address, Domain, MailDomains};
 use super::read::{Node, Read, Section};
 use super::settings::{
-    Database, DeliverySettings, Limits, SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat,
+    Database, DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings,
+    UpdatedAtFormat,
 };
 use crate::domain::Moment;
 use crate::domain::rule::{DueReading, PeriodKind};
@@ -27,6 +29,8 @@ pub(super) struct MainFile {
     /// Where mail may go; nowhere while `[delivery]` cannot be read.
     pub domains: MailDomains,
     pub limits: Limits,
+    pub run: RunSettings,
+    pub http: HttpSettings,
     pub period: PeriodKind,
     pub since: Option<Moment>,
 }
@@ -49,13 +53,20 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
             .map(|(_, domain)| domain.to_owned());
         // Letters are in Vietnamese; another language is refused rather than promised.
         let _ = choice(file, "locale", &[("vi", ())]);
+        let store = file
+            .get("store")
+            .and_then(|n| n.table(|s| read_store(s, dir)))
+            .unwrap_or_else(|| default_store(dir));
+        let run = file.get("run").and_then(|n| n.table(|s| read_run(s, dir)));
         MainFile {
             source,
             due_reading,
-            store: file
-                .get("store")
-                .and_then(|n| n.table(|s| read_store(s, dir)))
-                .unwrap_or_else(|| default_store(dir)),
+            run: run.unwrap_or(BY_THE_MINUTE).beside(&store.database),
+            http: file
+                .get("http")
+                .and_then(|n| n.table(|s| read_http(s, dir)))
+                .unwrap_or(ON_LOOPBACK),
+            store,
             smtp: section(file, "smtp", |s| read_smtp(s, hello)),
             delivery,
             domains,
@@ -288,6 +299,89 @@ impl Read for UpdatedAtFormat {
             node.error_hint(format!("`{text}` is not a format of times"), hint);
         }
         sound.then_some(UpdatedAtFormat::Text(text))
+    }
+}
+
+const BY_THE_MINUTE: RunSettings = RunSettings {
+    every: TimeDelta::minutes(1),
+    drain: TimeDelta::seconds(20),
+    pid_file: None,
+};
+
+fn read_run(s: &mut Section<'_>, dir: &Path) -> RunSettings {
+    RunSettings {
+        every: s.or("every", Beat(BY_THE_MINUTE.every)).0,
+        drain: s.or("drain", BY_THE_MINUTE.drain),
+        pid_file: s.optional::<String>("pid_file").map(|path| dir.join(path)),
+    }
+}
+
+impl RunSettings {
+    /// With the file of its process id beside a store that is a file.
+    fn beside(mut self, store: &Database) -> RunSettings {
+        if let Database::Sqlite(path) = store {
+            self.pid_file = self.pid_file.or_else(|| Some(path.with_extension("pid")));
+        }
+        self
+    }
+}
+
+/// A time between turns that an alarm clock can keep: it divides a minute or an hour.
+struct Beat(TimeDelta);
+
+impl Read for Beat {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let every = TimeDelta::read(node)?;
+        let seconds = every.num_seconds();
+        let whole = TimeDelta::seconds(seconds) == every;
+        if whole && (60 % seconds == 0 || (seconds % 60 == 0 && 3600 % seconds == 0)) {
+            return Some(Beat(every));
+        }
+        node.error_hint(
+            format!(
+                "`{}` divides neither a minute nor an hour",
+                node.as_text().unwrap_or_default()
+            ),
+            "write such as `10s`, `30s`, `1m` or `5m`".to_owned(),
+        );
+        None
+    }
+}
+
+const ON_LOOPBACK: HttpSettings = HttpSettings {
+    listen: Some(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9122))),
+    token: None,
+};
+
+fn read_http(s: &mut Section<'_>, dir: &Path) -> HttpSettings {
+    let token = read_secret(s, ("token", "token_file"), dir);
+    let node = s.get("listen");
+    let listen = node.map_or(ON_LOOPBACK.listen, |node| match node.as_text() {
+        Some("off") => None,
+        _ => SocketAddr::read(node),
+    });
+    if let (Some(node), Some(address), None) = (node, listen, &token)
+        && !address.ip().is_loopback()
+    {
+        node.error_hint(
+            format!("{address} is reached from other machines, and nobody would have to show who they are"),
+            "write `token_file`, or listen on 127.0.0.1".to_owned(),
+        );
+    }
+    HttpSettings { listen, token }
+}
+
+impl Read for SocketAddr {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let text = String::read(node)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            node.error_hint(
+                format!("`{text}` is not an address to listen on"),
+                "write one such as `127.0.0.1:9122`, or `off`".to_owned(),
+            );
+        }
+        address
     }
 }
 

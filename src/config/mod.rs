@@ -31,7 +31,7 @@ use layer::Layer;
 use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
-use settings::{DeliverySettings, Limits, SmtpSettings, SourceSettings, StoreSettings};
+use settings::{DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings};
 
 /// A configuration directory, read and checked.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Config {
     pub smtp: SmtpSettings,
     pub delivery: DeliverySettings,
     pub limits: Limits,
+    pub run: RunSettings,
+    pub http: HttpSettings,
     pub rules: RuleSet,
     pub directory: Directory,
     pub calendars: Calendars,
@@ -125,6 +127,8 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         smtp: main.smtp?,
         delivery,
         limits: main.limits,
+        run: main.run,
+        http: main.http,
         rules,
         directory: agencies?.directory,
         calendars: calendars?,

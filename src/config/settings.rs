@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chrono::{NaiveTime, TimeDelta};
@@ -124,6 +125,26 @@ pub struct DeliverySettings {
     pub give_up_after: TimeDelta,
     /// Recipient domains that mail may go to (`dongthap.example`, subdomains included).
     pub allowed_domains: Vec<String>,
+}
+
+/// `[run]`: the daemon.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// From one turn's start to the next; whole seconds that divide a minute or minutes that divide an hour; default 1m.
+    pub every: TimeDelta,
+    /// How long SIGTERM lets what is under way come to its end; default 20 s.
+    pub drain: TimeDelta,
+    /// Where the daemon notes its process id, for `dondoc reload`; beside a SQLite store by default.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// `[http]`: `/healthz`, `/readyz`, `/metrics`.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// `None` where it is off; default 127.0.0.1:9122.
+    pub listen: Option<SocketAddr>,
+    /// What a caller has to show as `Authorization: Bearer …`; needed for any address but loopback.
+    pub token: Option<SecretString>,
 }
 
 /// `[limits]`.

@@ -58,6 +58,8 @@ pub struct TurnReport {
     pub delivered: Delivered,
     /// Messages that wait for another attempt or their window.
     pub waiting: i64,
+    /// Ops hold composing and sending.
+    pub is_paused: bool,
 }
 
 /// Everything a turn needs; made once, used for all turns.
@@ -145,10 +147,20 @@ impl Engine {
         // Observing learns how fresh the source is; what is decided next must know it.
         let observed = self.observe(&mut meta, now).await?;
         let decided = observed.decided + self.decide_due(&meta, now).await?;
-        let composed = self.compose(&meta, now).await?;
+        let is_paused = meta.paused.is_some();
+        let composed = match &meta.paused {
+            None => self.compose(&meta, now).await?,
+            Some(paused) => {
+                tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
+                Composed::default()
+            }
+        };
         let decided = decided + composed.decided;
         self.record(&meta, &composed, now).await?;
-        let mut delivered = self.deliver(now).await?;
+        let mut delivered = match is_paused {
+            false => self.deliver(now).await?,
+            true => Delivered::default(),
+        };
         delivered.dead += composed.given_up;
         let waiting = self.store.count_waiting_messages().await?;
         Ok(TurnReport {
@@ -158,6 +170,7 @@ impl Engine {
             composed,
             delivered,
             waiting,
+            is_paused,
         })
     }
 

@@ -10,8 +10,9 @@ const ALL: &str = "SELECT name, value FROM meta";
 const RULES: &str = "SELECT id, since FROM rule_seen";
 const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
+const FORGET: &str = "DELETE FROM meta WHERE name = $1";
 
-pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE];
+pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE, FORGET];
 
 static PUT: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|count| {
@@ -48,6 +49,20 @@ pub struct Meta {
     pub fingerprint: Option<String>,
     /// The newest `updated_at` seen.
     pub newest_update: Option<Moment>,
+    /// Nothing is composed or sent while ops hold it.
+    pub paused: Option<Paused>,
+    /// When the daemon took up the configuration that it works by.
+    pub config_loaded_at: Option<Moment>,
+    /// Why the last reload was refused; `None` once one went through.
+    pub config_refused: Option<String>,
+}
+
+/// Who holds all sending, since when and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Paused {
+    pub at: Moment,
+    pub by: String,
+    pub reason: String,
 }
 
 impl Store {
@@ -75,6 +90,19 @@ impl Store {
             generation: number("generation")?.unwrap_or(0),
             fingerprint: values.get("fingerprint").cloned(),
             newest_update: at("newest_update")?,
+            paused: match values.get(PAUSED).map(|text| serde_json::from_str(text)) {
+                None => None,
+                Some(Ok(paused)) => Some(paused),
+                Some(Err(error)) => {
+                    return Err(StoreError::Corrupt {
+                        table: "meta",
+                        id: PAUSED.to_owned(),
+                        what: error.to_string(),
+                    });
+                }
+            },
+            config_loaded_at: at("config_loaded_at")?,
+            config_refused: values.get(REFUSED).cloned(),
         })
     }
 
@@ -85,7 +113,37 @@ impl Store {
     }
 }
 
+const PAUSED: &str = "paused";
+const REFUSED: &str = "config_refused";
+
 impl Tx {
+    /// Holds all composing and sending.
+    pub async fn pause(&mut self, paused: &Paused) -> Result<(), StoreError> {
+        let value = serde_json::json!(paused).to_string();
+        self.put(&[(PAUSED, value)]).await
+    }
+
+    /// Lets composing and sending go on.
+    pub async fn resume(&mut self) -> Result<(), StoreError> {
+        self.forget(PAUSED).await
+    }
+
+    /// A configuration was taken up.
+    pub async fn config_loaded(&mut self, at: Moment) -> Result<(), StoreError> {
+        self.put(&[("config_loaded_at", micros(at).to_string())]).await?;
+        self.forget(REFUSED).await
+    }
+
+    /// A configuration was refused; the one before stays.
+    pub async fn config_refused(&mut self, why: &str) -> Result<(), StoreError> {
+        self.put(&[(REFUSED, why.to_owned())]).await
+    }
+
+    async fn forget(&mut self, name: &str) -> Result<(), StoreError> {
+        sqlx::query(FORGET).bind(name).execute(self.db()).await?;
+        Ok(())
+    }
+
     /// No name comes twice.
     async fn put(&mut self, values: &[(&str, String)]) -> Result<(), StoreError> {
         for (place, piece) in pieces(values) {

@@ -86,6 +86,9 @@ const OF_TICKET: &str = "SELECT DISTINCT m.id, m.state, m.channel, m.form, m.mod
 const BODY: &str = "SELECT bytes FROM body WHERE message = $1";
 const ATTEMPTS: &str = "SELECT at, answer, detail FROM attempt WHERE message = $1 ORDER BY at, id";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting'";
+/// What is not settled: its cost does not grow with what is.
+const BACKLOG: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT) FROM message \
+     WHERE state IN ('waiting', 'dead', 'bounced') GROUP BY state";
 const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT) FROM message GROUP BY state";
 
 pub const STATEMENTS: &[&str] = &[
@@ -118,6 +121,7 @@ pub const STATEMENTS: &[&str] = &[
     BODY,
     ATTEMPTS,
     COUNT_WAITING,
+    BACKLOG,
     COUNTS,
 ];
 
@@ -471,9 +475,18 @@ impl Store {
         Ok(sqlx::query_scalar(COUNT_WAITING).fetch_one(&self.pool).await?)
     }
 
+    /// Messages that wait, are dead or came back, by state.
+    pub async fn backlog(&self) -> Result<Vec<StateCount>, StoreError> {
+        self.state_counts(BACKLOG).await
+    }
+
     /// Messages by state; looks at every message there is.
     pub async fn message_counts(&self) -> Result<Vec<StateCount>, StoreError> {
-        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(COUNTS).fetch_all(&self.pool).await?;
+        self.state_counts(COUNTS).await
+    }
+
+    async fn state_counts(&self, which: &'static str) -> Result<Vec<StateCount>, StoreError> {
+        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(which).fetch_all(&self.pool).await?;
         Ok(rows
             .into_iter()
             .map(|(state, messages, oldest, unknown)| StateCount {

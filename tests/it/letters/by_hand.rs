@@ -221,3 +221,28 @@ async fn a_test_of_nobody_says_what_is_missing() {
     assert!(said(&by_name).contains("its id is `SYT`"), "{}", said(&by_name));
     assert!(world.received().is_empty());
 }
+
+#[tokio::test]
+async fn while_paused_nothing_is_made_or_sent_and_after_it_the_day_begins_where_it_stood() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH, BUILDING]).await;
+    let pause = dondoc(&world.dir(), &["pause", "--reason", "diễn tập"]);
+    assert!(pause.status.success(), "{}", said(&pause));
+    let status = text(&dondoc(&world.dir(), &["status"]));
+    assert!(
+        status.contains("! paused since") && status.contains("diễn tập"),
+        "{status}"
+    );
+    let report = world.turn("2021-09-14 08:00").await;
+    assert!(report.is_paused && report.decided > 0, "deciding goes on");
+    assert_eq!((world.mails().len(), report.composed.messages), (0, 0));
+    // Answered meanwhile: what is composed after the pause does not know of it any more.
+    world.answer("T1", "2021-09-14 09:00").await;
+    let resume = text(&dondoc(&world.dir(), &["resume"]));
+    assert!(resume.starts_with("resumed; it was paused since"), "{resume}");
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-14").await,
+        ["14/09 09:15 sxd digest: T2 overdue/L1"]
+    );
+    assert_eq!(text(&dondoc(&world.dir(), &["resume"])).trim(), "it was not paused");
+}
