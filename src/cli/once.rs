@@ -42,6 +42,7 @@ fn to_json(r: &TurnReport, zone: chrono_tz::Tz) -> serde_json::Value {
         "dead": r.delivered.dead,
         "waiting": r.waiting,
         "paused": r.is_paused,
+        "leading": r.is_leading,
         "problems": r.problems(),
     })
 }
@@ -63,6 +64,9 @@ fn to_text(r: &TurnReport) -> String {
     );
     if r.is_paused {
         text.push_str("! paused: nothing is composed or sent until `dondoc resume`\n");
+    }
+    if !r.is_leading {
+        text.push_str("! another process reads the ticket database and decides; this one only sent what was due\n");
     }
     for problem in r.problems() {
         text.push_str(&format!("! {problem}\n"));

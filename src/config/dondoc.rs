@@ -182,9 +182,16 @@ fn read_due_reading(s: &mut Section<'_>) -> DueReading {
 
 fn read_store(s: &mut Section<'_>, dir: &Path) -> StoreSettings {
     let default = default_store(dir);
-    StoreSettings {
-        database: read_database(s, dir, Some(default.database.clone())).unwrap_or(default.database),
+    let database = read_database(s, dir, Some(default.database.clone())).unwrap_or(default.database);
+    if matches!(database, Database::MySql(_))
+        && let Some(node) = s.get("url")
+    {
+        node.error_hint(
+            "a store is kept in SQLite or PostgreSQL",
+            "write `sqlite:PATH` or `postgres://USER@HOST/NAME`".to_owned(),
+        );
     }
+    StoreSettings { database }
 }
 
 fn default_store(dir: &Path) -> StoreSettings {

@@ -186,7 +186,7 @@ impl Engine {
                     over.insert(id);
                 }
             }
-            let mut tx = self.store.begin().await?;
+            let mut tx = self.begin_deciding().await?;
             for (id, unit) in &ids {
                 if over.contains(id) {
                     tracing::error!(message = %id, %unit, "nobody took the mail in time; it is given up");
@@ -254,7 +254,7 @@ impl Engine {
         let mut recipients = Recipients::new(&self.config, now);
         let mut singles = Vec::new();
         let mut made: HashMap<String, bool> = HashMap::new();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_deciding().await?;
         for code in codes {
             let (Some(kept), Some(known)) = (kept.get(code), tellings.get(code)) else {
                 continue;
@@ -556,7 +556,7 @@ impl Engine {
     /// Stores rendered messages with their notices.
     async fn enqueue(&self, ready: Vec<Ready>, composed: &mut Composed, now: Moment) -> Result<(), TurnError> {
         let messages: Vec<&NewMessage> = ready.iter().map(|r| &r.message).collect();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_deciding().await?;
         for notice in ready.iter().flat_map(|r| &r.passed_over) {
             tx.pass_over(*notice, now).await?;
         }

@@ -95,8 +95,6 @@ impl Engine {
         now: Moment,
     ) -> Result<Taken, TurnError> {
         let codes: Vec<String> = batch.iter().map(|c| c.code().to_owned()).collect();
-        let mut kept = self.store.tickets(&codes).await?;
-        let mut tellings = self.store.tellings(&codes).await?;
         let since = rules_since(&self.store).await?;
         let rule_since = |id: &str| since.get(id).copied();
         let fresh = self.source_is_fresh(meta, now);
@@ -106,7 +104,10 @@ impl Engine {
         let mut saved = Vec::new();
         let mut tells = Vec::new();
         let mut settled: HashMap<TellingKey, Vec<i64>> = HashMap::new();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_deciding().await?;
+        // Within the transaction: an answer that another process records meanwhile would wake a ticket in vain.
+        let mut kept = tx.tickets(&codes).await?;
+        let mut tellings = tx.tellings(&codes).await?;
         for candidate in batch {
             let code = candidate.code().to_owned();
             let before = kept.remove(&code);

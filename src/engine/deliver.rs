@@ -30,7 +30,7 @@ impl Engine {
         loop {
             let claims = self
                 .store
-                .claim(&self.name, now, now + LEASE, self.config.limits.in_flight.max(1))
+                .claim(&self.name, now, LEASE, self.config.limits.in_flight.max(1))
                 .await?;
             if claims.is_empty() {
                 return Ok(delivered);

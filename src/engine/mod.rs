@@ -26,7 +26,7 @@ use crate::domain::time::Span;
 use crate::render::Renderer;
 use crate::source::{Source, SourceError};
 use crate::store::meta::{Meta, MetaMoment};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Term, Tx};
 
 pub use compose::Composed;
 pub use deliver::Delivered;
@@ -35,6 +35,9 @@ pub use letter::FORM_HEADER;
 pub use observe::{Observed, Problem};
 pub use pulse::Pulse;
 pub use send_test::{TestError, Tested, send_test};
+
+/// Where several processes share a store: how long the one that decides may be silent before another takes over.
+const TERM: TimeDelta = TimeDelta::minutes(2);
 
 /// What stops a turn. A source that is down does not: it is told in the report.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,8 @@ pub struct TurnReport {
     pub waiting: i64,
     /// Ops hold composing and sending.
     pub is_paused: bool,
+    /// False where another process observes, decides and composes; then only delivering was done.
+    pub is_leading: bool,
 }
 
 /// Everything a turn needs; made once, used for all turns.
@@ -75,6 +80,8 @@ pub struct Engine {
     /// The first turn of a process sweeps, whatever was read before.
     swept: bool,
     claims_voided: bool,
+    /// While this process is the one that observes, decides and composes.
+    term: Option<Term>,
     pulse: Arc<Pulse>,
 }
 
@@ -101,6 +108,7 @@ impl Engine {
             name,
             swept: false,
             claims_voided: false,
+            term: None,
             pulse: Arc::default(),
         }
     }
@@ -139,24 +147,18 @@ impl Engine {
 
     /// One turn at an instant.
     pub async fn turn(&mut self, now: Moment) -> Result<TurnReport, TurnError> {
+        self.term = self.store.lead(&self.name, TERM).await?;
+        // What the one that led before has left is read once nobody else can go on with it.
         let meta = self.store.meta().await?;
-        if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
-            return Err(TurnError::BackInTime { asked: now, last });
-        }
-        let mut meta = self.begin(meta, now).await?;
-        // Observing learns how fresh the source is; what is decided next must know it.
-        let observed = self.observe(&mut meta, now).await?;
-        let decided = observed.decided + self.decide_due(&meta, now).await?;
         let is_paused = meta.paused.is_some();
-        let composed = match &meta.paused {
-            None => self.compose(&meta, now).await?,
-            Some(paused) => {
-                tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
-                Composed::default()
-            }
+        if let Some(paused) = &meta.paused {
+            tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
+        }
+        let is_leading = self.term.is_some();
+        let (observed, decided, composed) = match is_leading {
+            true => self.prepare(meta, now).await?,
+            false => Default::default(),
         };
-        let decided = decided + composed.decided;
-        self.record(&meta, &composed, now).await?;
         let mut delivered = match is_paused {
             false => self.deliver(now).await?,
             true => Delivered::default(),
@@ -171,7 +173,34 @@ impl Engine {
             delivered,
             waiting,
             is_paused,
+            is_leading,
         })
+    }
+
+    /// Observes, decides and composes: one process at a time does.
+    async fn prepare(&mut self, meta: Meta, now: Moment) -> Result<(Observed, usize, Composed), TurnError> {
+        if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
+            return Err(TurnError::BackInTime { asked: now, last });
+        }
+        let mut meta = self.begin(meta, now).await?;
+        // Observing learns how fresh the source is; what is decided next must know it.
+        let observed = self.observe(&mut meta, now).await?;
+        let decided = observed.decided + self.decide_due(&meta, now).await?;
+        let composed = match meta.paused {
+            None => self.compose(&meta, now).await?,
+            Some(_) => Composed::default(),
+        };
+        let decided = decided + composed.decided;
+        self.record(&meta, &composed, now).await?;
+        Ok((observed, decided, composed))
+    }
+
+    /// Begins a transaction of the process that decides.
+    async fn begin_deciding(&self) -> Result<Tx, StoreError> {
+        match &self.term {
+            Some(term) => self.store.begin_deciding(term).await,
+            None => Err(StoreError::Deposed),
+        }
     }
 
     /// Records how far the turn has come, before anything is sent.
@@ -183,16 +212,21 @@ impl Engine {
             (MetaMoment::NewestUpdate, meta.newest_update),
         ];
         let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_deciding().await?;
         tx.put_moments(&moments).await?;
         tx.commit().await?;
         Ok(())
     }
 
-    /// Ends the connections politely.
+    /// Ends the connections politely, and lets another process decide.
     pub async fn close(&mut self) {
         for connection in &mut self.connections {
             self.smtp.quit(connection).await;
+        }
+        if let Some(term) = self.term.take()
+            && let Err(error) = self.store.step_down(&term).await
+        {
+            tracing::warn!(%error, "another process decides only once this one's term has run out");
         }
         self.store.close().await;
     }
@@ -208,7 +242,7 @@ impl Engine {
         } else {
             HashMap::new()
         };
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_deciding().await?;
         if !self.claims_voided {
             let left = tx.void_claims(now).await?;
             if left > 0 {

@@ -140,7 +140,7 @@ impl Engine {
                 break;
             }
         }
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_deciding().await?;
         tx.put_moments(&[
             (MetaMoment::Horizon, horizon),
             (MetaMoment::Cursor, now - self.config.source.overlap),
@@ -228,7 +228,7 @@ impl Engine {
             still_there.extend(page.rejected.iter().filter_map(|r| r.code.clone()));
             self.take_page(meta, page, None, now, seen).await?;
         }
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_deciding().await?;
         for (code, missing) in found.absent.iter().filter(|(code, _)| !still_there.contains(code)) {
             tx.missed(code).await?;
             if *missing >= 1 {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::tickets::{Kept, Undo, corrupt, object};
-use super::{CHUNK, Store, StoreError, filled, keys_50, micros};
+use super::{CHUNK, Store, StoreError, filled, keys_50, micros, on};
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Status, Ticket};
 
@@ -47,12 +47,10 @@ impl<'a> AsOf<'a> {
 
     /// The tickets received by then and not gone, in byte order after one code; `None` as the next code at the end.
     pub async fn page(&self, after: &str, limit: i64) -> Result<(Vec<Past>, Option<String>), StoreError> {
-        let codes: Vec<String> = sqlx::query_scalar(CODES)
-            .bind(after)
-            .bind(micros(self.at))
-            .bind(limit)
-            .fetch_all(&self.store.pool)
-            .await?;
+        let codes: Vec<String> = on!(
+            self.store.db(),
+            fetch_all(sqlx::query_scalar(CODES).bind(after).bind(micros(self.at)).bind(limit))
+        );
         let next = codes.last().cloned();
         let past = self.by_code(&codes).await?;
         Ok((past, next))
@@ -63,11 +61,15 @@ impl<'a> AsOf<'a> {
         let kept = self.store.tickets(codes).await?;
         let mut undone: HashMap<String, Vec<Undo>> = HashMap::new();
         for chunk in codes.chunks(CHUNK) {
-            let mut query = sqlx::query_as::<_, (String, i64, String)>(CHANGES_AFTER);
-            for code in filled(chunk) {
-                query = query.bind(code);
-            }
-            for (code, _, before) in query.bind(micros(self.at)).fetch_all(&self.store.pool).await? {
+            let rows: Vec<(String, i64, String)> = on!(
+                self.store.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_as(CHANGES_AFTER), |q, code| q.bind(code))
+                        .bind(micros(self.at))
+                )
+            );
+            for (code, _, before) in rows {
                 let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
                 undone.entry(code).or_default().push(undo);
             }

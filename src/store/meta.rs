@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{SIZES, Store, StoreError, Tx, micros, moment, pieces, rows};
+use super::{SIZES, Store, StoreError, Tx, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 
 const ALL: &str = "SELECT name, value FROM meta";
@@ -68,7 +68,7 @@ pub struct Paused {
 impl Store {
     /// Reads all single values.
     pub async fn meta(&self) -> Result<Meta, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as(ALL).fetch_all(&self.pool).await?;
+        let rows: Vec<(String, String)> = on!(self.db(), fetch_all(sqlx::query_as(ALL)));
         let values: HashMap<String, String> = rows.into_iter().collect();
         let number = |name: &str| -> Result<Option<i64>, StoreError> {
             let Some(text) = values.get(name) else { return Ok(None) };
@@ -108,7 +108,7 @@ impl Store {
 
     /// Since when each rule has been in force.
     pub async fn rules_seen(&self) -> Result<HashMap<String, Moment>, StoreError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(RULES).fetch_all(&self.pool).await?;
+        let rows: Vec<(String, i64)> = on!(self.db(), fetch_all(sqlx::query_as(RULES)));
         Ok(rows.into_iter().map(|(id, since)| (id, moment(since))).collect())
     }
 }
@@ -140,16 +140,19 @@ impl Tx {
     }
 
     async fn forget(&mut self, name: &str) -> Result<(), StoreError> {
-        sqlx::query(FORGET).bind(name).execute(self.db()).await?;
+        on!(self.db(), execute(sqlx::query(FORGET).bind(name)));
         Ok(())
     }
 
     /// No name comes twice.
     async fn put(&mut self, values: &[(&str, String)]) -> Result<(), StoreError> {
         for (place, piece) in pieces(values) {
-            let query = sqlx::query(PUT[place].as_str());
-            let query = piece.iter().fold(query, |q, (name, value)| q.bind(*name).bind(value));
-            query.execute(self.db()).await?;
+            on!(
+                self.db(),
+                execute(piece.iter().fold(sqlx::query(PUT[place].as_str()), |q, (name, value)| {
+                    q.bind(*name).bind(value)
+                }))
+            );
         }
         Ok(())
     }
@@ -171,17 +174,13 @@ impl Tx {
 
     /// Remembers a rule from now on, or under its new id since when its old one was known.
     pub async fn rule_in_force(&mut self, id: &str, since: Moment) -> Result<(), StoreError> {
-        sqlx::query(RULE_NEW)
-            .bind(id)
-            .bind(micros(since))
-            .execute(self.db())
-            .await?;
+        on!(self.db(), execute(sqlx::query(RULE_NEW).bind(id).bind(micros(since))));
         Ok(())
     }
 
     /// Forgets a removed rule: should it come back, it starts anew.
     pub async fn rule_removed(&mut self, id: &str) -> Result<(), StoreError> {
-        sqlx::query(RULE_GONE).bind(id).execute(self.db()).await?;
+        on!(self.db(), execute(sqlx::query(RULE_GONE).bind(id)));
         Ok(())
     }
 }

@@ -1,32 +1,41 @@
 //! Our own database: tickets as last seen, their change log, tellings, notices, messages and attempts.
 //!
-//! SQL lives here and nowhere else. Every statement is a constant in a list that a test prepares on SQLite and on
-//! PostgreSQL. Transactions are short and `IMMEDIATE`. One process at a time holds a SQLite store for writing.
+//! SQL lives here and nowhere else: one text for SQLite and PostgreSQL. Every statement is a constant in a list that a
+//! test prepares on both. Transactions are short, and one at a time writes: SQLite's by itself, PostgreSQL's because each
+//! begins by taking the same row. How either is opened, and what only one of them needs, is in a module of its own.
 
 pub mod as_of;
+mod lease;
 pub mod meta;
 pub mod outbox;
+mod postgres;
+mod sqlite;
 pub mod tellings;
 pub mod tickets;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use chrono::DateTime;
-use sqlx::migrate::{Migrate, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Sqlite, Transaction};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use crate::config::settings::Database;
 use crate::domain::Moment;
 
+pub use lease::Term;
+
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Where the migrator keeps what it has applied.
-const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+/// The version of the tables that this program knows.
+fn known_version() -> i64 {
+    MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0)
+}
 
-/// Every statement of the store, for the test that prepares them on both databases.
+/// Every statement of the store that both databases take, for the test that prepares them.
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     let lists = [
@@ -46,248 +55,218 @@ pub fn statements() -> Vec<&'static str> {
         .collect()
 }
 
+/// What only PostgreSQL is asked: its clock, the lease of the one that decides, and what tables there are.
+#[must_use]
+pub fn statements_of_postgres() -> Vec<&'static str> {
+    [lease::STATEMENTS, postgres::STATEMENTS].concat()
+}
+
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("store {database}: only a SQLite store can be used so far")]
+    #[error("store {database}: a store is kept in SQLite or PostgreSQL; write such a place as `store.url`")]
     Kind { database: String },
     #[error("store {path}: another dondoc process holds it; stop that one first")]
     Held { path: PathBuf },
     #[error("store {path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
-    #[error("store {path}: cannot be opened: {source}")]
-    Open { path: PathBuf, source: sqlx::Error },
-    #[error("store {path}: its tables cannot be brought up to date: {source}")]
+    #[error("store {database}: cannot be opened: {source}")]
+    Open { database: String, source: sqlx::Error },
+    #[error("store {database}: its tables cannot be brought up to date: {source}")]
     Migrate {
-        path: PathBuf,
+        database: String,
         source: sqlx::migrate::MigrateError,
     },
     #[error(
-        "store {path}: its tables are of version {found}, this dondoc knows {known}; run the newer dondoc that wrote them"
+        "store {database}: its tables are of version {found}, this dondoc knows {known}; run the newer dondoc that wrote them"
     )]
-    Newer { path: PathBuf, found: i64, known: i64 },
+    Newer { database: String, found: i64, known: i64 },
     #[error(
-        "store {path}: its tables are of version {found}, this dondoc needs {known}; `dondoc once` or `dondoc run` brings them up to date"
+        "store {database}: its tables are of version {found}, this dondoc needs {known}; `dondoc once` or `dondoc run` brings them up to date"
     )]
-    Older { path: PathBuf, found: i64, known: i64 },
-    #[error("store {path}: this is a database of something else; give `store.path` a file of its own")]
-    Foreign { path: PathBuf },
+    Older { database: String, found: i64, known: i64 },
+    #[error("store {database}: this is a database of something else; give `store.url` a database of its own")]
+    Foreign { database: String },
+    #[error(
+        "store {database}: a proxy in between does not pass on what each session is set to (PgBouncer with `ignore_startup_parameters`); connect to the server itself"
+    )]
+    Proxy { database: String },
+    #[error("store {database}: there is none yet; run `dondoc once` or `dondoc run` first")]
+    Missing { database: String },
+    #[error("store {database}: the server keeps copies of it by its own means: `pg_dump --format=custom --file=FILE`")]
+    Backup { database: String },
     #[error("store: {0}")]
     Sql(#[from] sqlx::Error),
+    #[error("store: no answer from the server within {seconds} s")]
+    Silent { seconds: u64 },
+    #[error("store: another process decides now; this one decides nothing until it leads again")]
+    Deposed,
     #[error("store: {table} {id}: {what}")]
     Corrupt {
         table: &'static str,
         id: String,
         what: String,
     },
-    #[error("store {path}: there is none yet; run `dondoc once` or `dondoc run` first")]
-    Missing { path: PathBuf },
 }
+
+/// Either database's pool, connection or transaction.
+#[derive(Debug, Clone)]
+enum Either<S, P> {
+    Sqlite(S),
+    Postgres(P),
+}
+
+/// Has a statement executed or its rows fetched by whichever database is open: `on!(tx.db(), fetch_all(query))`.
+/// Executing gives the number of rows it changed.
+macro_rules! on {
+    ($db:expr, execute($query:expr)) => {
+        match $db {
+            $crate::store::Either::Sqlite(db) => $query.execute(db).await?.rows_affected(),
+            $crate::store::Either::Postgres(db) => $crate::store::postgres::answered($query.execute(db))
+                .await?
+                .rows_affected(),
+        }
+    };
+    ($db:expr, $fetch:ident($query:expr)) => {
+        match $db {
+            $crate::store::Either::Sqlite(db) => $query.$fetch(db).await?,
+            $crate::store::Either::Postgres(db) => $crate::store::postgres::answered($query.$fetch(db)).await?,
+        }
+    };
+}
+use on;
 
 /// The open store.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// One connection where the store is open for writing: the pages that it keeps stay good, since nobody else writes.
-    /// So nothing reads while a transaction is open but the transaction itself.
-    pool: SqlitePool,
-    /// Held for as long as the store is open for writing.
-    _held: Option<std::sync::Arc<File>>,
+    /// One connection where a SQLite store is open for writing: the pages that it keeps stay good, since nobody else
+    /// writes. So nothing reads while a transaction is open but the transaction itself.
+    pool: Either<SqlitePool, PgPool>,
+    /// Held for as long as a SQLite store is open for writing.
+    _held: Option<Arc<File>>,
 }
 
 /// A short write transaction; rolled back when dropped without [`Tx::commit`].
 pub struct Tx {
-    inner: Transaction<'static, Sqlite>,
+    inner: Either<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>,
+    /// The database's own clock where several processes share it, as the transaction began.
+    database_time: Option<i64>,
 }
 
 impl Tx {
     /// Makes everything since `begin` durable.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        match self.inner {
+            Either::Sqlite(tx) => Ok(tx.commit().await?),
+            Either::Postgres(tx) => postgres::answered(tx.commit()).await,
+        }
     }
 
-    fn db(&mut self) -> &mut sqlx::SqliteConnection {
-        &mut self.inner
+    fn db(&mut self) -> Either<&mut SqliteConnection, &mut PgConnection> {
+        match &mut self.inner {
+            Either::Sqlite(tx) => Either::Sqlite(tx),
+            Either::Postgres(tx) => Either::Postgres(tx),
+        }
+    }
+
+    /// The clock that leases are reckoned by, in microseconds: the database's where several processes share it, since
+    /// theirs may differ; else the time that is given.
+    fn lease_clock(&self, now: Moment) -> i64 {
+        self.database_time.unwrap_or_else(|| micros(now))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.database_time.is_some()
     }
 }
 
 impl Store {
     /// Opens the store for writing, makes it where there is none, and brings its tables up to date.
     pub async fn open(database: &Database) -> Result<Store, StoreError> {
-        let path = file_of(database)?;
-        let held = hold(path)?;
-        look_at_tables(path).await?;
-        let options = options(path).create_if_missing(true);
-        let open = |source| StoreError::Open {
-            path: path.to_owned(),
-            source,
-        };
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(open)?;
-        MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migrate {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Store {
-            pool,
-            _held: Some(std::sync::Arc::new(held)),
-        })
+        match database {
+            Database::Sqlite(path) => sqlite::open(path).await,
+            Database::Postgres(server) => postgres::open(server).await,
+            Database::MySql(_) => Err(kind(database)),
+        }
     }
 
     /// Opens an existing store for looking only; works beside the process that holds it.
     pub async fn open_read_only(database: &Database) -> Result<Store, StoreError> {
-        let path = file_of(database)?;
-        Store::open_existing(path, options(path).read_only(true), 4).await
-    }
-
-    async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<Store, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing { path: path.to_owned() });
+        match database {
+            Database::Sqlite(path) => sqlite::open_read_only(path).await,
+            Database::Postgres(server) => postgres::open_existing(server, true).await,
+            Database::MySql(_) => Err(kind(database)),
         }
-        let (found, known) = look_at_tables(path).await?;
-        if found < known {
-            let path = path.to_owned();
-            return Err(StoreError::Older { path, found, known });
-        }
-        let open = |source| StoreError::Open {
-            path: path.to_owned(),
-            source,
-        };
-        let pool = SqlitePoolOptions::new()
-            .max_connections(connections)
-            .connect_with(options)
-            .await
-            .map_err(open)?;
-        Ok(Store { pool, _held: None })
     }
 
     /// Opens an existing store for a command's short transactions beside the process that holds it.
     pub async fn open_beside(database: &Database) -> Result<Store, StoreError> {
-        let path = file_of(database)?;
-        Store::open_existing(path, options(path), 1).await
+        match database {
+            Database::Sqlite(path) => sqlite::open_beside(path).await,
+            Database::Postgres(server) => postgres::open_existing(server, false).await,
+            Database::MySql(_) => Err(kind(database)),
+        }
     }
 
-    /// Copies a consistent state into a new file, durably, while others go on. One that is there is not written over.
+    /// Copies a consistent state of a SQLite store into a new file, durably, while others go on. A file that is there is
+    /// not written over.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        let failed = |source| StoreError::File {
-            path: to.to_owned(),
-            source,
-        };
-        if to.exists() {
-            return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
-        }
-        // Beside its place first: what bears the name is whole.
-        let mut part = to.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        match std::fs::remove_file(&part) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        sqlx::query("VACUUM INTO $1")
-            .bind(part.to_string_lossy().into_owned())
-            .execute(&self.pool)
-            .await?;
-        let written = File::open(&part).and_then(|file| file.sync_all());
-        written.and_then(|()| std::fs::rename(&part, to)).map_err(failed)?;
-        match to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-            Some(dir) => File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed),
-            None => Ok(()),
+        match &self.pool {
+            Either::Sqlite(pool) => sqlite::backup(pool, to).await,
+            Either::Postgres(pool) => Err(StoreError::Backup {
+                database: postgres::named(pool),
+            }),
         }
     }
 
     /// Begins a write transaction.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx {
-            inner: self.pool.begin_with("BEGIN IMMEDIATE").await?,
-        })
+        match &self.pool {
+            Either::Sqlite(pool) => sqlite::begin(pool).await,
+            Either::Postgres(pool) => lease::begin(pool, None).await,
+        }
     }
 
     /// Closes the connections; what was committed is on disk.
     pub async fn close(&self) {
-        self.pool.close().await;
+        match &self.pool {
+            Either::Sqlite(pool) => pool.close().await,
+            Either::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    fn db(&self) -> Either<&SqlitePool, &PgPool> {
+        match &self.pool {
+            Either::Sqlite(pool) => Either::Sqlite(pool),
+            Either::Postgres(pool) => Either::Postgres(pool),
+        }
     }
 }
 
-/// The version of the tables in a file (0 = none yet) and the one that this program knows. Newer tables and those of
-/// something else are refused before anything of ours touches the file.
-async fn look_at_tables(path: &Path) -> Result<(i64, i64), StoreError> {
-    let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
-    if !path.exists() {
-        return Ok((0, known));
+fn kind(database: &Database) -> StoreError {
+    StoreError::Kind {
+        database: database.to_string(),
     }
-    let path = path.to_owned();
-    let failed = |source| StoreError::Open {
-        path: path.clone(),
-        source,
-    };
-    let options = SqliteConnectOptions::new().filename(&path).read_only(true);
-    let mut connection = options.connect().await.map_err(failed)?;
-    let schema: i64 = sqlx::query_scalar("PRAGMA schema_version")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(failed)?;
-    let applied = match schema {
-        0 => Vec::new(),
-        _ => match connection.list_applied_migrations(MIGRATIONS_TABLE).await {
-            Ok(applied) => applied,
-            Err(error) if error.to_string().contains("no such table") => return Err(StoreError::Foreign { path }),
-            Err(source) => return Err(StoreError::Migrate { path, source }),
-        },
-    };
-    let found = applied.iter().map(|m| m.version).max().unwrap_or(0);
+}
+
+/// Whether the tables of a version can be worked with: newer ones never, older ones only where they are brought up to
+/// date.
+fn refuse_newer(database: &dyn std::fmt::Display, found: i64) -> Result<(), StoreError> {
+    let known = known_version();
     if found > known {
-        return Err(StoreError::Newer { path, found, known });
+        let database = database.to_string();
+        return Err(StoreError::Newer { database, found, known });
     }
-    Ok((found, known))
+    Ok(())
 }
 
-fn file_of(database: &Database) -> Result<&Path, StoreError> {
-    match database {
-        Database::Sqlite(path) => Ok(path),
-        Database::Postgres(_) | Database::MySql(_) => Err(StoreError::Kind {
-            database: database.to_string(),
-        }),
+fn refuse_older(database: &dyn std::fmt::Display, found: i64) -> Result<(), StoreError> {
+    let known = known_version();
+    if found < known {
+        let database = database.to_string();
+        return Err(StoreError::Older { database, found, known });
     }
-}
-
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // FULL: what is marked as sent stays marked after a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        // Negative: KiB. With the 2 MB that SQLite takes by itself a turn reads the same pages again and again.
-        .pragma("cache_size", "-16384")
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(30))
-}
-
-fn hold(path: &Path) -> Result<File, StoreError> {
-    let lock = path.with_extension("lock");
-    let file = |source| StoreError::File {
-        path: lock.clone(),
-        source,
-    };
-    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        std::fs::create_dir_all(dir).map_err(|source| StoreError::File {
-            path: dir.to_owned(),
-            source,
-        })?;
-    }
-    let held = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock)
-        .map_err(file)?;
-    match held.try_lock() {
-        Ok(()) => Ok(held),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Held { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(file(source)),
-    }
+    Ok(())
 }
 
 /// An instant as it is stored.

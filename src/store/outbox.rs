@@ -6,14 +6,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use chrono::TimeDelta;
 use sqlx::FromRow;
 
-use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, pieces, rows};
+use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::rule::Channel;
 
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
-     WHERE state = 'waiting' AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY next_attempt_at, id LIMIT $2";
+     WHERE state = 'waiting' AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY next_attempt_at, id LIMIT $3";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
      WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53) AND id IN (",
@@ -65,7 +66,7 @@ const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_
 const NOTICES_RETRIED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = 0, first_attempt_at = NULL, message = NULL \
      WHERE message = $1 AND state IN ('dead', 'cancelled')";
 const CANCEL: &str = "UPDATE message SET state = 'cancelled', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3, \
-     claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $2)";
+     claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $4)";
 const NOTICES_CANCELLED: &str =
     "UPDATE notice SET state = 'cancelled', state_at = $2 WHERE message = $1 AND state = 'composed'";
 const ROLES_TOLD: &str = "SELECT DISTINCT role FROM notice WHERE message = $1 ORDER BY role";
@@ -344,15 +345,23 @@ struct ClaimRow {
 }
 
 impl Store {
-    /// Claims messages whose attempt is due, for `by` until the lease ends. A claim left open by a process that ended
-    /// is recorded as an unknown answer first.
-    pub async fn claim(&self, by: &str, now: Moment, until: Moment, limit: usize) -> Result<Vec<Claim>, StoreError> {
+    /// Claims messages whose attempt is due, for `by` and the length of a lease. A claim left open by a process that
+    /// ended is recorded as an unknown answer first.
+    pub async fn claim(&self, by: &str, now: Moment, lease: TimeDelta, limit: usize) -> Result<Vec<Claim>, StoreError> {
         let mut tx = self.begin().await?;
-        let rows: Vec<ClaimRow> = sqlx::query_as(CLAIMABLE)
-            .bind(micros(now))
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(tx.db())
-            .await?;
+        let leases = tx.lease_clock(now);
+        let until = leases.saturating_add(lease.num_microseconds().unwrap_or(i64::MAX));
+        // Of this claim alone: a process that lost a message and claimed it again settles by its second claim only.
+        let by = format!("{by}/{}", uuid::Uuid::new_v4().simple());
+        let rows: Vec<ClaimRow> = on!(
+            tx.db(),
+            fetch_all(
+                sqlx::query_as(CLAIMABLE)
+                    .bind(micros(now))
+                    .bind(leases)
+                    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            )
+        );
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         let left_open: Vec<&str> = rows
             .iter()
@@ -362,9 +371,17 @@ impl Store {
         tx.left_open(&left_open, now).await?;
         let mut taken: HashSet<String> = HashSet::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            let claim = filled(chunk).fold(sqlx::query_scalar::<_, String>(CLAIM), |q, id| q.bind(id));
-            let claim = claim.bind(by).bind(micros(until)).bind(micros(now));
-            taken.extend(claim.fetch_all(tx.db()).await?);
+            let claimed: Vec<String> = on!(
+                tx.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_scalar(CLAIM), |q, id| q.bind(id))
+                        .bind(&by)
+                        .bind(until)
+                        .bind(leases)
+                )
+            );
+            taken.extend(claimed);
         }
         let mut claims = Vec::with_capacity(rows.len());
         for row in rows.into_iter().filter(|row| taken.contains(&row.id)) {
@@ -382,7 +399,7 @@ impl Store {
                 urgent: row.urgent != 0,
                 attempts: row.attempts + i64::from(left_open),
                 first_attempt_at: row.first_attempt_at.map(moment).or(left_open.then_some(now)),
-                by: by.to_owned(),
+                by: by.clone(),
             });
         }
         tx.commit().await?;
@@ -393,10 +410,11 @@ impl Store {
     pub async fn threads(&self, matters: &[String]) -> Result<HashMap<String, Vec<String>>, StoreError> {
         let mut threads: HashMap<String, Vec<String>> = HashMap::new();
         for chunk in matters.chunks(CHUNK) {
-            let query = filled(chunk).fold(sqlx::query_as::<_, (String, String)>(THREADS), |q, matter| {
-                q.bind(matter)
-            });
-            for (matter, id) in query.fetch_all(&self.pool).await? {
+            let rows: Vec<(String, String)> = on!(
+                self.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_as(THREADS), |q, matter| q.bind(matter)))
+            );
+            for (matter, id) in rows {
                 threads.entry(matter).or_default().push(id);
             }
         }
@@ -406,60 +424,58 @@ impl Store {
     /// Waiting messages, each with its recipient's unit, whose recipient's next digest is due; none with an unknown
     /// attempt.
     pub async fn replaceable(&self, now: Moment, limit: i64) -> Result<Vec<(String, String)>, StoreError> {
-        Ok(sqlx::query_as(REPLACEABLE)
-            .bind(micros(now))
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_as(REPLACEABLE).bind(micros(now)).bind(limit))
+        ))
     }
 
     /// Since when every notice of a message has been tried, through all the messages that carried it: `now` where one
     /// has not been tried yet.
     pub async fn all_tried_since(&self, message: &str, now: Moment) -> Result<Moment, StoreError> {
-        let last: Option<i64> = sqlx::query_scalar(LAST_FIRST_TRY)
-            .bind(message)
-            .bind(micros(now))
-            .fetch_one(&self.pool)
-            .await?;
+        let last: Option<i64> = on!(
+            self.db(),
+            fetch_one(sqlx::query_scalar(LAST_FIRST_TRY).bind(message).bind(micros(now)))
+        );
         Ok(last.map_or(now, moment))
     }
 
     /// The roles, as written, of the notices that a message carries.
     pub async fn roles_told(&self, message: &str) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(ROLES_TOLD)
-            .bind(message)
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(on!(self.db(), fetch_all(sqlx::query_scalar(ROLES_TOLD).bind(message))))
     }
 
     /// Messages by state (all where `None`) made since an instant, oldest first.
     pub async fn messages(&self, state: Option<&str>, since: Moment, limit: i64) -> Result<Vec<Listed>, StoreError> {
-        Ok(sqlx::query_as(LIST)
-            .bind(state.unwrap_or(""))
-            .bind(micros(since))
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(on!(
+            self.db(),
+            fetch_all(
+                sqlx::query_as(LIST)
+                    .bind(state.unwrap_or(""))
+                    .bind(micros(since))
+                    .bind(limit)
+            )
+        ))
     }
 
     /// One message by its id.
     pub async fn message(&self, id: &str) -> Result<Option<Listed>, StoreError> {
-        Ok(sqlx::query_as(SHOW).bind(id).fetch_optional(&self.pool).await?)
+        Ok(on!(self.db(), fetch_optional(sqlx::query_as(SHOW).bind(id))))
     }
 
     /// Every message that carried a notice about the ticket.
     pub async fn messages_of_ticket(&self, code: &str) -> Result<Vec<Listed>, StoreError> {
-        Ok(sqlx::query_as(OF_TICKET).bind(code).fetch_all(&self.pool).await?)
+        Ok(on!(self.db(), fetch_all(sqlx::query_as(OF_TICKET).bind(code))))
     }
 
     /// The bytes of a message.
     pub async fn body(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(sqlx::query_scalar(BODY).bind(id).fetch_optional(&self.pool).await?)
+        Ok(on!(self.db(), fetch_optional(sqlx::query_scalar(BODY).bind(id))))
     }
 
     /// The attempts of a message, oldest first.
     pub async fn attempts(&self, id: &str) -> Result<Vec<Attempt>, StoreError> {
-        let rows: Vec<(i64, String, String)> = sqlx::query_as(ATTEMPTS).bind(id).fetch_all(&self.pool).await?;
+        let rows: Vec<(i64, String, String)> = on!(self.db(), fetch_all(sqlx::query_as(ATTEMPTS).bind(id)));
         Ok(rows
             .into_iter()
             .map(|(at, answer, detail)| Attempt {
@@ -472,7 +488,7 @@ impl Store {
 
     /// Messages that wait for an attempt.
     pub async fn count_waiting_messages(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(COUNT_WAITING).fetch_one(&self.pool).await?)
+        Ok(on!(self.db(), fetch_one(sqlx::query_scalar(COUNT_WAITING))))
     }
 
     /// Messages that wait, are dead or came back, by state.
@@ -486,7 +502,7 @@ impl Store {
     }
 
     async fn state_counts(&self, which: &'static str) -> Result<Vec<StateCount>, StoreError> {
-        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(which).fetch_all(&self.pool).await?;
+        let rows: Vec<(String, i64, i64, i64)> = on!(self.db(), fetch_all(sqlx::query_as(which)));
         Ok(rows
             .into_iter()
             .map(|(state, messages, oldest, unknown)| StateCount {
@@ -502,11 +518,10 @@ impl Store {
 impl Tx {
     /// Whether the digest of a recipient and date has been made.
     pub async fn digest_made(&mut self, digest_key: &str) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar::<_, i64>(DIGEST_MADE)
-            .bind(digest_key)
-            .fetch_one(self.db())
-            .await?
-            > 0)
+        Ok(on!(
+            self.db(),
+            fetch_one(sqlx::query_scalar::<_, i64>(DIGEST_MADE).bind(digest_key))
+        ) > 0)
     }
 
     /// Records attempts: message, answer's word, detail.
@@ -514,16 +529,18 @@ impl Tx {
         if list.is_empty() {
             return Ok(());
         }
-        let last: i64 = sqlx::query_scalar(MAX_ATTEMPT).fetch_one(self.db()).await?;
+        let last: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_ATTEMPT)));
         let numbered: Vec<_> = (last + 1..).zip(list).collect();
         for (place, piece) in pieces(&numbered) {
-            let query = piece.iter().fold(
-                sqlx::query(ATTEMPT[place].as_str()),
-                |q, (id, (message, answer, detail))| {
-                    q.bind(id).bind(*message).bind(micros(at)).bind(*answer).bind(*detail)
-                },
+            on!(
+                self.db(),
+                execute(piece.iter().fold(
+                    sqlx::query(ATTEMPT[place].as_str()),
+                    |q, (id, (message, answer, detail))| {
+                        q.bind(id).bind(*message).bind(micros(at)).bind(*answer).bind(*detail)
+                    },
+                ))
             );
-            query.execute(self.db()).await?;
         }
         Ok(())
     }
@@ -531,16 +548,11 @@ impl Tx {
     /// Claims that nobody settled: the process ended, and the answer is unknown.
     async fn left_open(&mut self, ids: &[&str], now: Moment) -> Result<(), StoreError> {
         for id in ids {
-            sqlx::query(LEFT_OPEN)
-                .bind(id)
-                .bind(micros(now))
-                .execute(self.db())
-                .await?;
-            sqlx::query(NOTICES_TRIED)
-                .bind(id)
-                .bind(micros(now))
-                .execute(self.db())
-                .await?;
+            on!(self.db(), execute(sqlx::query(LEFT_OPEN).bind(id).bind(micros(now))));
+            on!(
+                self.db(),
+                execute(sqlx::query(NOTICES_TRIED).bind(id).bind(micros(now)))
+            );
         }
         let detail = "the process ended before the answer was recorded";
         let attempts: Vec<_> = ids.iter().map(|id| (*id, "unknown", detail)).collect();
@@ -553,54 +565,65 @@ impl Tx {
         let json = |list: &[String]| serde_json::Value::from(list.to_vec()).to_string();
         let mut made = HashSet::with_capacity(list.len());
         for (place, piece) in pieces(list) {
-            let mut query = sqlx::query_scalar::<_, String>(INSERT[place].as_str());
-            for new in piece {
-                query = query
-                    .bind(&new.id)
-                    .bind(new.mode)
-                    .bind(new.channel.word())
-                    .bind(new.form.word())
-                    .bind(&new.unit)
-                    .bind(new.desk)
-                    .bind(&new.matter)
-                    .bind(&new.digest_key)
-                    .bind(json(&new.recipients))
-                    .bind(&new.subject)
-                    .bind(json(&new.rules))
-                    .bind(json(&new.steps))
-                    .bind(i64::try_from(new.notices.len()).unwrap_or(i64::MAX))
-                    .bind(micros(now))
-                    .bind(i64::from(new.urgent))
-                    .bind(micros(now))
-                    .bind(micros(now))
-                    .bind(new.replace_at.map(micros));
-            }
-            made.extend(query.fetch_all(self.db()).await?);
+            let stored: Vec<String> = on!(
+                self.db(),
+                fetch_all(piece.iter().fold(sqlx::query_scalar(INSERT[place].as_str()), |q, new| {
+                    q.bind(&new.id)
+                        .bind(new.mode)
+                        .bind(new.channel.word())
+                        .bind(new.form.word())
+                        .bind(&new.unit)
+                        .bind(new.desk)
+                        .bind(&new.matter)
+                        .bind(&new.digest_key)
+                        .bind(json(&new.recipients))
+                        .bind(&new.subject)
+                        .bind(json(&new.rules))
+                        .bind(json(&new.steps))
+                        .bind(i64::try_from(new.notices.len()).unwrap_or(i64::MAX))
+                        .bind(micros(now))
+                        .bind(i64::from(new.urgent))
+                        .bind(micros(now))
+                        .bind(micros(now))
+                        .bind(new.replace_at.map(micros))
+                }))
+            );
+            made.extend(stored);
         }
         let stored: Vec<&NewMessage> = list.iter().copied().filter(|new| made.contains(&new.id)).collect();
         for (place, piece) in pieces(&stored) {
-            let bodies = piece.iter().fold(sqlx::query(INSERT_BODY[place].as_str()), |q, new| {
-                q.bind(&new.id).bind(&new.body)
-            });
-            bodies.execute(self.db()).await?;
+            on!(
+                self.db(),
+                execute(piece.iter().fold(sqlx::query(INSERT_BODY[place].as_str()), |q, new| {
+                    q.bind(&new.id).bind(&new.body)
+                }))
+            );
         }
         let links: Vec<(&str, i64)> = stored
             .iter()
             .flat_map(|new| new.notices.iter().map(|notice| (new.id.as_str(), *notice)))
             .collect();
         for (place, piece) in pieces(&links) {
-            let link = piece
-                .iter()
-                .fold(sqlx::query(LINK[place].as_str()), |q, (message, notice)| {
-                    q.bind(*message).bind(*notice)
-                });
-            link.execute(self.db()).await?;
-            let moved = piece
-                .iter()
-                .fold(sqlx::query(COMPOSED[place].as_str()), |q, (message, notice)| {
-                    q.bind(*message).bind(*notice).bind(micros(now))
-                });
-            moved.execute(self.db()).await?;
+            on!(
+                self.db(),
+                execute(
+                    piece
+                        .iter()
+                        .fold(sqlx::query(LINK[place].as_str()), |q, (message, notice)| {
+                            q.bind(*message).bind(*notice)
+                        })
+                )
+            );
+            on!(
+                self.db(),
+                execute(
+                    piece
+                        .iter()
+                        .fold(sqlx::query(COMPOSED[place].as_str()), |q, (message, notice)| {
+                            q.bind(*message).bind(*notice).bind(micros(now))
+                        })
+                )
+            );
         }
         Ok(made)
     }
@@ -611,15 +634,24 @@ impl Tx {
         list: &[(&Claim, &Settlement)],
         at: Moment,
     ) -> Result<Vec<bool>, StoreError> {
+        // Those that were claimed together are mostly settled together.
+        let by = list.first().map_or("", |(claim, _)| claim.by.as_str());
         let (accepted, others): (Vec<_>, Vec<_>) = list
             .iter()
-            .partition(|(_, end)| end.state == MessageState::Accepted && !end.unknown);
+            .partition(|(claim, end)| end.state == MessageState::Accepted && !end.unknown && claim.by == by);
         let mut held: HashSet<String> = HashSet::with_capacity(list.len());
-        let by = list.first().map_or("", |(claim, _)| claim.by.as_str());
         let accepted: Vec<&str> = accepted.iter().map(|(claim, _)| claim.id.as_str()).collect();
         for chunk in accepted.chunks(CHUNK) {
-            let settle = filled(chunk).fold(sqlx::query_scalar::<_, String>(ACCEPTED), |q, id| q.bind(id));
-            held.extend(settle.bind(by).bind(micros(at)).fetch_all(self.db()).await?);
+            let settled: Vec<String> = on!(
+                self.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_scalar(ACCEPTED), |q, id| q.bind(id))
+                        .bind(by)
+                        .bind(micros(at))
+                )
+            );
+            held.extend(settled);
         }
         let ended: Vec<&str> = accepted.into_iter().filter(|id| held.contains(*id)).collect();
         self.settle_notices(&ended, MessageState::Accepted, at).await?;
@@ -637,28 +669,29 @@ impl Tx {
     }
 
     async fn settle_one(&mut self, claim: &Claim, end: &Settlement, at: Moment) -> Result<bool, StoreError> {
-        let changed = sqlx::query(SETTLE)
-            .bind(&claim.id)
-            .bind(&claim.by)
-            .bind(end.state.word())
-            .bind(micros(at))
-            .bind((end.state != MessageState::Accepted).then_some(&end.detail))
-            .bind(end.next_attempt_at.map(micros))
-            .bind(i64::from(end.unknown))
-            .execute(self.db())
-            .await?
-            .rows_affected();
+        let changed = on!(
+            self.db(),
+            execute(
+                sqlx::query(SETTLE)
+                    .bind(&claim.id)
+                    .bind(&claim.by)
+                    .bind(end.state.word())
+                    .bind(micros(at))
+                    .bind((end.state != MessageState::Accepted).then_some(&end.detail))
+                    .bind(end.next_attempt_at.map(micros))
+                    .bind(i64::from(end.unknown))
+            )
+        );
         if changed != 1 {
             return Ok(false);
         }
         match end.state {
             MessageState::Accepted | MessageState::Dead => self.settle_notices(&[&claim.id], end.state, at).await?,
             MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => {
-                sqlx::query(NOTICES_TRIED)
-                    .bind(&claim.id)
-                    .bind(micros(at))
-                    .execute(self.db())
-                    .await?;
+                on!(
+                    self.db(),
+                    execute(sqlx::query(NOTICES_TRIED).bind(&claim.id).bind(micros(at)))
+                );
             }
         }
         Ok(true)
@@ -666,45 +699,36 @@ impl Tx {
 
     /// Gives a claim back unsent until its recipient's window opens; false where it had been taken over.
     pub async fn put_back(&mut self, claim: &Claim, next_attempt_at: Moment) -> Result<bool, StoreError> {
-        let changed = sqlx::query(POSTPONE)
-            .bind(&claim.id)
-            .bind(micros(next_attempt_at))
-            .bind(&claim.by)
-            .execute(self.db())
-            .await?
-            .rows_affected();
+        let changed = on!(
+            self.db(),
+            execute(
+                sqlx::query(POSTPONE)
+                    .bind(&claim.id)
+                    .bind(micros(next_attempt_at))
+                    .bind(&claim.by)
+            )
+        );
         Ok(changed == 1)
     }
 
     /// Replaces a message that was not accepted in time: its notices wait again.
     pub async fn replace(&mut self, id: &str, now: Moment) -> Result<bool, StoreError> {
-        let replaced = sqlx::query(REPLACE)
-            .bind(id)
-            .bind(micros(now))
-            .execute(self.db())
-            .await?
-            .rows_affected()
-            == 1;
+        let replaced = on!(self.db(), execute(sqlx::query(REPLACE).bind(id).bind(micros(now)))) == 1;
         if replaced {
-            sqlx::query(NOTICES_FREED)
-                .bind(id)
-                .bind(micros(now))
-                .execute(self.db())
-                .await?;
+            on!(
+                self.db(),
+                execute(sqlx::query(NOTICES_FREED).bind(id).bind(micros(now)))
+            );
         }
         Ok(replaced)
     }
 
     /// Gives a message up with its notices; false where it may have arrived, is being sent, or has ended.
     pub async fn give_up_message(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
-        let ended = sqlx::query(GIVE_UP)
-            .bind(id)
-            .bind(micros(now))
-            .bind(why)
-            .execute(self.db())
-            .await?
-            .rows_affected()
-            == 1;
+        let ended = on!(
+            self.db(),
+            execute(sqlx::query(GIVE_UP).bind(id).bind(micros(now)).bind(why))
+        ) == 1;
         if ended {
             self.settle_notices(&[id], MessageState::Dead, now).await?;
         }
@@ -713,11 +737,31 @@ impl Tx {
 
     async fn settle_notices(&mut self, messages: &[&str], state: MessageState, at: Moment) -> Result<(), StoreError> {
         for chunk in messages.chunks(CHUNK) {
-            let settle = filled(chunk).fold(sqlx::query(NOTICES_SETTLED), |q, id| q.bind(id));
-            settle.bind(state.word()).bind(micros(at)).execute(self.db()).await?;
-            // An answer can open the next step of each ticket's ladder.
-            let wake = filled(chunk).fold(sqlx::query(TICKETS_WAKE), |q, id| q.bind(id));
-            wake.bind(micros(at)).execute(self.db()).await?;
+            on!(
+                self.db(),
+                execute(
+                    filled(chunk)
+                        .fold(sqlx::query(NOTICES_SETTLED), |q, id| q.bind(id))
+                        .bind(state.word())
+                        .bind(micros(at))
+                )
+            );
+        }
+        // An answer can open the next step of each ticket's ladder.
+        self.wake_told(messages, at).await
+    }
+
+    /// Has the tickets that messages speak of looked at again no later than `at`.
+    async fn wake_told(&mut self, messages: &[&str], at: Moment) -> Result<(), StoreError> {
+        for chunk in messages.chunks(CHUNK) {
+            on!(
+                self.db(),
+                execute(
+                    filled(chunk)
+                        .fold(sqlx::query(TICKETS_WAKE), |q, id| q.bind(id))
+                        .bind(micros(at))
+                )
+            );
         }
         Ok(())
     }
@@ -725,34 +769,45 @@ impl Tx {
     /// Lets a dead or cancelled message go and has its notices wait for a new one: what still holds of them is told once
     /// more, to whom the directory names now. How many wait; `None` where it is neither dead nor cancelled.
     pub async fn retry(&mut self, id: &str, why: &str, now: Moment) -> Result<Option<u64>, StoreError> {
-        let retry = sqlx::query(RETRY).bind(id).bind(micros(now)).bind(why);
-        if retry.execute(self.db()).await?.rows_affected() != 1 {
+        let retried = on!(
+            self.db(),
+            execute(sqlx::query(RETRY).bind(id).bind(micros(now)).bind(why))
+        );
+        if retried != 1 {
             return Ok(None);
         }
-        let notices = sqlx::query(NOTICES_RETRIED).bind(id).bind(micros(now));
-        Ok(Some(notices.execute(self.db()).await?.rows_affected()))
+        let notices = on!(
+            self.db(),
+            execute(sqlx::query(NOTICES_RETRIED).bind(id).bind(micros(now)))
+        );
+        Ok(Some(notices))
     }
 
     /// Takes a waiting message back with its notices; false where it has ended or is being sent.
     pub async fn cancel(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
-        let cancel = sqlx::query(CANCEL).bind(id).bind(micros(now)).bind(why);
-        if cancel.execute(self.db()).await?.rows_affected() != 1 {
+        let leases = self.lease_clock(now);
+        let cancelled = on!(
+            self.db(),
+            execute(sqlx::query(CANCEL).bind(id).bind(micros(now)).bind(why).bind(leases))
+        );
+        if cancelled != 1 {
             return Ok(false);
         }
-        let notices = sqlx::query(NOTICES_CANCELLED).bind(id).bind(micros(now));
-        notices.execute(self.db()).await?;
+        on!(
+            self.db(),
+            execute(sqlx::query(NOTICES_CANCELLED).bind(id).bind(micros(now)))
+        );
         // For climbing a cancelled telling counts as told.
-        let wake = filled(&[id]).fold(sqlx::query(TICKETS_WAKE), |q, id| q.bind(id));
-        wake.bind(micros(Moment::UNIX_EPOCH)).execute(self.db()).await?;
+        self.wake_told(&[id], Moment::UNIX_EPOCH).await?;
         Ok(true)
     }
 
-    /// Ends all leases: the process that held them is gone, since this one holds the store.
+    /// Ends all leases where one process holds the store: the one that had them is gone. Where several share it they
+    /// may be at work; there a lease ends by its time only.
     pub async fn void_claims(&mut self, now: Moment) -> Result<u64, StoreError> {
-        Ok(sqlx::query(VOID_CLAIMS)
-            .bind(micros(now))
-            .execute(self.db())
-            .await?
-            .rows_affected())
+        if self.is_shared() {
+            return Ok(0);
+        }
+        Ok(on!(self.db(), execute(sqlx::query(VOID_CLAIMS).bind(micros(now)))))
     }
 }

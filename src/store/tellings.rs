@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use sqlx::FromRow;
 
-use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, pieces, rows};
+use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Telling, TellingKey};
 use crate::domain::rule::Channel;
@@ -165,27 +165,39 @@ fn mode(word: &str) -> Option<Mode> {
     [Mode::Live, Mode::Shadow].into_iter().find(|m| m.word() == word)
 }
 
+/// All tellings about some tickets, read from the open store or within a transaction.
+macro_rules! tellings {
+    ($from:ident, $codes:expr) => {{
+        let mut found = HashMap::new();
+        for chunk in $codes.chunks(CHUNK) {
+            let rows: Vec<JoinedRow> = on!(
+                $from.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_as(OF_TICKETS), |q, code| q.bind(code)))
+            );
+            join(rows, &mut found)?;
+        }
+        Ok(found)
+    }};
+}
+
+fn join(rows: Vec<JoinedRow>, found: &mut HashMap<String, Vec<Telling>>) -> Result<(), StoreError> {
+    for row in rows {
+        let of_ticket = found.entry(row.subject.clone()).or_default();
+        if of_ticket.last().is_none_or(|t| t.id != row.id) {
+            of_ticket.push(row.telling()?);
+        }
+        let notice = row.notice()?;
+        if let Some(telling) = of_ticket.last_mut() {
+            telling.notices.push(notice);
+        }
+    }
+    Ok(())
+}
+
 impl Store {
     /// All tellings about the tickets, with their notices, by ticket code, oldest first.
     pub async fn tellings(&self, codes: &[String]) -> Result<HashMap<String, Vec<Telling>>, StoreError> {
-        let mut found: HashMap<String, Vec<Telling>> = HashMap::new();
-        for chunk in codes.chunks(CHUNK) {
-            let mut query = sqlx::query_as::<_, JoinedRow>(OF_TICKETS);
-            for code in filled(chunk) {
-                query = query.bind(code);
-            }
-            for row in query.fetch_all(&self.pool).await? {
-                let of_ticket = found.entry(row.subject.clone()).or_default();
-                if of_ticket.last().is_none_or(|t| t.id != row.id) {
-                    of_ticket.push(row.telling()?);
-                }
-                let notice = row.notice()?;
-                if let Some(telling) = of_ticket.last_mut() {
-                    telling.notices.push(notice);
-                }
-            }
-        }
-        Ok(found)
+        tellings!(self, codes)
     }
 
     /// Tickets with waiting notices whose recipient's digest or window is due, in byte order after one code.
@@ -195,17 +207,20 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(DUE_TICKETS)
-            .bind(micros(now))
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(on!(
+            self.db(),
+            fetch_all(
+                sqlx::query_scalar(DUE_TICKETS)
+                    .bind(micros(now))
+                    .bind(after)
+                    .bind(limit)
+            )
+        ))
     }
 
     /// Notices that wait for their digest or window.
     pub async fn count_waiting_notices(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(COUNT_WAITING).fetch_one(&self.pool).await?)
+        Ok(on!(self.db(), fetch_one(sqlx::query_scalar(COUNT_WAITING))))
     }
 }
 
@@ -217,33 +232,43 @@ pub struct Tell {
 }
 
 impl Tx {
+    /// As [`Store::tellings`]; nobody changes them before the transaction ends.
+    pub async fn tellings(&mut self, codes: &[String]) -> Result<HashMap<String, Vec<Telling>>, StoreError> {
+        tellings!(self, codes)
+    }
+
     /// Makes tellings with their waiting notices; the id of each, `None` where it was made before.
     pub async fn tell(&mut self, list: &[Tell], now: Moment) -> Result<Vec<Option<i64>>, StoreError> {
         if list.is_empty() {
             return Ok(Vec::new());
         }
-        let last: i64 = sqlx::query_scalar(MAX_TELLING).fetch_one(self.db()).await?;
+        let last: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_TELLING)));
         let numbered: Vec<(i64, &Tell)> = (last + 1..).zip(list).collect();
         let mut made = HashSet::new();
         for (place, piece) in pieces(&numbered) {
-            let mut query = sqlx::query_scalar::<_, i64>(TELL[place].as_str());
-            for (id, tell) in piece {
-                let new = &tell.telling;
-                query = query
-                    .bind(id)
-                    .bind(&new.key.ticket)
-                    .bind(new.key.mode.word())
-                    .bind(&new.key.rule)
-                    .bind(&new.key.step)
-                    .bind(i64::from(new.key.repetition))
-                    .bind(&new.key.occurrence)
-                    .bind(micros(new.due_at))
-                    .bind(micros(now))
-                    .bind(i64::from(new.opening));
-            }
-            made.extend(query.fetch_all(self.db()).await?);
+            let ids: Vec<i64> = on!(
+                self.db(),
+                fetch_all(
+                    piece
+                        .iter()
+                        .fold(sqlx::query_scalar(TELL[place].as_str()), |q, (id, tell)| {
+                            let new = &tell.telling;
+                            q.bind(id)
+                                .bind(&new.key.ticket)
+                                .bind(new.key.mode.word())
+                                .bind(&new.key.rule)
+                                .bind(&new.key.step)
+                                .bind(i64::from(new.key.repetition))
+                                .bind(&new.key.occurrence)
+                                .bind(micros(new.due_at))
+                                .bind(micros(now))
+                                .bind(i64::from(new.opening))
+                        })
+                )
+            );
+            made.extend(ids);
         }
-        let last: i64 = sqlx::query_scalar(MAX_NOTICE).fetch_one(self.db()).await?;
+        let last: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_NOTICE)));
         let told = numbered.iter().filter(|(id, _)| made.contains(id));
         let notices = told.flat_map(|(id, tell)| {
             let each = tell.telling.notices.iter().zip(&tell.compose_at);
@@ -251,19 +276,23 @@ impl Tx {
         });
         let notices: Vec<(i64, (i64, &NewNotice, Moment))> = (last + 1..).zip(notices).collect();
         for (place, piece) in pieces(&notices) {
-            let mut query = sqlx::query(NOTICE[place].as_str());
-            for (id, (telling, notice, at)) in piece {
-                query = query
-                    .bind(id)
-                    .bind(telling)
-                    .bind(&notice.role)
-                    .bind(&notice.start)
-                    .bind(notice.channel.word())
-                    .bind(i64::from(notice.cc))
-                    .bind(micros(now))
-                    .bind(micros(*at));
-            }
-            query.execute(self.db()).await?;
+            on!(
+                self.db(),
+                execute(
+                    piece
+                        .iter()
+                        .fold(sqlx::query(NOTICE[place].as_str()), |q, (id, (telling, notice, at))| {
+                            q.bind(id)
+                                .bind(telling)
+                                .bind(&notice.role)
+                                .bind(&notice.start)
+                                .bind(notice.channel.word())
+                                .bind(i64::from(notice.cc))
+                                .bind(micros(now))
+                                .bind(micros(*at))
+                        })
+                )
+            );
         }
         Ok(numbered
             .iter()
@@ -274,67 +303,67 @@ impl Tx {
     /// The endings of tellings' matters are told by other tellings: (telling, by).
     pub async fn settle(&mut self, list: &[(i64, i64)]) -> Result<(), StoreError> {
         for (place, piece) in pieces(list) {
-            let query = sqlx::query(SETTLE[place].as_str());
-            let query = piece.iter().fold(query, |q, (telling, by)| q.bind(telling).bind(by));
-            query.execute(self.db()).await?;
+            on!(
+                self.db(),
+                execute(
+                    piece
+                        .iter()
+                        .fold(sqlx::query(SETTLE[place].as_str()), |q, (telling, by)| q
+                            .bind(telling)
+                            .bind(by))
+                )
+            );
         }
         Ok(())
     }
 
     /// An ending was taken back untold.
     pub async fn unsettle(&mut self, by: i64) -> Result<(), StoreError> {
-        sqlx::query(UNSETTLE).bind(by).execute(self.db()).await?;
+        on!(self.db(), execute(sqlx::query(UNSETTLE).bind(by)));
         Ok(())
     }
 
     /// A waiting notice whose fact is over.
     pub async fn lapse(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
-        sqlx::query(LAPSE)
-            .bind(notice)
-            .bind(micros(now))
-            .execute(self.db())
-            .await?;
+        on!(self.db(), execute(sqlx::query(LAPSE).bind(notice).bind(micros(now))));
         Ok(())
     }
 
     /// A lapsed notice whose fact and occurrence have returned.
     pub async fn revive(&mut self, notice: i64, compose_at: Moment, now: Moment) -> Result<(), StoreError> {
-        sqlx::query(REVIVE)
-            .bind(notice)
-            .bind(micros(now))
-            .bind(micros(compose_at))
-            .execute(self.db())
-            .await?;
+        on!(
+            self.db(),
+            execute(
+                sqlx::query(REVIVE)
+                    .bind(notice)
+                    .bind(micros(now))
+                    .bind(micros(compose_at))
+            )
+        );
         Ok(())
     }
 
     /// A waiting notice that a higher step to the same recipient replaces today.
     pub async fn pass_over(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
-        sqlx::query(PASS_OVER)
-            .bind(notice)
-            .bind(micros(now))
-            .execute(self.db())
-            .await?;
+        on!(
+            self.db(),
+            execute(sqlx::query(PASS_OVER).bind(notice).bind(micros(now)))
+        );
         Ok(())
     }
 
     /// A waiting notice that was first tried too long ago.
     pub async fn give_up(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
-        sqlx::query(KILL)
-            .bind(notice)
-            .bind(micros(now))
-            .execute(self.db())
-            .await?;
+        on!(self.db(), execute(sqlx::query(KILL).bind(notice).bind(micros(now))));
         Ok(())
     }
 
     /// A waiting notice whose recipient's digest or window comes later.
     pub async fn postpone(&mut self, notice: i64, compose_at: Moment) -> Result<(), StoreError> {
-        sqlx::query(POSTPONE)
-            .bind(notice)
-            .bind(micros(compose_at))
-            .execute(self.db())
-            .await?;
+        on!(
+            self.db(),
+            execute(sqlx::query(POSTPONE).bind(notice).bind(micros(compose_at)))
+        );
         Ok(())
     }
 }

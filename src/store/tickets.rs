@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
-use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, pieces, rows};
+use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Ticket};
 
@@ -133,49 +133,51 @@ impl TryFrom<TicketRow> for Kept {
     }
 }
 
-impl Store {
-    /// The kept tickets among the codes, by code.
-    pub async fn tickets(&self, codes: &[String]) -> Result<HashMap<String, Kept>, StoreError> {
-        let mut found = HashMap::with_capacity(codes.len());
-        for chunk in codes.chunks(CHUNK) {
-            let mut query = sqlx::query_as::<_, TicketRow>(BY_CODES);
-            for code in filled(chunk) {
-                query = query.bind(code);
-            }
-            for row in query.fetch_all(&self.pool).await? {
+/// Tickets by their codes, read from the open store or within a transaction.
+macro_rules! tickets {
+    ($from:ident, $codes:expr) => {{
+        let mut found = HashMap::with_capacity($codes.len());
+        for chunk in $codes.chunks(CHUNK) {
+            let rows: Vec<TicketRow> = on!(
+                $from.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_as(BY_CODES), |q, code| q.bind(code)))
+            );
+            for row in rows {
                 found.insert(row.code.clone(), Kept::try_from(row)?);
             }
         }
         Ok(found)
+    }};
+}
+
+impl Store {
+    /// The kept tickets among the codes, by code.
+    pub async fn tickets(&self, codes: &[String]) -> Result<HashMap<String, Kept>, StoreError> {
+        tickets!(self, codes)
     }
 
     /// Codes of the tickets whose instant has come, the longest waiting first.
     pub async fn due(&self, now: Moment, limit: i64) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(DUE)
-            .bind(micros(now))
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_scalar(DUE).bind(micros(now)).bind(limit))
+        ))
     }
 
     /// Codes of the tickets that were last evaluated under an older generation of rules.
     pub async fn outdated(&self, generation: i64, limit: i64) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(OUTDATED)
-            .bind(generation)
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_scalar(OUTDATED).bind(generation).bind(limit))
+        ))
     }
 
     /// The sweep's keys in byte order of the code, after one code.
     pub async fn kept_keys(&self, after: &str, limit: i64) -> Result<Vec<KeptKey>, StoreError> {
-        let lines: Option<String> = sqlx::query_scalar(KEYS)
-            .bind(after)
-            .bind(limit)
-            .bind("\t")
-            .bind("\n")
-            .fetch_one(&self.pool)
-            .await?;
+        let lines: Option<String> = on!(
+            self.db(),
+            fetch_one(sqlx::query_scalar(KEYS).bind(after).bind(limit).bind("\t").bind("\n"))
+        );
         let keys = lines.iter().flat_map(|lines| lines.split('\n')).map(|line| {
             let mut values = line.split('\t');
             let mut next = || values.next().unwrap_or_default();
@@ -193,39 +195,56 @@ impl Store {
 
     /// Open tickets that are not gone.
     pub async fn count_open(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(COUNT_OPEN).fetch_one(&self.pool).await?)
+        Ok(on!(self.db(), fetch_one(sqlx::query_scalar(COUNT_OPEN))))
     }
 
     /// All tickets ever kept.
     pub async fn count_tickets(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(COUNT).fetch_one(&self.pool).await?)
+        Ok(on!(self.db(), fetch_one(sqlx::query_scalar(COUNT))))
     }
 }
 
 impl Tx {
+    /// As [`Store::tickets`]; nobody changes them before the transaction ends.
+    pub async fn tickets(&mut self, codes: &[String]) -> Result<HashMap<String, Kept>, StoreError> {
+        tickets!(self, codes)
+    }
+
     /// Saves tickets that were looked at, with what each row was before into the change log where it differs. No code
     /// comes twice.
     pub async fn save_tickets(&mut self, list: &[(Option<Kept>, Kept)], seen_at: Moment) -> Result<(), StoreError> {
         let mut entries = Vec::new();
         for (place, piece) in pieces(list) {
-            let mut query = sqlx::query(SAVE[place].as_str());
+            let mut written = Vec::with_capacity(piece.len());
             for (before, after) in piece {
                 let (state, memory) = (object(&after.ticket)?, object(&after.memory)?);
                 entries.extend(log_entry(before.as_ref(), after, (&state, &memory), seen_at)?);
-                query = query
-                    .bind(&after.ticket.code)
-                    .bind(Value::Object(state).to_string())
-                    .bind(Value::Object(memory).to_string())
-                    .bind(&after.ticket.status_word)
-                    .bind(&after.updated_raw)
-                    .bind(i64::from(after.ticket.status.is_open()))
-                    .bind(micros(after.ticket.received_at))
-                    .bind(after.next_at.map(micros))
-                    .bind(after.generation)
-                    .bind(after.missing)
-                    .bind(after.gone_at.map(micros));
+                written.push((
+                    Value::Object(state).to_string(),
+                    Value::Object(memory).to_string(),
+                    after,
+                ));
             }
-            query.execute(self.db()).await?;
+            on!(
+                self.db(),
+                execute(
+                    written
+                        .iter()
+                        .fold(sqlx::query(SAVE[place].as_str()), |q, (state, memory, after)| {
+                            q.bind(&after.ticket.code)
+                                .bind(state)
+                                .bind(memory)
+                                .bind(&after.ticket.status_word)
+                                .bind(&after.updated_raw)
+                                .bind(i64::from(after.ticket.status.is_open()))
+                                .bind(micros(after.ticket.received_at))
+                                .bind(after.next_at.map(micros))
+                                .bind(after.generation)
+                                .bind(after.missing)
+                                .bind(after.gone_at.map(micros))
+                        })
+                )
+            );
         }
         self.log_changes(&entries, seen_at).await
     }
@@ -237,45 +256,49 @@ impl Tx {
         let codes: Vec<&str> = entries.iter().map(|entry| entry.code.as_str()).collect();
         let mut last: HashMap<String, i64> = HashMap::new();
         for chunk in codes.chunks(CHUNK) {
-            let query = filled(chunk).fold(sqlx::query_as::<_, (String, i64)>(LAST_CHANGES), |q, code| q.bind(code));
-            last.extend(query.fetch_all(self.db()).await?);
+            let rows: Vec<(String, i64)> = on!(
+                self.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_as(LAST_CHANGES), |q, code| q.bind(code)))
+            );
+            last.extend(rows);
         }
-        let id: i64 = sqlx::query_scalar(MAX_CHANGE).fetch_one(self.db()).await?;
+        let id: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_CHANGE)));
         let numbered: Vec<(i64, &LogEntry)> = (id + 1..).zip(entries).collect();
         for (place, piece) in pieces(&numbered) {
-            let mut query = sqlx::query(LOG[place].as_str());
-            for (id, entry) in piece {
-                // Never before the ticket's last entry: undone from the last backwards, each has to meet what it left.
-                let at = last
-                    .get(&entry.code)
-                    .map_or(micros(entry.at), |last| micros(entry.at).max(*last));
-                query = query
-                    .bind(id)
-                    .bind(&entry.code)
-                    .bind(at)
-                    .bind(micros(seen_at))
-                    .bind(&entry.before);
-            }
-            query.execute(self.db()).await?;
+            // Never before the ticket's last entry: undone from the last backwards, each has to meet what it left.
+            let at = |entry: &LogEntry| {
+                last.get(&entry.code)
+                    .map_or(micros(entry.at), |last| micros(entry.at).max(*last))
+            };
+            on!(
+                self.db(),
+                execute(piece.iter().fold(sqlx::query(LOG[place].as_str()), |q, (id, entry)| {
+                    q.bind(id)
+                        .bind(&entry.code)
+                        .bind(at(entry))
+                        .bind(micros(seen_at))
+                        .bind(&entry.before)
+                }))
+            );
         }
         Ok(())
     }
 
     /// Has a ticket looked at again no later than `at`.
     pub async fn wake(&mut self, code: &str, at: Moment) -> Result<(), StoreError> {
-        sqlx::query(WAKE).bind(code).bind(micros(at)).execute(self.db()).await?;
+        on!(self.db(), execute(sqlx::query(WAKE).bind(code).bind(micros(at))));
         Ok(())
     }
 
     /// Counts one more complete sweep without the ticket.
     pub async fn missed(&mut self, code: &str) -> Result<(), StoreError> {
-        sqlx::query(MISSED).bind(code).execute(self.db()).await?;
+        on!(self.db(), execute(sqlx::query(MISSED).bind(code)));
         Ok(())
     }
 
     /// The ticket is gone from the source.
     pub async fn gone(&mut self, code: &str, at: Moment) -> Result<(), StoreError> {
-        sqlx::query(GONE).bind(code).bind(micros(at)).execute(self.db()).await?;
+        on!(self.db(), execute(sqlx::query(GONE).bind(code).bind(micros(at))));
         Ok(())
     }
 }

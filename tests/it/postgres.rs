@@ -1,173 +1,77 @@
-//! The store's SQL on PostgreSQL: every migration runs there and every statement can be prepared, with the types of
-//! parameters that the store binds. The server is the test's own, in a folder of its own, without a network.
+//! Databases of a test's own on the PostgreSQL that `tests/with-servers` starts, and the store's SQL there: every
+//! statement can be prepared, with the types of parameters that the store binds.
 
-use std::ffi::OsStr;
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, chown};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use dondoc::config::settings::{Database, Server};
+use dondoc::store::Store;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, SqlSafeStr as _, Statement as _, TypeInfo as _};
+use url::Url;
 
-use tempfile::TempDir;
-
-/// PostgreSQL refuses to run as root; then it runs as `nobody`, who owns nothing.
-const NOBODY: u32 = 65534;
-
-struct Postgres {
-    dir: TempDir,
-    bin: PathBuf,
+/// A database of one test's own.
+pub struct Postgres {
+    pub url: Url,
 }
 
 impl Postgres {
-    fn start() -> Postgres {
-        let dir = tempfile::Builder::new().prefix("pg").tempdir().expect("a folder");
-        if dir.path().metadata().expect("the folder").uid() == 0 {
-            chown(dir.path(), Some(NOBODY), Some(NOBODY)).expect("a folder of its own");
-        }
-        let postgres = Postgres { bin: binaries(), dir };
-        let data = postgres.data();
-        postgres.run(
-            "initdb",
-            [
-                "-D".as_ref(),
-                data.as_os_str(),
-                "-U".as_ref(),
-                "dondoc".as_ref(),
-                "--auth=trust".as_ref(),
-                "--no-sync".as_ref(),
-                "--encoding=UTF8".as_ref(),
-                "--locale=C".as_ref(),
-            ],
+    /// An empty one, in which text is ordered as Vietnamese dictionaries do.
+    pub async fn new() -> Postgres {
+        let server = std::env::var("DONDOC_TEST_POSTGRES").expect(
+            "DONDOC_TEST_POSTGRES names no server; run the tests by `tests/with-servers cargo test`, which starts one",
         );
-        let socket = postgres.dir.path().display();
-        let settings = format!("-c listen_addresses='' -c unix_socket_directories='{socket}' -c fsync=off");
-        let log = postgres.dir.path().join("log");
-        postgres.run(
-            "pg_ctl",
-            [
-                "start".as_ref(),
-                "-w".as_ref(),
-                "-D".as_ref(),
-                data.as_os_str(),
-                "-l".as_ref(),
-                log.as_os_str(),
-                "-o".as_ref(),
-                settings.as_ref(),
-            ],
-        );
-        postgres
+        let mut url = Url::parse(&server).expect("the url of a server");
+        let name = format!("store_{}", uuid::Uuid::new_v4().simple());
+        run(
+            &url,
+            &format!(
+                "CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'vi' LOCALE 'C.UTF-8' ENCODING 'UTF8'"
+            ),
+        )
+        .await;
+        url.set_path(&name);
+        Postgres { url }
     }
 
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin.join(program));
-        command.current_dir(self.dir.path()).env_remove("PGOPTIONS");
-        if self.dir.path().metadata().is_ok_and(|m| m.uid() == NOBODY) {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command
-    }
-
-    fn run<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a OsStr>) {
-        let mut command = self.command(program);
-        // A server that inherits a pipe keeps it open, and whoever reads it waits for ever.
-        let output = command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .output();
-        let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
-        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-        assert!(output.status.success(), "{program}: {}\n{log}", text(&output.stderr));
-    }
-
-    /// Runs SQL in one session; every error stands in `stderr` with its statement.
-    fn sql(&self, sql: &str) -> Output {
-        let mut psql = self
-            .command("psql")
-            .args(["-X", "-q", "-A", "-t", "-b", "-U", "dondoc", "-d", "postgres", "-h"])
-            .arg(self.dir.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("psql");
-        let mut stdin = psql.stdin.take().expect("a pipe");
-        stdin.write_all(sql.as_bytes()).expect("SQL");
-        drop(stdin);
-        psql.wait_with_output().expect("psql ends")
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let data = self.data();
-        let stop = self
-            .command("pg_ctl")
-            .args(["stop", "-w", "-m", "immediate", "-D"])
-            .arg(&data)
-            .output();
-        if let Err(error) = stop {
-            eprintln!("PostgreSQL in {} was not stopped: {error}", data.display());
-        }
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The folder of `initdb`, `pg_ctl` and `psql`: one in PATH, else the newest of Debian's.
-fn binaries() -> PathBuf {
-    let has_all = |dir: &Path| ["initdb", "pg_ctl", "psql"].iter().all(|p| dir.join(p).exists());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .map(|entries| entries.flatten().map(|e| e.path().join("bin")).collect())
-        .unwrap_or_default();
-    debian.sort();
-    std::env::split_paths(&path)
-        .chain(debian.into_iter().rev())
-        .find(|dir| has_all(dir))
-        .unwrap_or_else(|| {
-            panic!("initdb, pg_ctl and psql stand neither in PATH nor in /usr/lib/postgresql/*/bin; install the Debian package `postgresql`")
+    /// As the configuration names it.
+    pub fn place(&self) -> Database {
+        Database::Postgres(Server {
+            url: self.url.clone(),
+            password: None,
         })
-}
-
-#[test]
-fn every_migration_and_every_statement_is_taken_by_postgresql_too() {
-    let postgres = Postgres::start();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let mut migrations: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("migrations")
-        .map(|entry| entry.expect("a migration").path())
-        .collect();
-    migrations.sort();
-    for migration in &migrations {
-        let sql = std::fs::read_to_string(migration).expect("a migration");
-        let output = postgres.sql(&sql);
-        assert_eq!(text(&output.stderr), "", "{}", migration.display());
     }
 
-    let statements = dondoc::store::statements();
-    let prepare = |(n, statement): (usize, &&str)| format!("PREPARE s{n} AS {statement};\n");
-    let mut sql: String = statements.iter().enumerate().map(prepare).collect();
-    sql.push_str("SELECT name, parameter_types FROM pg_prepared_statements;\n");
-    let output = postgres.sql(&sql);
-    assert_eq!(text(&output.stderr), "");
+    /// A connection behind the store's back.
+    pub async fn connect(&self) -> PgConnection {
+        connect(&self.url).await
+    }
+}
 
-    let prepared = text(&output.stdout);
-    assert_eq!(prepared.lines().count(), statements.len());
-    for line in prepared.lines() {
-        let (name, types) = line.split_once('|').expect("two columns");
-        let statement = statements[name[1..].parse::<usize>().expect("a number")];
-        // What the store binds. Another type here would be refused at run time only.
-        let bound = types
-            .trim_matches(['{', '}'])
-            .split(',')
-            .all(|t| ["", "bigint", "text", "bytea"].contains(&t));
-        assert!(bound, "{statement}: parameters of types {types}");
+async fn connect(url: &Url) -> PgConnection {
+    let options: PgConnectOptions = url.as_str().parse().expect("the url of a database");
+    options.connect().await.expect("a connection")
+}
+
+async fn run(url: &Url, sql: &str) {
+    let mut connection = connect(url).await;
+    let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+    done.unwrap_or_else(|e| panic!("{sql}: {e}"));
+}
+
+#[tokio::test]
+async fn every_statement_is_taken_by_postgresql_with_the_types_that_the_store_binds() {
+    let postgres = Postgres::new().await;
+    Store::open(&postgres.place()).await.expect("a store");
+    let mut connection = postgres.connect().await;
+    let (shared, own) = (dondoc::store::statements(), dondoc::store::statements_of_postgres());
+    assert!(shared.len() > 80 && own.len() > 3);
+    for text in [shared, own].concat() {
+        let prepared = connection.prepare(AssertSqlSafe(text).into_sql_str()).await;
+        let prepared = prepared.unwrap_or_else(|e| panic!("{text}: {e}"));
+        let types: Vec<String> = match prepared.parameters() {
+            Some(sqlx::Either::Left(types)) => types.iter().map(|t| t.name().to_owned()).collect(),
+            none => panic!("{text}: parameters without types: {none:?}"),
+        };
+        // Another type here would be refused at run time only.
+        let bound = types.iter().all(|t| ["INT8", "TEXT", "BYTEA"].contains(&t.as_str()));
+        assert!(bound, "{text}: parameters of types {types:?}");
     }
 }

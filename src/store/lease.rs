@@ -1,0 +1,137 @@
+//! Who writes and who decides, where several processes share a store on PostgreSQL.
+//!
+//! Every write transaction begins by taking the row of the lease, as SQLite's begin by taking the file: one writes at a
+//! time, so ids count on, nobody overwrites what he has not seen, and nothing waits in a circle. The same row says whose
+//! term it is. A transaction that decides begins by renewing its term; where the term is another's it does not begin,
+//! and since it holds the row no other's term begins before its end. Lengths are by the database's clock. A SQLite store
+//! is held by one process, and its term never ends.
+
+use chrono::TimeDelta;
+use sqlx::Acquire as _;
+use sqlx::postgres::PgPool;
+
+use super::{Either, Store, StoreError, Tx, postgres, refuse_newer, sqlite};
+
+/// The database's clock, in microseconds.
+macro_rules! database_time {
+    () => {
+        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+    };
+}
+
+/// The version of the tables beside it: a newer process may have changed them since this one was started.
+macro_rules! version {
+    () => {
+        "(SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations)"
+    };
+}
+
+const TAKE: &str = concat!(
+    "SELECT ",
+    database_time!(),
+    ", ",
+    version!(),
+    " FROM lease WHERE name = 'turn' FOR UPDATE"
+);
+const RENEW: &str = concat!(
+    "UPDATE lease SET until = ",
+    database_time!(),
+    " + $3 WHERE name = 'turn' AND holder = $1 AND term = $2 RETURNING ",
+    database_time!(),
+    ", ",
+    version!()
+);
+const LEAD: &str = concat!(
+    "UPDATE lease SET term = CASE WHEN holder = $1 THEN term ELSE term + 1 END, holder = $1, until = ",
+    database_time!(),
+    " + $2 WHERE name = 'turn' AND (holder = $1 OR until <= ",
+    database_time!(),
+    ") RETURNING term, ",
+    version!()
+);
+const STEP_DOWN: &str = "UPDATE lease SET holder = '', until = 0 WHERE name = 'turn' AND holder = $1 AND term = $2";
+
+pub const STATEMENTS: &[&str] = &[TAKE, RENEW, LEAD, STEP_DOWN];
+
+/// A process's time as the one that decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    holder: String,
+    number: i64,
+    /// Microseconds.
+    length: i64,
+}
+
+impl Store {
+    /// Asks to be the one that decides for a length of time; `None` where another process is. A term goes on with each
+    /// deciding transaction and each time it is asked for.
+    pub async fn lead(&self, holder: &str, length: TimeDelta) -> Result<Option<Term>, StoreError> {
+        let length = length.num_microseconds().unwrap_or(i64::MAX);
+        let number = match &self.pool {
+            Either::Sqlite(_) => Some(0),
+            Either::Postgres(pool) => {
+                let led = sqlx::query_as(LEAD).bind(holder).bind(length).fetch_optional(pool);
+                let led: Option<(i64, i64)> = postgres::answered(led).await?;
+                if let Some((_, version)) = led {
+                    refuse_newer(&postgres::named(pool), version)?;
+                }
+                led.map(|(term, _)| term)
+            }
+        };
+        Ok(number.map(|number| Term {
+            holder: holder.to_owned(),
+            number,
+            length,
+        }))
+    }
+
+    /// Lets another process decide at once.
+    pub async fn step_down(&self, term: &Term) -> Result<(), StoreError> {
+        if let Either::Postgres(pool) = &self.pool {
+            let done = sqlx::query(STEP_DOWN)
+                .bind(&term.holder)
+                .bind(term.number)
+                .execute(pool);
+            postgres::answered(done).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a write transaction of the process that decides; [`StoreError::Deposed`] where its term is over.
+    pub async fn begin_deciding(&self, term: &Term) -> Result<Tx, StoreError> {
+        match &self.pool {
+            Either::Sqlite(pool) => sqlite::begin(pool).await,
+            Either::Postgres(pool) => begin(pool, Some(term)).await,
+        }
+    }
+}
+
+pub(super) async fn begin(pool: &PgPool, term: Option<&Term>) -> Result<Tx, StoreError> {
+    let mut tx = postgres::answered(pool.begin()).await?;
+    let db = postgres::answered(tx.acquire()).await?;
+    let taken: Option<(i64, i64)> = match term {
+        None => postgres::answered(sqlx::query_as(TAKE).fetch_optional(db)).await?,
+        Some(term) => {
+            let renew = sqlx::query_as(RENEW)
+                .bind(&term.holder)
+                .bind(term.number)
+                .bind(term.length);
+            postgres::answered(renew.fetch_optional(db)).await?
+        }
+    };
+    let Some((database_time, version)) = taken else {
+        return Err(match term {
+            Some(_) => StoreError::Deposed,
+            None => StoreError::Corrupt {
+                table: "lease",
+                id: "turn".to_owned(),
+                what: "its row is missing".to_owned(),
+            },
+        });
+    };
+    refuse_newer(&postgres::named(pool), version)?;
+    Ok(Tx {
+        inner: Either::Postgres(tx),
+        database_time: Some(database_time),
+    })
+}

@@ -1,0 +1,168 @@
+//! A store on PostgreSQL: opened, and asked within limits of time.
+//!
+//! What a session is set to goes with its start: a proxy that shares sessions between clients (PgBouncer, in transaction
+//! mode) refuses it by itself, and one that drops it is found out. Every text column sorts by bytes there, whatever the
+//! database's own order is.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use sqlx::ConnectOptions as _;
+use sqlx::migrate::{Migration, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
+use super::{Either, MIGRATIONS, Store, StoreError, refuse_newer, refuse_older};
+use crate::config::settings::Server;
+
+/// A process waits so long for a connection, and so long for an answer; the latter is longer than any statement may take.
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(40);
+
+/// Beside those of the server's own: no statement, no wait for another and no open transaction lasts for ever. A process
+/// that stops within a transaction is parted from it before others give up waiting for it.
+const SESSION: [(&str, &str); 4] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "20s"),
+    (IDLE.0, IDLE.1),
+    ("synchronous_commit", "on"),
+];
+const IDLE: (&str, &str) = ("idle_in_transaction_session_timeout", "10s");
+
+/// Connections of a process.
+const CONNECTIONS: u32 = 4;
+
+/// Tables of the schema that ours go into, and ours among them.
+const TABLES: &str = "SELECT COUNT(*), COUNT(*) FILTER (WHERE c.relname = '_sqlx_migrations'), current_setting($1) FROM pg_class c \
+     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') \
+     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')";
+const VERSION: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+
+pub const STATEMENTS: &[&str] = &[TABLES, VERSION];
+
+/// For writing; its tables are made or brought up to date, by one process at a time.
+pub(super) async fn open(server: &Server) -> Result<Store, StoreError> {
+    let options = options(server, false)?;
+    let mut connection = connect(server, &options).await?;
+    look_at_tables(server, &mut connection).await?;
+    let migrated = async {
+        // A large table takes its time.
+        sqlx::query("SET statement_timeout = '10min'")
+            .execute(&mut connection)
+            .await?;
+        migrations().run(&mut connection).await
+    };
+    migrated.await.map_err(|source| StoreError::Migrate {
+        database: server.url.to_string(),
+        source,
+    })?;
+    Ok(store(options))
+}
+
+/// For looking or for a command's short transactions.
+pub(super) async fn open_existing(server: &Server, is_read_only: bool) -> Result<Store, StoreError> {
+    let options = options(server, is_read_only)?;
+    let mut connection = connect(server, &options).await?;
+    let Some(found) = look_at_tables(server, &mut connection).await? else {
+        return Err(StoreError::Missing {
+            database: server.url.to_string(),
+        });
+    };
+    refuse_older(&server.url, found)?;
+    Ok(store(options))
+}
+
+fn store(options: PgConnectOptions) -> Store {
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(CONNECT)
+        .connect_lazy_with(options);
+    Store {
+        pool: Either::Postgres(pool),
+        _held: None,
+    }
+}
+
+fn options(server: &Server, is_read_only: bool) -> Result<PgConnectOptions, StoreError> {
+    let mut options = PgConnectOptions::from_str(server.url.as_str())
+        .map_err(failed(server))?
+        .application_name("dondoc")
+        .options(SESSION);
+    if is_read_only {
+        options = options.options([("default_transaction_read_only", "on")]);
+    }
+    if let Some(password) = &server.password {
+        options = options.password(password.expose_secret());
+    }
+    Ok(options)
+}
+
+async fn connect(server: &Server, options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    match tokio::time::timeout(CONNECT, options.connect()).await {
+        Ok(connection) => connection.map_err(failed(server)),
+        Err(_) => Err(StoreError::Silent {
+            seconds: CONNECT.as_secs(),
+        }),
+    }
+}
+
+/// The version of the tables; `None` where there are none yet. Newer tables and those of something else are refused.
+async fn look_at_tables(server: &Server, connection: &mut PgConnection) -> Result<Option<i64>, StoreError> {
+    let database = || server.url.to_string();
+    let tables = sqlx::query_as(TABLES).bind(IDLE.0);
+    let (tables, ours, idle): (i64, i64, String) = answered(tables.fetch_one(&mut *connection)).await?;
+    if idle != IDLE.1 {
+        return Err(StoreError::Proxy { database: database() });
+    }
+    if ours == 0 {
+        return match tables {
+            0 => Ok(None),
+            _ => Err(StoreError::Foreign { database: database() }),
+        };
+    }
+    let found = answered(sqlx::query_scalar(VERSION).fetch_one(connection)).await?;
+    refuse_newer(&server.url, found)?;
+    Ok(Some(found))
+}
+
+/// The same migrations, with every column of text in the order of its bytes, as SQLite has them.
+fn migrations() -> Migrator {
+    let by_bytes = |m: &Migration| {
+        let sql = m.sql.as_str().replace(" TEXT", " TEXT COLLATE \"C\"");
+        // A cast names the type alone.
+        let sql = sql.replace("AS TEXT COLLATE \"C\"", "AS TEXT");
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        Migration::new(m.version, m.description.clone(), m.migration_type, sql, m.no_tx)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(by_bytes).collect())
+}
+
+/// An answer of the server, waited for within limits of time.
+pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(sqlx::Error::PoolTimedOut)) => Err(StoreError::Silent {
+            seconds: CONNECT.as_secs(),
+        }),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(StoreError::Silent {
+            seconds: ANSWER.as_secs(),
+        }),
+    }
+}
+
+/// The database, for messages about a store that is open.
+pub(super) fn named(pool: &PgPool) -> String {
+    let options = pool.connect_options();
+    format!(
+        "{} on {}",
+        options.get_database().unwrap_or_default(),
+        options.get_host()
+    )
+}
+
+fn failed(server: &Server) -> impl FnOnce(sqlx::Error) -> StoreError {
+    let database = server.url.to_string();
+    move |source| StoreError::Open { database, source }
+}

@@ -1,0 +1,170 @@
+//! A store in a SQLite file: opened, held by one process, copied.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::migrate::Migrate;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{Either, MIGRATIONS, Store, StoreError, Tx, refuse_newer, refuse_older};
+
+/// For writing, as the one process that does; made where there is none.
+pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
+    let held = hold(path)?;
+    look_at_tables(path).await?;
+    let pool = connect(path, options(path).create_if_missing(true), 1).await?;
+    MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migrate {
+        database: named(path),
+        source,
+    })?;
+    Ok(Store {
+        pool: Either::Sqlite(pool),
+        _held: Some(Arc::new(held)),
+    })
+}
+
+/// For looking, beside the process that holds it.
+pub(super) async fn open_read_only(path: &Path) -> Result<Store, StoreError> {
+    open_existing(path, options(path).read_only(true), 4).await
+}
+
+/// For a command's short transactions, beside the process that holds it.
+pub(super) async fn open_beside(path: &Path) -> Result<Store, StoreError> {
+    open_existing(path, options(path), 1).await
+}
+
+async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<Store, StoreError> {
+    if !path.exists() {
+        return Err(StoreError::Missing { database: named(path) });
+    }
+    refuse_older(&path.display(), look_at_tables(path).await?)?;
+    Ok(Store {
+        pool: Either::Sqlite(connect(path, options, connections).await?),
+        _held: None,
+    })
+}
+
+async fn connect(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
+    let pool = SqlitePoolOptions::new().max_connections(connections);
+    pool.connect_with(options).await.map_err(|source| StoreError::Open {
+        database: named(path),
+        source,
+    })
+}
+
+/// Begins a write transaction: `IMMEDIATE`, so that nobody else writes from here on.
+pub(super) async fn begin(pool: &SqlitePool) -> Result<Tx, StoreError> {
+    Ok(Tx {
+        inner: Either::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+        database_time: None,
+    })
+}
+
+/// A consistent state in a new file, durably.
+pub(super) async fn backup(pool: &SqlitePool, to: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File {
+        path: to.to_owned(),
+        source,
+    };
+    if to.exists() {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    // Beside its place first: what bears the name is whole.
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    sqlx::query("VACUUM INTO $1")
+        .bind(part.to_string_lossy().into_owned())
+        .execute(pool)
+        .await?;
+    let written = File::open(&part).and_then(|file| file.sync_all());
+    written.and_then(|()| std::fs::rename(&part, to)).map_err(failed)?;
+    match to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        Some(dir) => File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed),
+        None => Ok(()),
+    }
+}
+
+/// The version of the tables in a file, 0 where there are none yet. Newer tables and those of something else are refused
+/// before anything of ours touches the file.
+async fn look_at_tables(path: &Path) -> Result<i64, StoreError> {
+    if !path.exists() {
+        return Ok(0);
+    }
+    let failed = |source| StoreError::Open {
+        database: named(path),
+        source,
+    };
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.map_err(failed)?;
+    let schema: i64 = sqlx::query_scalar("PRAGMA schema_version")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
+    let applied = match schema {
+        0 => Vec::new(),
+        _ => match connection.list_applied_migrations("_sqlx_migrations").await {
+            Ok(applied) => applied,
+            Err(error) if error.to_string().contains("no such table") => {
+                return Err(StoreError::Foreign { database: named(path) });
+            }
+            Err(source) => {
+                return Err(StoreError::Migrate {
+                    database: named(path),
+                    source,
+                });
+            }
+        },
+    };
+    let found = applied.iter().map(|m| m.version).max().unwrap_or(0);
+    refuse_newer(&path.display(), found)?;
+    Ok(found)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: what is marked as sent stays marked after a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        // Negative: KiB. With the 2 MB that SQLite takes by itself a turn reads the same pages again and again.
+        .pragma("cache_size", "-16384")
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(30))
+}
+
+fn hold(path: &Path) -> Result<File, StoreError> {
+    let lock = path.with_extension("lock");
+    let file = |source| StoreError::File {
+        path: lock.clone(),
+        source,
+    };
+    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(|source| StoreError::File {
+            path: dir.to_owned(),
+            source,
+        })?;
+    }
+    let held = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(file)?;
+    match held.try_lock() {
+        Ok(()) => Ok(held),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Held { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(file(source)),
+    }
+}
+
+fn named(path: &Path) -> String {
+    path.display().to_string()
+}
