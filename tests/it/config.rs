@@ -459,6 +459,16 @@ fn a_password_stands_in_no_file_that_others_read_and_in_no_message() {
 }
 
 #[test]
+fn the_store_is_kept_in_sqlite_or_postgresql() {
+    with_more(
+        "dondoc.toml",
+        "\n[store]\nurl = \"mysql://dondoc@localhost/dondoc\"\n",
+        &["dondoc.toml:25:7: a store is kept in SQLite or PostgreSQL \
+          (write `sqlite:PATH` or `postgres://USER@HOST/NAME`)"],
+    );
+}
+
+#[test]
 fn the_source_is_a_database_and_one_select() {
     spoilt(
         "dondoc.toml",

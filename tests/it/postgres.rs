@@ -7,9 +7,30 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, SqlSafeStr as _, Statement as _, TypeInfo as _};
 use url::Url;
 
-/// A database of one test's own.
+/// Which database a story is told on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    Sqlite,
+    Postgres,
+}
+
+/// Tells each story, a function that takes an [`On`], on both databases.
+macro_rules! on_both {
+    ($($story:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $story() { super::$story(crate::postgres::On::Sqlite).await })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $story() { super::$story(crate::postgres::On::Postgres).await })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// A database of one test's own, gone with it.
 pub struct Postgres {
     pub url: Url,
+    server: Url,
 }
 
 impl Postgres {
@@ -18,17 +39,18 @@ impl Postgres {
         let server = std::env::var("DONDOC_TEST_POSTGRES").expect(
             "DONDOC_TEST_POSTGRES names no server; run the tests by `tests/with-servers cargo test`, which starts one",
         );
-        let mut url = Url::parse(&server).expect("the url of a server");
+        let server = Url::parse(&server).expect("the url of a server");
+        let mut url = server.clone();
         let name = format!("store_{}", uuid::Uuid::new_v4().simple());
         run(
-            &url,
+            &server,
             &format!(
                 "CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'vi' LOCALE 'C.UTF-8' ENCODING 'UTF8'"
             ),
         )
         .await;
         url.set_path(&name);
-        Postgres { url }
+        Postgres { url, server }
     }
 
     /// As the configuration names it.
@@ -42,6 +64,40 @@ impl Postgres {
     /// A connection behind the store's back.
     pub async fn connect(&self) -> PgConnection {
         connect(&self.url).await
+    }
+
+    /// Any statements.
+    pub async fn run(&self, sql: &str) {
+        run(&self.url, sql).await;
+    }
+
+    /// Every lease and every claim is as if its time had run out.
+    pub async fn leases_run_out(&self) {
+        self.run("UPDATE lease SET until = 1; UPDATE message SET claimed_until = 1 WHERE claimed_until IS NOT NULL")
+            .await;
+    }
+
+    /// The server ends every session of the database, as it does when it is restarted.
+    pub async fn end_sessions(&self) {
+        self.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let server = self.server.clone();
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.url.path().trim_matches('/'));
+        // The test's own runtime is at work on this thread.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(run(&server, &drop));
+        });
+        if dropped.join().is_err() {
+            eprintln!("{} is still there", self.url);
+        }
     }
 }
 

@@ -1,4 +1,8 @@
-//! Our own database: claims, the change log, what is due, and the tickets as they once were.
+//! Our own database: claims, the change log, what is due, and the tickets as they once were. The stories here are told on
+//! SQLite and on PostgreSQL.
+
+mod file;
+mod shared;
 
 use std::path::Path;
 
@@ -8,38 +12,84 @@ use dondoc::domain::Moment;
 use dondoc::domain::notice::{Mode, NewNotice, NewTelling, NoticeState, Telling, TellingKey};
 use dondoc::domain::rule::Channel;
 use dondoc::domain::ticket::{Memory, Rating, Status, Ticket};
+use dondoc::store::Store;
 use dondoc::store::as_of::{AsOf, Past};
 use dondoc::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement};
 use dondoc::store::tellings::Tell;
 use dondoc::store::tickets::Kept;
-use dondoc::store::{Store, StoreError};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{AssertSqlSafe, Row as _};
 use tempfile::TempDir;
 
-use crate::world::{FIVE_DAYS, LADDER, World, at};
+use crate::postgres::{On, Postgres, on_both};
+use crate::world::at;
+
+on_both! {
+    a_message_is_claimed_by_one_until_its_lease_ends
+    whoever_lost_a_claim_changes_nothing_any_more
+    a_claim_is_used_up_by_its_settlement
+    a_message_put_back_was_not_tried
+    a_message_that_was_refused_for_now_is_tried_again_and_one_refused_for_good_is_not
+    an_answer_wakes_the_tickets_it_speaks_of
+    what_was_not_accepted_goes_into_the_next_digest_with_its_first_attempt
+    what_may_have_arrived_is_never_replaced_nor_what_is_being_sent
+    there_is_one_digest_a_recipient_and_date
+    the_thread_of_a_matter_is_what_was_accepted
+    the_same_thing_is_told_once_and_another_repetition_occurrence_or_mode_is_another_thing
+    a_recipient_stands_once_in_a_telling
+    a_notice_moves_only_along_its_own_ways
+    a_transaction_that_is_not_committed_leaves_nothing
+    due_tickets_come_in_the_order_they_have_waited
+    after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_once
+    any_number_of_tickets_is_read_by_key
+    many_tickets_saved_at_once_keep_each_its_own_past
+    the_sweep_gets_every_key_in_byte_order_page_by_page
+    a_ticket_is_shown_as_it_was_at_every_instant_between_its_changes
+    a_change_without_a_new_updated_at_happened_when_it_was_seen
+    changes_are_undone_from_the_last_backwards_whatever_times_the_source_gives_them
+    a_ticket_entered_late_is_reconstructed_from_its_time_columns
+    what_is_gone_from_the_source_was_there_before
+    instants_survive_to_the_microsecond
+    a_process_that_lost_a_message_and_has_it_again_settles_it_by_its_second_claim_only
+}
 
 fn sqlite(path: &Path) -> Database {
     Database::Sqlite(path.to_owned())
 }
 
+/// Where the store of a story is.
+enum Place {
+    File(TempDir),
+    Server(Postgres),
+}
+
 struct Kit {
-    dir: TempDir,
     store: Store,
+    place: Place,
+}
+
+impl Place {
+    fn database(&self) -> Database {
+        match self {
+            Place::File(dir) => sqlite(&dir.path().join("store.db")),
+            Place::Server(postgres) => postgres.place(),
+        }
+    }
 }
 
 impl Kit {
-    async fn new() -> Kit {
-        let dir = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&sqlite(&dir.path().join("store.db")))
-            .await
-            .expect("a store");
-        Kit { dir, store }
+    async fn new(on: On) -> Kit {
+        let place = match on {
+            On::Sqlite => Place::File(tempfile::tempdir().expect("a folder")),
+            On::Postgres => Place::Server(Postgres::new().await),
+        };
+        let store = Store::open(&place.database()).await.expect("a store");
+        Kit { store, place }
     }
 
-    /// The file behind the store's back.
-    async fn sqlite(&self) -> SqlitePool {
-        open_file(&self.dir.path().join("store.db")).await
+    /// Leases end: on PostgreSQL by the clock of the server, else by the time that is given.
+    async fn leases_run_out(&self) {
+        if let Place::Server(postgres) = &self.place {
+            postgres.leases_run_out().await;
+        }
     }
 
     /// Saves a ticket as a row that was read at an instant.
@@ -158,19 +208,13 @@ impl Kit {
     }
 
     /// A ticket, its first telling and the message with it, ready to be sent at 08:00.
-    async fn ready() -> Kit {
-        let kit = Kit::new().await;
+    async fn ready(on: On) -> Kit {
+        let kit = Kit::new(on).await;
         kit.see(&ticket("T1"), "2021-09-13 07:00").await;
         kit.tell(&telling("T1", "L1"), "2021-09-14 08:00").await.expect("new");
         assert!(kit.message("M1", "T1", "2021-09-14 08:00").await);
         kit
     }
-}
-
-async fn open_file(path: &Path) -> SqlitePool {
-    SqlitePool::connect_with(SqliteConnectOptions::new().filename(path))
-        .await
-        .expect("the file")
 }
 
 fn ticket(code: &str) -> Ticket {
@@ -263,14 +307,14 @@ fn never() -> Settlement {
 
 // ---- claims and messages -----------------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn a_message_is_claimed_by_one_until_its_lease_ends() {
-    let kit = Kit::ready().await;
+async fn a_message_is_claimed_by_one_until_its_lease_ends(on: On) {
+    let kit = Kit::ready(on).await;
     assert!(kit.claim("a", "2021-09-14 07:59").await.is_empty(), "not due yet");
     let claims = kit.claim("a", "2021-09-14 08:00").await;
     assert_eq!((claims.len(), claims[0].id.as_str(), claims[0].attempts), (1, "M1", 0));
     assert_eq!(claims[0].recipients, ["syt@tinh.example"]);
     assert!(kit.claim("b", "2021-09-14 08:29").await.is_empty());
+    kit.leases_run_out().await;
     let taken = kit.claim("b", "2021-09-14 08:30").await;
     assert_eq!(taken.len(), 1);
     // The first holder may have sent it.
@@ -279,16 +323,16 @@ async fn a_message_is_claimed_by_one_until_its_lease_ends() {
     assert_eq!(taken[0].first_attempt_at, Some(at("2021-09-14 08:30")));
 }
 
-#[tokio::test]
-async fn whoever_lost_a_claim_changes_nothing_any_more() {
+async fn whoever_lost_a_claim_changes_nothing_any_more(on: On) {
     for end in [
         accepted(),
         never(),
         later("2021-09-14 09:00"),
         unknown("2021-09-14 09:00"),
     ] {
-        let kit = Kit::ready().await;
+        let kit = Kit::ready(on).await;
         let old = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+        kit.leases_run_out().await;
         let new = kit.claim("b", "2021-09-14 08:30").await.remove(0);
         assert!(!kit.settle(&old, &end, "2021-09-14 08:31").await, "{}", end.answer);
         assert!(!kit.put_back(&old, "2021-09-15 08:00").await);
@@ -304,9 +348,20 @@ async fn whoever_lost_a_claim_changes_nothing_any_more() {
     }
 }
 
-#[tokio::test]
-async fn a_claim_is_used_up_by_its_settlement() {
-    let kit = Kit::ready().await;
+async fn a_process_that_lost_a_message_and_has_it_again_settles_it_by_its_second_claim_only(on: On) {
+    let kit = Kit::ready(on).await;
+    let first = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    kit.leases_run_out().await;
+    let second = kit.claim("a", "2021-09-14 08:30").await.remove(0);
+    assert!(!kit.settle(&first, &accepted(), "2021-09-14 08:31").await);
+    assert!(!kit.settle(&first, &later("2021-09-14 09:00"), "2021-09-14 08:31").await);
+    assert!(!kit.put_back(&first, "2021-09-15 08:00").await);
+    assert!(kit.settle(&second, &never(), "2021-09-14 08:32").await);
+    assert_eq!(kit.state("M1").await, "dead");
+}
+
+async fn a_claim_is_used_up_by_its_settlement(on: On) {
+    let kit = Kit::ready(on).await;
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
     assert!(kit.settle(&claim, &accepted(), "2021-09-14 08:01").await);
     assert!(!kit.settle(&claim, &never(), "2021-09-14 08:02").await);
@@ -316,26 +371,8 @@ async fn a_claim_is_used_up_by_its_settlement() {
     assert!(kit.claim("a", "2021-09-20 08:00").await.is_empty());
 }
 
-#[tokio::test]
-async fn taking_over_voids_the_claims_of_the_process_that_is_gone() {
-    let kit = Kit::ready().await;
-    let old = kit.claim("a", "2021-09-14 08:00").await.remove(0);
-    assert_eq!(kit.void_claims("2021-09-14 08:01").await, 1);
-    let new = kit.claim("b", "2021-09-14 08:01").await.remove(0);
-    assert_eq!(new.attempts, 1, "what was left open counts as tried");
-    assert!(!kit.settle(&old, &accepted(), "2021-09-14 08:02").await);
-    let shown = kit.store.message("M1").await.expect("a message").expect("M1");
-    assert_eq!((shown.unknown, shown.attempts), (1, 1));
-    assert_eq!(
-        kit.void_claims("2021-09-14 08:40").await,
-        0,
-        "a lease that has ended needs no voiding"
-    );
-}
-
-#[tokio::test]
-async fn a_message_put_back_was_not_tried() {
-    let kit = Kit::ready().await;
+async fn a_message_put_back_was_not_tried(on: On) {
+    let kit = Kit::ready(on).await;
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
     assert!(kit.put_back(&claim, "2021-09-14 13:00").await);
     assert!(kit.claim("a", "2021-09-14 12:59").await.is_empty());
@@ -344,9 +381,8 @@ async fn a_message_put_back_was_not_tried() {
     assert_eq!(kit.answers("M1").await, [""; 0]);
 }
 
-#[tokio::test]
-async fn a_message_that_was_refused_for_now_is_tried_again_and_one_refused_for_good_is_not() {
-    let kit = Kit::ready().await;
+async fn a_message_that_was_refused_for_now_is_tried_again_and_one_refused_for_good_is_not(on: On) {
+    let kit = Kit::ready(on).await;
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
     assert!(kit.settle(&claim, &later("2021-09-14 08:05"), "2021-09-14 08:01").await);
     assert!(kit.claim("a", "2021-09-14 08:04").await.is_empty());
@@ -367,9 +403,8 @@ async fn a_message_that_was_refused_for_now_is_tried_again_and_one_refused_for_g
     assert_eq!(kit.answers("M1").await, ["later", "never"]);
 }
 
-#[tokio::test]
-async fn an_answer_wakes_the_tickets_it_speaks_of() {
-    let kit = Kit::ready().await;
+async fn an_answer_wakes_the_tickets_it_speaks_of(on: On) {
+    let kit = Kit::ready(on).await;
     let now = at("2021-09-14 08:01");
     assert!(kit.store.due(now, 10).await.expect("codes").is_empty());
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
@@ -377,9 +412,8 @@ async fn an_answer_wakes_the_tickets_it_speaks_of() {
     assert_eq!(kit.store.due(now, 10).await.expect("codes"), ["T1"]);
 }
 
-#[tokio::test]
-async fn what_was_not_accepted_goes_into_the_next_digest_with_its_first_attempt() {
-    let kit = Kit::ready().await;
+async fn what_was_not_accepted_goes_into_the_next_digest_with_its_first_attempt(on: On) {
+    let kit = Kit::ready(on).await;
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
     kit.settle(&claim, &later("2021-09-15 09:00"), "2021-09-14 08:01").await;
     let ready = |when| kit.store.replaceable(at(when), 10);
@@ -410,9 +444,8 @@ async fn what_was_not_accepted_goes_into_the_next_digest_with_its_first_attempt(
     assert_eq!(of_ticket.len(), 2, "both carried the notice");
 }
 
-#[tokio::test]
-async fn what_may_have_arrived_is_never_replaced_nor_what_is_being_sent() {
-    let kit = Kit::ready().await;
+async fn what_may_have_arrived_is_never_replaced_nor_what_is_being_sent(on: On) {
+    let kit = Kit::ready(on).await;
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
     assert!(!kit.replace("M1", "2021-09-15 08:00").await, "it is being sent");
     kit.settle(&claim, &unknown("2021-09-15 07:00"), "2021-09-14 08:01")
@@ -428,9 +461,8 @@ async fn what_may_have_arrived_is_never_replaced_nor_what_is_being_sent() {
     assert_eq!(kit.notice_state("T1").await, NoticeState::Composed);
 }
 
-#[tokio::test]
-async fn there_is_one_digest_a_recipient_and_date() {
-    let kit = Kit::ready().await;
+async fn there_is_one_digest_a_recipient_and_date(on: On) {
+    let kit = Kit::ready(on).await;
     kit.see(&ticket("T2"), "2021-09-14 08:00").await;
     kit.tell(&telling("T2", "L1"), "2021-09-14 08:00").await.expect("new");
     let mut tx = kit.store.begin().await.expect("a transaction");
@@ -445,9 +477,8 @@ async fn there_is_one_digest_a_recipient_and_date() {
     assert!(kit.store.message("M2").await.expect("an answer").is_none());
 }
 
-#[tokio::test]
-async fn the_thread_of_a_matter_is_what_was_accepted() {
-    let kit = Kit::ready().await;
+async fn the_thread_of_a_matter_is_what_was_accepted(on: On) {
+    let kit = Kit::ready(on).await;
     let matter = "SYT/contact/2021-09";
     assert!(kit.thread(matter).await.is_empty());
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
@@ -457,9 +488,8 @@ async fn the_thread_of_a_matter_is_what_was_accepted() {
 
 // ---- tellings ----------------------------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn the_same_thing_is_told_once_and_another_repetition_occurrence_or_mode_is_another_thing() {
-    let kit = Kit::new().await;
+async fn the_same_thing_is_told_once_and_another_repetition_occurrence_or_mode_is_another_thing(on: On) {
+    let kit = Kit::new(on).await;
     kit.see(&ticket("T1"), "2021-09-13 07:00").await;
     let first = telling("T1", "L1");
     let changed = |change: fn(&mut NewTelling)| {
@@ -489,9 +519,8 @@ async fn the_same_thing_is_told_once_and_another_repetition_occurrence_or_mode_i
     assert_eq!(tellings[0].decided_at, at("2021-09-14 08:00"));
 }
 
-#[tokio::test]
-async fn a_recipient_stands_once_in_a_telling() {
-    let kit = Kit::new().await;
+async fn a_recipient_stands_once_in_a_telling(on: On) {
+    let kit = Kit::new(on).await;
     kit.see(&ticket("T1"), "2021-09-13 07:00").await;
     let mut new = telling("T1", "L1");
     new.notices.push(new.notices[0].clone());
@@ -499,9 +528,8 @@ async fn a_recipient_stands_once_in_a_telling() {
     assert_eq!(kit.tellings("T1").await[0].notices.len(), 1);
 }
 
-#[tokio::test]
-async fn a_notice_moves_only_along_its_own_ways() {
-    let kit = Kit::ready().await;
+async fn a_notice_moves_only_along_its_own_ways(on: On) {
+    let kit = Kit::ready(on).await;
     // Composed: nothing that is meant for waiting or lapsed notices touches it.
     let id = kit.tellings("T1").await[0].notices[0].id;
     let now = at("2021-09-14 08:10");
@@ -532,9 +560,8 @@ async fn a_notice_moves_only_along_its_own_ways() {
     assert_eq!(due.expect("codes"), ["T1"]);
 }
 
-#[tokio::test]
-async fn a_transaction_that_is_not_committed_leaves_nothing() {
-    let kit = Kit::new().await;
+async fn a_transaction_that_is_not_committed_leaves_nothing(on: On) {
+    let kit = Kit::new(on).await;
     let mut tx = kit.store.begin().await.expect("a transaction");
     let told = tx
         .tell(
@@ -553,73 +580,8 @@ async fn a_transaction_that_is_not_committed_leaves_nothing() {
 
 // ---- what is due -------------------------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
-    let kit = Kit::new().await;
-    let file = kit.sqlite().await;
-    // Rows that were found by their keys, rows to write, and the handful of single values and rules.
-    let few = [
-        "page",
-        "subquery",
-        "last",
-        "VALUES",
-        "CONSTANT",
-        "made",
-        "ended",
-        "meta",
-        "rule_seen",
-    ];
-    for statement in dondoc::store::statements() {
-        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
-            .fetch_all(&file)
-            .await
-            .unwrap_or_else(|e| panic!("{statement}: {e}"));
-        let scans: Vec<String> = plan
-            .iter()
-            .map(|row| row.get::<String, _>("detail"))
-            .filter(|step| step.starts_with("SCAN") && !few.iter().any(|t| step.contains(t)))
-            .collect();
-        // Asked by people, not by turns: `status` and `outbox list`.
-        let by_people = [
-            "SELECT COUNT(*) FROM ticket",
-            "SELECT state, COUNT(*)",
-            "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices",
-        ];
-        // The index of what waits holds nothing else.
-        let only_waiting = scans
-            .iter()
-            .all(|s| s.contains("USING") && s.contains("notice_waiting"));
-        assert!(
-            only_waiting || by_people.iter().any(|s| statement.starts_with(s)),
-            "{statement}: {scans:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_turn_in_which_nothing_changed_and_nothing_is_due_reads_no_ticket() {
-    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
-    world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
-    world.turn("2021-09-06 07:00").await;
-    // Whoever reads this row falls over it.
-    let file = open_file(&world.dir().join("store.db")).await;
-    sqlx::query("UPDATE ticket SET state = 'broken'")
-        .execute(&file)
-        .await
-        .expect("broken");
-    for time in ["07:01", "08:00", "17:30"] {
-        world.turn(&format!("2021-09-06 {time}")).await;
-    }
-    let read = world.store().tickets(&["T1".to_owned()]).await;
-    assert!(
-        matches!(read, Err(StoreError::Corrupt { table: "ticket", .. })),
-        "it does"
-    );
-}
-
-#[tokio::test]
-async fn due_tickets_come_in_the_order_they_have_waited() {
-    let kit = Kit::new().await;
+async fn due_tickets_come_in_the_order_they_have_waited(on: On) {
+    let kit = Kit::new(on).await;
     for code in ["a", "b", "c", "d"] {
         kit.see(&ticket(code), "2021-09-06 10:00").await;
     }
@@ -649,9 +611,8 @@ async fn due_tickets_come_in_the_order_they_have_waited() {
     assert_eq!(due("2021-09-08 08:00", 10).await.expect("codes"), ["b", "a", "c", "d"]);
 }
 
-#[tokio::test]
-async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_once() {
-    let kit = Kit::new().await;
+async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_once(on: On) {
+    let kit = Kit::new(on).await;
     for n in 0..120 {
         kit.see(&ticket(&format!("T{n:03}")), "2021-09-06 10:00").await;
     }
@@ -680,9 +641,8 @@ async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_
     assert_eq!(seen.len(), 120);
 }
 
-#[tokio::test]
-async fn any_number_of_tickets_is_read_by_key() {
-    let kit = Kit::new().await;
+async fn any_number_of_tickets_is_read_by_key(on: On) {
+    let kit = Kit::new(on).await;
     for n in 0..101 {
         kit.see(&ticket(&format!("O'Brien {n}")), "2021-09-06 10:00").await;
     }
@@ -693,9 +653,8 @@ async fn any_number_of_tickets_is_read_by_key() {
     }
 }
 
-#[tokio::test]
-async fn many_tickets_saved_at_once_keep_each_its_own_past() {
-    let kit = Kit::new().await;
+async fn many_tickets_saved_at_once_keep_each_its_own_past(on: On) {
+    let kit = Kit::new(on).await;
     let codes: Vec<String> = (0..45).map(|n| format!("T{n:02}")).collect();
     let save = |area: &'static str, when: &'static str| {
         let (kit, codes) = (&kit, &codes);
@@ -747,9 +706,8 @@ async fn many_tickets_saved_at_once_keep_each_its_own_past() {
     );
 }
 
-#[tokio::test]
-async fn the_sweep_gets_every_key_in_byte_order_page_by_page() {
-    let kit = Kit::new().await;
+async fn the_sweep_gets_every_key_in_byte_order_page_by_page(on: On) {
+    let kit = Kit::new(on).await;
     let mut expect = Vec::new();
     for (code, word, updated) in [
         ("Đ-1", "đã trả lời", Some("2021-09-06 09:00:00")),
@@ -843,9 +801,8 @@ fn after(ticket: &Ticket, when: &str, change: impl Fn(&mut Ticket)) -> Ticket {
     next
 }
 
-#[tokio::test]
-async fn a_ticket_is_shown_as_it_was_at_every_instant_between_its_changes() {
-    let kit = Kit::new().await;
+async fn a_ticket_is_shown_as_it_was_at_every_instant_between_its_changes(on: On) {
+    let kit = Kit::new(on).await;
     let opened = ticket("T1");
     let given = after(&opened, "2021-09-07 09:00", |t| t.agency = Some("Sở Y tế".into()));
     let waits = after(&given, "2021-09-08 09:00", |t| t.status = Status::Waiting);
@@ -886,9 +843,8 @@ async fn a_ticket_is_shown_as_it_was_at_every_instant_between_its_changes() {
     assert!(past.logged);
 }
 
-#[tokio::test]
-async fn a_change_without_a_new_updated_at_happened_when_it_was_seen() {
-    let kit = Kit::new().await;
+async fn a_change_without_a_new_updated_at_happened_when_it_was_seen(on: On) {
+    let kit = Kit::new(on).await;
     let opened = ticket("T1");
     kit.see(&opened, "2021-09-06 10:00").await;
     let mut closed = opened.clone();
@@ -898,9 +854,8 @@ async fn a_change_without_a_new_updated_at_happened_when_it_was_seen() {
     assert_eq!(one_as_of(&kit, "2021-09-20 10:00").await.status, Status::Closed);
 }
 
-#[tokio::test]
-async fn changes_are_undone_from_the_last_backwards_whatever_times_the_source_gives_them() {
-    let kit = Kit::new().await;
+async fn changes_are_undone_from_the_last_backwards_whatever_times_the_source_gives_them(on: On) {
+    let kit = Kit::new(on).await;
     let opened = ticket("T1");
     kit.see(&opened, "2021-09-06 10:00").await;
     let mut first = opened.clone();
@@ -919,9 +874,8 @@ async fn changes_are_undone_from_the_last_backwards_whatever_times_the_source_gi
     }
 }
 
-#[tokio::test]
-async fn a_ticket_entered_late_is_reconstructed_from_its_time_columns() {
-    let kit = Kit::new().await;
+async fn a_ticket_entered_late_is_reconstructed_from_its_time_columns(on: On) {
+    let kit = Kit::new(on).await;
     let mut late = ticket("T1");
     late.status = Status::Closed;
     late.answered_at = Some(at("2021-09-10 09:00"));
@@ -951,9 +905,8 @@ async fn a_ticket_entered_late_is_reconstructed_from_its_time_columns() {
     assert_eq!(one_as_of(&kit, "2021-09-13 09:00").await, late);
 }
 
-#[tokio::test]
-async fn what_is_gone_from_the_source_was_there_before() {
-    let kit = Kit::new().await;
+async fn what_is_gone_from_the_source_was_there_before(on: On) {
+    let kit = Kit::new(on).await;
     for code in ["T1", "T2", "T3"] {
         kit.see(&ticket(code), "2021-09-06 10:00").await;
     }
@@ -975,187 +928,8 @@ async fn what_is_gone_from_the_source_was_there_before() {
     assert_eq!(as_of(&kit, "2021-09-21 02:00").await.len(), 3);
 }
 
-#[tokio::test]
-async fn title_and_body_are_nowhere_in_the_store() {
-    let mut world = World::new(&format!(
-        "{LADDER}{FIVE_DAYS}\n[[classify]]\nid = \"lamps\"\nwhere = {{ text.text_has = \"đèn hỏng\" }}\ncategory = \"lamps\"\n"
-    ))
-    .await;
-    world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
-    world
-        .change(
-            "T1",
-            "2021-09-06 06:30",
-            "title = 'Đèn hỏng MẬT', body = 'Nhà ông MẬT số 5'",
-        )
-        .await;
-    world.days("2021-09-06", "2021-09-15").await;
-    let kept = world.store().tickets(&["T1".to_owned()]).await.expect("tickets");
-    assert_eq!(kept["T1"].ticket.category(), Some("lamps"), "it was read");
-    for file in ["store.db", "store.db-wal"] {
-        let bytes = std::fs::read(world.dir().join(file)).unwrap_or_default();
-        let secret = "MẬT".as_bytes();
-        assert!(!bytes.windows(secret.len()).any(|w| w == secret), "{file}");
-    }
-}
-
-// ---- the file ----------------------------------------------------------------------------------------------------
-
-async fn refused(path: &Path) -> String {
-    match Store::open(&sqlite(path)).await {
-        Ok(_) => panic!("the store was opened"),
-        Err(error) => error.to_string(),
-    }
-}
-
-#[tokio::test]
-async fn one_process_holds_the_store_and_others_may_look() {
-    let kit = Kit::ready().await;
-    let path = kit.dir.path().join("store.db");
-    let error = refused(&path).await;
-    assert_eq!(
-        error,
-        format!(
-            "store {}: another dondoc process holds it; stop that one first",
-            path.display()
-        )
-    );
-    let looking = Store::open_read_only(&sqlite(&path)).await.expect("a store to look at");
-    assert_eq!(looking.count_tickets().await.expect("a count"), 1);
-    let mut tx = looking.begin().await.expect("a transaction");
-    assert!(tx.missed("T1").await.is_err(), "looking does not write");
-    drop(tx);
-    kit.store.close().await;
-    let Kit { dir, store } = kit;
-    drop(store);
-    Store::open(&sqlite(&dir.path().join("store.db")))
-        .await
-        .expect("it is free again");
-}
-
-#[tokio::test]
-async fn a_second_process_is_told_who_is_in_its_way() {
-    let world = World::new(LADDER).await;
-    let program = env!("CARGO_BIN_EXE_dondoc");
-    let run = |command: &str| {
-        let output = std::process::Command::new(program)
-            .arg("--config")
-            .arg(world.dir())
-            .arg(command)
-            .output()
-            .expect("the program");
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    };
-    let (is_done, said) = run("once");
-    assert!(
-        !is_done && said.contains("another dondoc process holds it; stop that one first"),
-        "{said}"
-    );
-    let (is_done, said) = run("status");
-    assert!(is_done, "others may look: {said}");
-}
-
-#[tokio::test]
-async fn a_store_that_is_not_there_is_not_made_by_looking() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("store.db");
-    let error = Store::open_read_only(&sqlite(&path))
-        .await
-        .expect_err("none")
-        .to_string();
-    assert!(
-        error.ends_with("there is none yet; run `dondoc once` or `dondoc run` first"),
-        "{error}"
-    );
-    assert!(!path.exists());
-}
-
-#[tokio::test]
-async fn tables_of_a_newer_program_are_left_alone() {
-    let kit = Kit::ready().await;
-    kit.store.close().await;
-    let path = kit.dir.path().join("store.db");
-    drop(kit.store);
-    let file = open_file(&path).await;
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', TRUE, x'00', 0)",
-    )
-    .execute(&file)
-    .await
-    .expect("a later version");
-    file.close().await;
-    let error = refused(&path).await;
-    assert!(
-        error.contains("its tables are of version 99, this dondoc knows"),
-        "{error}"
-    );
-    let looking = Store::open_read_only(&sqlite(&path))
-        .await
-        .expect_err("newer")
-        .to_string();
-    assert_eq!(looking, error);
-}
-
-#[tokio::test]
-async fn looking_does_not_bring_old_tables_up_to_date() {
-    let kit = Kit::ready().await;
-    kit.store.close().await;
-    let path = kit.dir.path().join("store.db");
-    drop(kit.store);
-    let file = open_file(&path).await;
-    sqlx::query("DELETE FROM _sqlx_migrations WHERE version > 1")
-        .execute(&file)
-        .await
-        .expect("older");
-    file.close().await;
-    let error = Store::open_read_only(&sqlite(&path))
-        .await
-        .expect_err("older")
-        .to_string();
-    assert!(
-        error.contains("its tables are of version 1, this dondoc needs"),
-        "{error}"
-    );
-}
-
-#[tokio::test]
-async fn a_ticket_database_given_as_the_store_is_not_touched() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("tickets.db");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let tickets = SqlitePool::connect_with(options).await.expect("a database");
-    sqlx::query("CREATE TABLE ticket (code TEXT)")
-        .execute(&tickets)
-        .await
-        .expect("a table");
-    tickets.close().await;
-    let before = std::fs::read(&path).expect("the file");
-    let error = refused(&path).await;
-    assert!(
-        error.ends_with("this is a database of something else; give `store.url` a database of its own"),
-        "{error}"
-    );
-    assert_eq!(std::fs::read(&path).expect("the file"), before);
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_database_is_named() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("store.db");
-    std::fs::write(&path, "Kính gửi: Sở Y tế. ".repeat(100)).expect("a file");
-    let error = refused(&path).await;
-    assert!(
-        error.contains("cannot be opened") && error.contains("store.db"),
-        "{error}"
-    );
-}
-
-#[tokio::test]
-async fn instants_survive_to_the_microsecond() {
-    let kit = Kit::new().await;
+async fn instants_survive_to_the_microsecond(on: On) {
+    let kit = Kit::new(on).await;
     let exact = Moment::from_timestamp_micros(1_631_581_200_123_456).expect("an instant");
     let mut tx = kit.store.begin().await.expect("a transaction");
     tx.put_moments(&[(dondoc::store::meta::MetaMoment::Cursor, exact)])

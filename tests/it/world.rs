@@ -18,6 +18,8 @@ use dondoc::store::Store;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
+use crate::postgres::{On, Postgres};
+
 /// A ladder of the shipped shape.
 pub const LADDER: &str = r#"
 [[rule]]
@@ -152,6 +154,8 @@ pub struct World {
     receiver: Receiver,
     engine: Option<Engine>,
     seen: usize,
+    /// Where the store is, if not in a file of the folder.
+    postgres: Option<Postgres>,
 }
 
 /// A local time such as `2021-09-07 08:00`.
@@ -194,6 +198,7 @@ impl World {
             receiver,
             engine: None,
             seen: 0,
+            postgres: None,
         };
         world.rules(rules).await;
         world
@@ -226,12 +231,36 @@ impl World {
 
     pub async fn restart(&mut self) {
         self.stop().await;
+        self.engine = Some(self.another_engine().await);
+    }
+
+    /// The engine of a process with the same configuration.
+    pub async fn another_engine(&self) -> Engine {
         let config = Arc::new(self.config());
         let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
         let source = Source::open(&config.source, reads_text).await.expect("a source");
         let store = Store::open(&config.store.database).await.expect("a store");
         let renderer = Renderer::load(&config.templates_dir).unwrap_or_else(|e| panic!("{e:?}"));
-        self.engine = Some(Engine::new(config, source, store, renderer));
+        Engine::new(config, source, store, renderer)
+    }
+
+    /// Has the store, which is still empty, on the database of a story.
+    pub async fn on(mut self, on: On) -> World {
+        if on == On::Postgres {
+            let postgres = Postgres::new().await;
+            let url = format!("url = \"{}\"", postgres.url);
+            self.edit("dondoc.toml", |text| text.replace("url = \"sqlite:store.db\"", &url))
+                .await;
+            self.postgres = Some(postgres);
+        }
+        self
+    }
+
+    /// What a process that is gone held becomes free: on PostgreSQL when its leases run out, else at once.
+    pub async fn leases_run_out(&self) {
+        if let Some(postgres) = &self.postgres {
+            postgres.leases_run_out().await;
+        }
     }
 
     /// Ends the engine, so that another process can have the store.
@@ -405,6 +434,7 @@ impl World {
             done = engine.turn(at(local)) => done.map(|_| false).expect("a turn"),
         };
         drop(engine);
+        self.leases_run_out().await;
         self.restart().await;
         killed
     }
@@ -427,6 +457,7 @@ impl World {
             .await
         };
         drop(engine);
+        self.leases_run_out().await;
         self.restart().await;
         killed
     }

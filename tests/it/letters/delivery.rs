@@ -9,7 +9,13 @@ use dondoc::store::{Store, StoreError};
 use tokio::sync::Notify;
 
 use super::{ladder, letters_at, letters_of, line};
+use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
+
+on_both! {
+    a_process_that_dies_wherever_in_its_turn_loses_nothing_and_repeats_only_what_was_in_flight
+    through_bad_relays_and_sudden_deaths_everything_is_told_in_one_letter_and_within_hours
+}
 
 /// A mail server whose moods change: what it does at a step, for addresses that contain a word.
 #[derive(Clone, Default)]
@@ -18,7 +24,7 @@ pub(super) struct Moods(Arc<Mutex<Vec<Mood>>>);
 type Mood = (Step, &'static str, Do);
 
 impl Moods {
-    fn set(&self, step: Step, whom: &'static str, doing: Do) {
+    pub(super) fn set(&self, step: Step, whom: &'static str, doing: Do) {
         self.0.lock().expect("moods").push((step, whom, doing));
     }
 
@@ -38,8 +44,14 @@ impl Moods {
 
     /// A province under rules, with a ticket each for these agencies that falls due for L1 on 14/9/2021.
     pub(super) async fn province(&self, rules: &str, tickets: &[(&str, &str)]) -> World {
+        self.province_on(On::Sqlite, rules, tickets).await
+    }
+
+    /// The same with the store on either database.
+    pub(super) async fn province_on(&self, on: On, rules: &str, tickets: &[(&str, &str)]) -> World {
         let moods = self.clone();
-        let mut world = World::with_mail_server(rules, move |step, whom| moods.doing(step, whom)).await;
+        let world = World::with_mail_server(rules, move |step, whom| moods.doing(step, whom)).await;
+        let mut world = world.on(on).await;
         world.turn("2021-09-06 07:00").await;
         for (code, agency) in tickets {
             world.ticket(code, agency, "2021-09-06 09:00").await;
@@ -79,7 +91,7 @@ async fn attempts(world: &World, code: &str) -> Vec<String> {
 }
 
 /// Every letter that arrived, by `Message-ID`, with how often it came. Copies are equal byte for byte.
-fn arrived(world: &World) -> BTreeMap<String, (Letter, usize)> {
+pub(super) fn arrived(world: &World) -> BTreeMap<String, (Letter, usize)> {
     let mut all: BTreeMap<String, (Letter, usize, Vec<u8>)> = BTreeMap::new();
     for mail in world.received() {
         let letter = reading::read(&mail.bytes).expect("a letter");
@@ -450,13 +462,12 @@ async fn killed_at_any_step_of_a_mail_nothing_is_lost_and_only_what_was_on_its_w
     }
 }
 
-#[tokio::test]
-async fn a_process_that_dies_wherever_in_its_turn_loses_nothing_and_repeats_only_what_was_in_flight() {
+async fn a_process_that_dies_wherever_in_its_turn_loses_nothing_and_repeats_only_what_was_in_flight(on: On) {
     let mut polls = 1;
     let mut deaths = 0;
     loop {
         let moods = Moods::default();
-        let mut world = moods.province(&ladder(), &[HEALTH, BUILDING]).await;
+        let mut world = moods.province_on(on, &ladder(), &[HEALTH, BUILDING]).await;
         let killed = world.turn_killed_after("2021-09-14 08:00", polls).await;
         letters_of(&mut world, "2021-09-14", "2021-09-15").await;
         let arrived = arrived(&world);
@@ -583,10 +594,9 @@ impl Dice {
     }
 }
 
-#[tokio::test]
-async fn through_bad_relays_and_sudden_deaths_everything_is_told_in_one_letter_and_within_hours() {
+async fn through_bad_relays_and_sudden_deaths_everything_is_told_in_one_letter_and_within_hours(on: On) {
     let (mut dice, moods) = (Dice(103), Moods::default());
-    let mut world = moods.province(&ladder(), &[]).await;
+    let mut world = moods.province_on(on, &ladder(), &[]).await;
     let agencies = ["Sở Y tế", "Sở Xây dựng", "Sở Tài chính", "Ban Quản lý khu kinh tế"];
     let answers = [
         (Step::Recipient, Do::Reply(451, "later".to_owned())),

@@ -7,6 +7,7 @@ mod delivery;
 mod digest;
 mod fresh;
 mod settled;
+mod shared;
 mod telling;
 mod transfer;
 
