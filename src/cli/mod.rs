@@ -10,21 +10,24 @@ mod once;
 mod outbox;
 mod pause;
 mod report;
+mod run;
 mod send_test;
 mod status;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{self, Config, Problems};
 use crate::domain::Moment;
 use crate::domain::matcher::Column;
-use crate::engine::{Engine, TurnError};
+use crate::engine::{Engine, Prepared, TurnError};
 use crate::render::Renderer;
 use crate::source::{Source, SourceError};
 use crate::store::{Store, StoreError};
@@ -42,9 +45,9 @@ struct Cli {
         value_name = "DIR"
     )]
     config: PathBuf,
-    /// How logs are written to standard error.
-    #[arg(long, global = true, value_enum, default_value = "text")]
-    log_format: LogFormat,
+    /// How logs are written to standard error; text by default, and into the journal under systemd.
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,6 +62,10 @@ enum LogFormat {
 enum Command {
     /// Copies the commented working set (rules, directory, calendar, templates) into DIR.
     Init { dir: PathBuf },
+    /// The daemon: turns until it is stopped. SIGTERM drains, SIGHUP (or `dondoc reload`) reloads.
+    Run,
+    /// Checks all files, then has the daemon take them up; what can't be used leaves all as it is.
+    Reload,
     /// Takes exactly one turn, delivery included, then exits.
     Once {
         /// The instant of the turn; now by default. Before the last turn it is refused.
@@ -248,7 +255,7 @@ impl CliError {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(&cli);
+    log(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -271,20 +278,28 @@ fn fail(error: &CliError) -> ExitCode {
     ExitCode::from(error.code())
 }
 
-fn log_to_stderr(cli: &Cli) {
-    let default = if matches!(cli.command, Command::Once { .. }) {
-        "info"
-    } else {
-        "warn"
+/// Logs go to the journal where standard error is it and no format was asked for, else to standard error.
+fn log(cli: &Cli) {
+    let default = match cli.command {
+        Command::Run => "info,tokio_cron_scheduler=warn",
+        Command::Once { .. } => "info",
+        _ => "warn",
     };
     let filter = EnvFilter::try_from_env("DONDOC_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let to_journal = cli.log_format.is_none() && std::env::var_os("JOURNAL_STREAM").is_some();
+    if let Some(journal) = to_journal.then(tracing_journald::layer).and_then(Result::ok) {
+        // Fields bear our name: DONDOC_TICKET, DONDOC_UNIT.
+        let journal = journal.with_field_prefix(Some("DONDOC".to_owned()));
+        tracing_subscriber::registry().with(filter).with(journal).init();
+        return;
+    }
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false);
     match cli.log_format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
+        None | Some(LogFormat::Text) => logs.with_ansi(std::io::stderr().is_terminal()).init(),
+        Some(LogFormat::Json) => logs.json().init(),
     }
 }
 
@@ -292,6 +307,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
     let dir = cli.config;
     match cli.command {
         Command::Init { dir } => init::run(&dir),
+        Command::Run => run::run(&dir).await,
+        Command::Reload => run::reload(&dir).await,
         Command::Once { at, json } => once::run(&dir, at.as_deref(), json).await,
         Command::Demo { dir, seed } => demo::run(dir, seed).await,
         Command::Check { offline, json } => check::run(&dir, offline, json).await,
@@ -329,12 +346,26 @@ async fn open_source(config: &Config) -> Result<Source, SourceError> {
     Source::open(&config.source, reads_text).await
 }
 
-/// Everything that turns need, opened.
-async fn engine(config: Config) -> Result<Engine, CliError> {
+/// A configuration with what it names, opened, but for the store.
+async fn prepare(config: Config) -> Result<Prepared, CliError> {
     let renderer = renderer(&config)?;
     let source = open_source(&config).await?;
+    Ok(Prepared {
+        config: Arc::new(config),
+        source,
+        renderer,
+    })
+}
+
+/// Everything that turns need, opened.
+async fn engine(config: Config) -> Result<Engine, CliError> {
+    let Prepared {
+        config,
+        source,
+        renderer,
+    } = prepare(config).await?;
     let store = Store::open(&config.store.database).await?;
-    Ok(Engine::new(Arc::new(config), source, store, renderer))
+    Ok(Engine::new(config, source, store, renderer))
 }
 
 /// An instant as written on the command line, local unless it has an offset; now where none is given.

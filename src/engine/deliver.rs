@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use super::recipients::Recipients;
-use super::{Engine, TurnError};
+use super::{Clock, Engine, TurnError};
 use crate::channel::{Answer, FailureKind, Stage};
 use crate::domain::Moment;
 use crate::store::outbox::{Claim, MessageState, Settlement};
@@ -25,9 +25,13 @@ pub struct Delivered {
 
 impl Engine {
     /// Sends what is due until nothing is, or the mail server cannot be reached at all.
-    pub(super) async fn deliver(&mut self, now: Moment) -> Result<Delivered, TurnError> {
+    pub(super) async fn deliver(&mut self, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
         loop {
+            let now = clock();
+            if self.pulse.is_stopping() {
+                return Ok(delivered);
+            }
             let claims = self
                 .store
                 .claim(&self.name, now, LEASE, self.config.limits.in_flight.max(1))

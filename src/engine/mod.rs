@@ -67,6 +67,9 @@ pub struct TurnReport {
     pub is_leading: bool,
 }
 
+/// Tells the time: the system's, or a simulated one.
+pub type Clock<'a> = dyn Fn() -> Moment + Sync + 'a;
+
 /// Everything a turn needs; made once, used for all turns.
 pub struct Engine {
     config: Arc<Config>,
@@ -147,6 +150,13 @@ impl Engine {
 
     /// One turn at an instant.
     pub async fn turn(&mut self, now: Moment) -> Result<TurnReport, TurnError> {
+        self.turn_by(&|| now).await
+    }
+
+    /// One turn that begins at the present of a clock; delivery, which may take long, looks at it again and again, so
+    /// that a window which closes meanwhile is closed.
+    pub async fn turn_by(&mut self, clock: &Clock<'_>) -> Result<TurnReport, TurnError> {
+        let now = clock();
         self.term = self.store.lead(&self.name, TERM).await?;
         // What the one that led before has left is read once nobody else can go on with it.
         let meta = self.store.meta().await?;
@@ -160,7 +170,7 @@ impl Engine {
             false => Default::default(),
         };
         let mut delivered = match is_paused {
-            false => self.deliver(now).await?,
+            false => self.deliver(clock).await?,
             true => Delivered::default(),
         };
         delivered.dead += composed.given_up;
@@ -201,6 +211,22 @@ impl Engine {
             Some(term) => self.store.begin_deciding(term).await,
             None => Err(StoreError::Deposed),
         }
+    }
+
+    /// Delivers what is made, without a look at the ticket database: what is left of a turn while the clock is behind.
+    pub async fn deliver_only(&mut self, clock: &Clock<'_>) -> Result<TurnReport, TurnError> {
+        let is_paused = self.store.meta().await?.paused.is_some();
+        let delivered = match is_paused {
+            false => self.deliver(clock).await?,
+            true => Delivered::default(),
+        };
+        Ok(TurnReport {
+            at: clock(),
+            delivered,
+            waiting: self.store.count_waiting_messages().await?,
+            is_paused,
+            ..TurnReport::default()
+        })
     }
 
     /// Records how far the turn has come, before anything is sent.

@@ -1,0 +1,336 @@
+//! The daemon: turns, one after the other, until it is told to stop.
+//!
+//! It only wakes, watches and tells: what is due is decided by rows in the store, so that nothing is skipped or repeated
+//! across restarts and steps of the clock. While a turn goes on, signals are heard, tasks are watched, and systemd's
+//! watchdog is fed from the turn's own progress. A turn that fails is told and tried again at the next wake; a task that
+//! ends ends the process, so that systemd starts it anew.
+
+mod alarm;
+mod http;
+mod metrics;
+mod pid;
+mod signals;
+mod state;
+mod systemd;
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Interval, MissedTickBehavior, timeout};
+
+use crate::config::Config;
+use crate::domain::Moment;
+use crate::engine::{Engine, Prepared, Pulse, TurnError, TurnReport};
+use crate::store::{Store, StoreError};
+
+use alarm::Alarm;
+use signals::{Heard, Signals};
+use state::State;
+
+pub use pid::PidFile;
+
+/// What ends the daemon with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error("signals cannot be heard: {0}")]
+    Signals(std::io::Error),
+    #[error("{address}: cannot be listened on: {error}; set [http] listen to a free address, or to \"off\"")]
+    Listen {
+        address: std::net::SocketAddr,
+        error: std::io::Error,
+    },
+    #[error("{path}: {error}")]
+    PidFile {
+        path: std::path::PathBuf,
+        error: std::io::Error,
+    },
+    #[error("{path}: another dondoc daemon runs with it; stop that one first")]
+    Running { path: std::path::PathBuf },
+    #[error("the alarm clock cannot be set: {0}")]
+    Alarm(#[from] tokio_cron_scheduler::JobSchedulerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a task of the daemon has ended: {0}")]
+    Task(String),
+}
+
+/// How often the loop looks whether work goes forward.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// `reload` reads the configuration anew and opens what it names, or says why it can't be used; `clock` tells the time.
+///
+/// # Errors
+/// What cannot be set up at the start, or a task that ended.
+pub async fn run<R: Future<Output = Result<Prepared, String>>>(
+    store: Store,
+    prepared: Prepared,
+    reload: impl Fn() -> R,
+    clock: fn() -> Moment,
+) -> Result<(), DaemonError> {
+    let signals = Signals::listen().map_err(DaemonError::Signals)?;
+    let config = Arc::clone(&prepared.config);
+    let _pid = config.run.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let state = Arc::new(State::new(&config, clock));
+    let mut tasks = JoinSet::new();
+    if let Some(address) = config.http.listen {
+        let listener = http::bind(address).await?;
+        tasks.spawn(http::serve(listener, config.http.token.clone(), Arc::clone(&state)));
+    }
+    let mut alarm = Alarm::set(config.run.every).await?;
+    let mut engine = Engine::new(prepared.config, prepared.source, store, prepared.renderer);
+    note_config(&engine, clock()).await?;
+    let mut watch = Watch::new(signals, tasks, engine.pulse(), Arc::clone(&state), &config);
+    systemd::ready();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        rules = config.rules.rules.len(),
+        "dondoc is ready"
+    );
+    let ended = work(&mut engine, &mut alarm, &mut watch, &reload, clock).await;
+    systemd::stopping();
+    alarm.end().await;
+    engine.close().await;
+    match ended {
+        Err(Ending::Task(what)) => Err(DaemonError::Task(what)),
+        Err(Ending::Abandoned(why)) => {
+            tracing::warn!(%why, "stopped in the middle of a turn; what has no answer counts as unknown and is sent again");
+            Ok(())
+        }
+        Ok(()) => {
+            tracing::info!("dondoc has stopped");
+            Ok(())
+        }
+    }
+}
+
+/// Why the loop ended otherwise than by an orderly stop.
+enum Ending {
+    Task(String),
+    Abandoned(&'static str),
+}
+
+async fn work<R: Future<Output = Result<Prepared, String>>>(
+    engine: &mut Engine,
+    alarm: &mut Alarm,
+    watch: &mut Watch,
+    reload: &impl Fn() -> R,
+    clock: fn() -> Moment,
+) -> Result<(), Ending> {
+    loop {
+        let began = clock();
+        let turn = watch.over(one_turn(engine, clock)).await?;
+        watch.state.turn_ended(&turn, began, clock());
+        let backlog = watch.over(engine.store().backlog()).await?;
+        watch.state.backlog(backlog, clock());
+        systemd::status(&watch.state.line());
+        loop {
+            if watch.pulse.is_stopping() {
+                return Ok(());
+            }
+            if std::mem::take(&mut watch.reload_wanted) {
+                take_up(engine, alarm, watch, reload, clock).await?;
+                break;
+            }
+            if watch.idle(alarm).await? {
+                break;
+            }
+        }
+    }
+}
+
+/// A turn. With the clock before the last turn nothing is decided until it has caught up, but delivery goes on.
+async fn one_turn(engine: &mut Engine, clock: fn() -> Moment) -> Result<TurnReport, TurnError> {
+    match engine.turn_by(&clock).await {
+        Err(TurnError::BackInTime { asked, last }) => {
+            tracing::error!(%asked, %last, "the clock is behind the last turn: nothing is decided until it has caught up; what is made is delivered");
+            engine.deliver_only(&clock).await
+        }
+        other => other,
+    }
+}
+
+/// A reload in two phases: everything is built and checked, then taken up. What can't be used leaves all as it is.
+async fn take_up<R: Future<Output = Result<Prepared, String>>>(
+    engine: &mut Engine,
+    alarm: &mut Alarm,
+    watch: &mut Watch,
+    reload: &impl Fn() -> R,
+    clock: fn() -> Moment,
+) -> Result<(), Ending> {
+    systemd::reloading();
+    let prepared = watch.over(reload()).await?;
+    let before = Arc::clone(engine.config());
+    let outcome = prepared.and_then(|prepared| match needs_restart(&before, &prepared.config) {
+        Some(what) => Err(format!(
+            "{what} takes a restart; the configuration before it is in force"
+        )),
+        None => Ok(prepared),
+    });
+    let noted = match outcome {
+        Ok(prepared) => {
+            let config = Arc::clone(&prepared.config);
+            engine.adopt(prepared).await;
+            if config.run.every != before.run.every {
+                match Alarm::set(config.run.every).await {
+                    Ok(new) => std::mem::replace(alarm, new).end().await,
+                    Err(error) => tracing::error!(%error, "the alarm clock stays as it was set before"),
+                }
+            }
+            tracing::info!(rules = config.rules.rules.len(), hash = %config.fingerprint, "configuration reloaded");
+            watch.state.reloaded(&config, clock());
+            note_config(engine, clock()).await
+        }
+        Err(why) => {
+            tracing::error!(%why, "the configuration was not taken up; the one before it is in force");
+            watch.state.reload_refused();
+            note_refusal(engine, &why).await
+        }
+    };
+    if let Err(error) = noted {
+        tracing::error!(%error, "the store does not know of the reload");
+    }
+    systemd::ready();
+    Ok(())
+}
+
+/// What a process cannot change while it lives.
+fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
+    if before.store.database.to_string() != after.store.database.to_string() {
+        return Some("another `store.url`");
+    }
+    if before.http.listen != after.http.listen {
+        return Some("another `http.listen`");
+    }
+    None
+}
+
+async fn note_config(engine: &Engine, at: Moment) -> Result<(), StoreError> {
+    let mut tx = engine.store().begin().await?;
+    tx.config_loaded(at).await?;
+    tx.commit().await
+}
+
+async fn note_refusal(engine: &Engine, why: &str) -> Result<(), StoreError> {
+    let mut tx = engine.store().begin().await?;
+    tx.config_refused(why).await?;
+    tx.commit().await
+}
+
+/// Hears signals, watches tasks and feeds the watchdog while something else goes on.
+struct Watch {
+    signals: Signals,
+    tasks: JoinSet<String>,
+    pulse: Arc<Pulse>,
+    state: Arc<State>,
+    looks: Interval,
+    /// Beats at the last look.
+    beats: u64,
+    reload_wanted: bool,
+    drain: Duration,
+    /// A wake this late means that the alarm clock has stopped, or that the system's went back.
+    late: Duration,
+}
+
+impl Watch {
+    fn new(signals: Signals, tasks: JoinSet<String>, pulse: Arc<Pulse>, state: Arc<State>, config: &Config) -> Watch {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let every = config.run.every.to_std().unwrap_or(Duration::from_secs(60));
+        Watch {
+            signals,
+            tasks,
+            pulse,
+            state,
+            looks,
+            beats: 0,
+            reload_wanted: false,
+            drain: config.run.drain.to_std().unwrap_or(Duration::from_secs(20)),
+            late: every * 2 + Duration::from_secs(5),
+        }
+    }
+
+    /// Does some work to its end, or, after SIGTERM, for as long as `run.drain` allows.
+    async fn over<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ending> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                heard = self.signals.next() => match heard {
+                    Heard::Reload => self.reload_wanted = true,
+                    Heard::Stop => {
+                        self.stop();
+                        return self.drain(work).await;
+                    }
+                },
+                done = &mut work => return Ok(done),
+                Some(ended) = self.tasks.join_next() => return Err(ended_task(ended)),
+                _ = self.looks.tick() => self.look(false),
+            }
+        }
+    }
+
+    async fn drain<T>(&mut self, mut work: Pin<&mut impl Future<Output = T>>) -> Result<T, Ending> {
+        let end = timeout(self.drain, async {
+            loop {
+                tokio::select! {
+                    biased;
+                    heard = self.signals.next() => if matches!(heard, Heard::Stop) {
+                        return Err(Ending::Abandoned("a second signal to stop"));
+                    },
+                    done = &mut work => return Ok(done),
+                    _ = self.looks.tick() => {}
+                }
+            }
+        });
+        end.await.unwrap_or(Err(Ending::Abandoned("run.drain is over")))
+    }
+
+    /// Waits until it is time for a turn; false where something else has to be looked at first.
+    async fn idle(&mut self, alarm: &mut Alarm) -> Result<bool, Ending> {
+        let mut wake = pin!(timeout(self.late, alarm.rings()));
+        loop {
+            tokio::select! {
+                biased;
+                heard = self.signals.next() => {
+                    match heard {
+                        Heard::Reload => self.reload_wanted = true,
+                        Heard::Stop => self.stop(),
+                    }
+                    return Ok(false);
+                },
+                Some(ended) = self.tasks.join_next() => return Err(ended_task(ended)),
+                rang = &mut wake => {
+                    if rang.is_err() {
+                        tracing::warn!("the alarm clock did not ring in time (a clock that was set back?); a turn is taken all the same");
+                    }
+                    return Ok(true);
+                }
+                _ = self.looks.tick() => self.look(true),
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        tracing::info!("asked to stop; what is under way comes to its end");
+        systemd::stopping();
+        self.pulse.stop();
+    }
+
+    /// Tells systemd and `/healthz` that work goes forward, if it does.
+    fn look(&mut self, is_idle: bool) {
+        let beats = self.pulse.beats();
+        if is_idle || beats != self.beats {
+            self.beats = beats;
+            self.state.goes_forward();
+            systemd::feed_watchdog();
+        }
+    }
+}
+
+fn ended_task(ended: Result<String, JoinError>) -> Ending {
+    Ending::Task(ended.unwrap_or_else(|error| error.to_string()))
+}

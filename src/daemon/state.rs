@@ -1,0 +1,196 @@
+//! What the daemon shows of itself: metrics, a line for systemd, and whether it is well.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::config::Config;
+use crate::domain::Moment;
+use crate::engine::{TurnError, TurnReport};
+use crate::store::StoreError;
+use crate::store::outbox::StateCount;
+
+use super::metrics::{AttemptLabels, ConfigLabels, Metrics, TurnLabels, add};
+
+/// Without progress for so long the daemon is not well.
+const STUCK_S: i64 = 300;
+
+/// Shared by the loop, which writes it, and the pages, which show it.
+pub(super) struct State {
+    metrics: Metrics,
+    clock: fn() -> Moment,
+    /// When the loop last saw work go forward, in seconds since 1970.
+    forward_at: AtomicI64,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    /// The calendar is entered until this date.
+    calendar_until: chrono::NaiveDate,
+    config_hash: String,
+    /// Why the last turn failed; `None` before the first one.
+    turn: Option<Result<(), String>>,
+    line: String,
+}
+
+impl State {
+    pub(super) fn new(config: &Config, clock: fn() -> Moment) -> State {
+        let state = State {
+            metrics: Metrics::new(),
+            clock,
+            forward_at: AtomicI64::new(clock().timestamp()),
+            last: Mutex::default(),
+        };
+        state.reloaded(config, clock());
+        state
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Work goes forward, or there is none.
+    pub(super) fn goes_forward(&self) {
+        self.forward_at.store((self.clock)().timestamp(), Ordering::Relaxed);
+    }
+
+    /// A configuration is in force.
+    pub(super) fn reloaded(&self, config: &Config, at: Moment) {
+        self.metrics.reload_successful.set(1);
+        self.metrics.reload_at.set(at.timestamp());
+        let mut last = self.last();
+        self.metrics.config.remove(&ConfigLabels {
+            hash: std::mem::take(&mut last.config_hash),
+        });
+        last.config_hash.clone_from(&config.fingerprint);
+        let labels = ConfigLabels {
+            hash: config.fingerprint.clone(),
+        };
+        self.metrics.config.get_or_create(&labels).set(1);
+        last.calendar_until = config.calendars.base().entered_until();
+        self.metrics
+            .calendar_days
+            .set((last.calendar_until - config.calendars.base().date_of(at)).num_days());
+    }
+
+    pub(super) fn reload_refused(&self) {
+        self.metrics.reload_successful.set(0);
+    }
+
+    /// A turn has ended, one way or the other.
+    pub(super) fn turn_ended(&self, turn: &Result<TurnReport, TurnError>, began: Moment, ended: Moment) {
+        self.goes_forward();
+        let m = &self.metrics;
+        let outcome = match turn {
+            Ok(report) if report.source_failed() => "source_down",
+            Ok(report) if report.is_paused => "paused",
+            Ok(_) => "ok",
+            Err(_) => "failed",
+        };
+        m.turns.get_or_create(&TurnLabels { outcome }).inc();
+        let length = (ended - began).to_std().unwrap_or_default();
+        m.turn_seconds.observe(length.as_secs_f64());
+        m.last_turn.set(ended.timestamp());
+        let mut last = self.last();
+        m.calendar_days
+            .set((last.calendar_until - ended.date_naive()).num_days());
+        match turn {
+            Ok(report) => {
+                count(m, report);
+                last.turn = Some(Ok(()));
+                last.line = line(report);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the turn failed; it is tried again at the next wake");
+                last.turn = Some(Err(error.to_string()));
+                last.line = format!("the last turn failed: {error}");
+            }
+        }
+    }
+
+    /// What is not settled.
+    pub(super) fn backlog(&self, backlog: Result<Vec<StateCount>, StoreError>, now: Moment) {
+        let counts = match backlog {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::error!(%error, "what waits cannot be counted");
+                return;
+            }
+        };
+        let of = |state: &str| counts.iter().find(|c| c.state == state);
+        let messages = |state: &str| of(state).map_or(0, |c| c.messages);
+        let m = &self.metrics;
+        m.waiting.set(messages("waiting"));
+        m.dead.set(messages("dead"));
+        m.bounced.set(messages("bounced"));
+        m.unknown.set(of("waiting").map_or(0, |c| c.unknown));
+        m.oldest_waiting
+            .set(of("waiting").map_or(0, |c| (now - c.oldest_created).num_seconds()));
+    }
+
+    /// The last turn in a line, for `systemctl status`.
+    pub(super) fn line(&self) -> String {
+        self.last().line.clone()
+    }
+
+    /// Whether work goes forward, or since when it does not.
+    pub(super) fn health(&self) -> Result<(), String> {
+        let idle = (self.clock)().timestamp() - self.forward_at.load(Ordering::Relaxed);
+        if idle > STUCK_S {
+            return Err(format!("nothing has gone forward for {idle} s"));
+        }
+        Ok(())
+    }
+
+    /// Whether the last turn came to its end, or why not.
+    pub(super) fn readiness(&self) -> Result<(), String> {
+        self.health()?;
+        match &self.last().turn {
+            None => Err("the first turn is not over".to_owned()),
+            Some(Err(why)) => Err(format!("the last turn failed: {why}")),
+            Some(Ok(())) => Ok(()),
+        }
+    }
+
+    pub(super) fn metrics_text(&self) -> Result<String, std::fmt::Error> {
+        self.metrics.text()
+    }
+}
+
+fn count(m: &Metrics, report: &TurnReport) {
+    add(&m.rows_seen, report.observed.seen);
+    add(&m.rows_changed, report.observed.changed);
+    add(&m.rows_rejected, report.observed.rejected);
+    add(&m.decided, report.decided);
+    add(&m.composed, report.composed.messages);
+    m.paused.set(i64::from(report.is_paused));
+    let delivered = &report.delivered;
+    for (answer, count) in [
+        ("accepted", delivered.accepted),
+        ("later", delivered.later),
+        ("unknown", delivered.unknown),
+        ("never", delivered.dead),
+    ] {
+        let labels = AttemptLabels {
+            channel: "email",
+            answer,
+            class: "",
+        };
+        add(&m.attempts.get_or_create(&labels), count);
+    }
+}
+
+fn line(report: &TurnReport) -> String {
+    if report.is_paused {
+        return "paused: nothing is composed or sent".to_owned();
+    }
+    let source = if report.source_failed() {
+        "; the ticket database cannot be read"
+    } else {
+        ""
+    };
+    format!(
+        "{} rows changed, {} tellings, {} messages made, {} accepted; {} wait{source}",
+        report.observed.changed, report.decided, report.composed.messages, report.delivered.accepted, report.waiting
+    )
+}
