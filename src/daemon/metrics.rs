@@ -101,6 +101,9 @@ impl Metrics {
             calendar_days: Gauge::default(),
             registry: Registry::default(),
         };
+        for part in ["compose", "delivery"] {
+            drop(metrics.lateness.get_or_create(&PartLabels { part }));
+        }
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The running program", Info::new(version.to_vec()));
         let m = &metrics;

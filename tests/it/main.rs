@@ -4,6 +4,7 @@ mod architecture;
 mod calendar;
 mod cli;
 mod config;
+mod daemon;
 mod demo;
 mod ladder;
 mod ladder_properties;

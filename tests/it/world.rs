@@ -216,10 +216,15 @@ impl World {
 
     /// Changes a configuration file and restarts.
     pub async fn edit(&mut self, file: &str, change: impl Fn(String) -> String) {
+        self.write(file, change);
+        self.restart().await;
+    }
+
+    /// Changes a configuration file and leaves it to others to take it up.
+    pub fn write(&self, file: &str, change: impl Fn(String) -> String) {
         let path = self.dir.path().join(file);
         let text = change(std::fs::read_to_string(&path).expect("a file"));
         std::fs::write(path, text).expect("a file");
-        self.restart().await;
     }
 
     pub fn config(&self) -> Config {
