@@ -164,6 +164,7 @@ fn count(m: &Metrics, report: &TurnReport) {
     add(&m.decided, report.decided);
     add(&m.composed, report.composed.messages);
     m.paused.set(i64::from(report.is_paused));
+    m.leading.set(i64::from(report.is_leading));
     let delivered = &report.delivered;
     for (answer, count) in [
         ("accepted", delivered.accepted),
@@ -183,6 +184,9 @@ fn count(m: &Metrics, report: &TurnReport) {
 fn line(report: &TurnReport) -> String {
     if report.is_paused {
         return "paused: nothing is composed or sent".to_owned();
+    }
+    if !report.is_leading {
+        return format!("another process decides; {} accepted here", report.delivered.accepted);
     }
     let source = if report.source_failed() {
         "; the ticket database cannot be read"

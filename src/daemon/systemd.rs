@@ -8,10 +8,7 @@ pub(super) fn ready() {
 
 /// Ready comes after it.
 pub(super) fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::debug!(%error, "no monotonic time for systemd"),
-    }
+    notify(&[NotifyState::Reloading]);
 }
 
 pub(super) fn stopping() {
