@@ -99,12 +99,10 @@ fn options(server: &Server, is_read_only: bool) -> Result<PgConnectOptions, Stor
 }
 
 async fn connect(server: &Server, options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    match tokio::time::timeout(CONNECT, options.connect()).await {
-        Ok(connection) => connection.map_err(failed(server)),
-        Err(_) => Err(StoreError::Silent {
-            seconds: CONNECT.as_secs(),
-        }),
-    }
+    let connection = tokio::time::timeout(CONNECT, options.connect()).await;
+    connection
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+        .map_err(failed(server))
 }
 
 /// The version of the tables; `None` where there are none yet. Newer tables and those of something else are refused.

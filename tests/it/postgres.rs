@@ -4,7 +4,9 @@
 use dondoc::config::settings::{Database, Server};
 use dondoc::store::Store;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, SqlSafeStr as _, Statement as _, TypeInfo as _};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _,
+};
 use url::Url;
 
 /// Which database a story is told on.
@@ -113,10 +115,17 @@ async fn run(url: &Url, sql: &str) {
 }
 
 #[tokio::test]
-async fn every_statement_is_taken_by_postgresql_with_the_types_that_the_store_binds() {
+async fn columns_sort_by_their_bytes_and_every_statement_is_taken_with_the_types_that_the_store_binds() {
     let postgres = Postgres::new().await;
     Store::open(&postgres.place()).await.expect("a store");
     let mut connection = postgres.connect().await;
+    let unordered = sqlx::query(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public' \
+         AND data_type = 'text' AND table_name <> '_sqlx_migrations' AND collation_name IS DISTINCT FROM 'C'",
+    );
+    let unordered = unordered.fetch_all(&mut connection).await.expect("columns");
+    let unordered: Vec<String> = unordered.iter().map(|row| row.get(0)).collect();
+    assert_eq!(unordered, [""; 0], "columns that don't sort by their bytes");
     let (shared, own) = (dondoc::store::statements(), dondoc::store::statements_of_postgres());
     assert!(shared.len() > 80 && own.len() > 3);
     for text in [shared, own].concat() {
