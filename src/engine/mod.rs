@@ -164,10 +164,16 @@ impl Engine {
         if let Some(paused) = &meta.paused {
             tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
         }
-        let is_leading = self.term.is_some();
-        let (observed, decided, composed) = match is_leading {
-            true => self.prepare(meta, now).await?,
-            false => Default::default(),
+        let (observed, decided, composed) = match self.term {
+            Some(_) => match self.prepare(meta, now).await {
+                Err(TurnError::Store(error @ StoreError::Deposed)) => {
+                    tracing::warn!(%error, "the turn took longer than its process may be silent; it goes on by delivering");
+                    self.term = None;
+                    Default::default()
+                }
+                prepared => prepared?,
+            },
+            None => Default::default(),
         };
         let mut delivered = match is_paused {
             false => self.deliver(clock).await?,
@@ -183,7 +189,7 @@ impl Engine {
             delivered,
             waiting,
             is_paused,
-            is_leading,
+            is_leading: self.term.is_some(),
         })
     }
 

@@ -99,7 +99,7 @@ pub enum StoreError {
     Sql(#[from] sqlx::Error),
     #[error("store: no answer from the server within {seconds} s")]
     Silent { seconds: u64 },
-    #[error("store: another process decides now; this one decides nothing until it leads again")]
+    #[error("store: another process observes and decides now; this one does when it leads again")]
     Deposed,
     #[error("store: {table} {id}: {what}")]
     Corrupt {

@@ -261,6 +261,11 @@ impl World {
         self
     }
 
+    /// Any statements on the PostgreSQL that the store is on, behind its back.
+    pub async fn on_store(&self, sql: &str) {
+        self.postgres.as_ref().expect("a store on PostgreSQL").run(sql).await;
+    }
+
     /// What a process that is gone held becomes free: on PostgreSQL when its leases run out, else at once.
     pub async fn leases_run_out(&self) {
         if let Some(postgres) = &self.postgres {

@@ -90,6 +90,34 @@ async fn when_the_one_that_decides_ends_another_goes_on_at_once_and_when_it_dies
 }
 
 #[tokio::test]
+async fn a_process_whose_term_is_taken_over_within_its_turn_goes_on_by_delivering() {
+    let moods = Moods::default();
+    let mut world = moods.province_on(On::Postgres, &ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    world.turn("2021-09-14 08:00").await;
+    moods.well();
+    // While the first batch of the next turn is written, the term becomes another's.
+    world
+        .on_store(
+            "CREATE FUNCTION overtake() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN UPDATE lease SET holder = 'other', term = term + 1; RETURN NULL; END $$; \
+             CREATE TRIGGER overtake AFTER INSERT ON ticket EXECUTE FUNCTION overtake()",
+        )
+        .await;
+    world.ticket("T9", "Sở Xây dựng", "2021-09-14 08:10").await;
+    world.change("T9", "2021-09-14 08:10", "due_at = '2021-09-01'").await;
+    let report = world.turn("2021-09-14 08:30").await;
+    assert!(!report.is_leading);
+    assert_eq!((report.composed.messages, report.delivered.accepted), (0, 1));
+    assert_eq!(fates(&world, "T1").await, ["accepted: later, accepted"]);
+    // The one that leads next composes what was decided.
+    world.on_store("DROP TRIGGER overtake ON ticket").await;
+    world.leases_run_out().await;
+    assert_eq!(world.turn("2021-09-15 08:00").await.composed.messages, 1);
+    assert_eq!(fates(&world, "T9").await, ["accepted: accepted"]);
+}
+
+#[tokio::test]
 async fn two_processes_that_take_turns_at_the_same_time_send_each_letter_once() {
     let moods = Moods::default();
     let units = ["Sở Y tế", "Sở Xây dựng", "Sở Tài chính"];
