@@ -54,6 +54,10 @@ pub enum Stage {
     Greeting,
     /// `EHLO`.
     Hello,
+    /// `STARTTLS` and the handshake.
+    Tls,
+    /// `AUTH`.
+    Login,
     /// `RSET`, which clears a refused transaction away before the next one.
     Reset,
     /// `MAIL FROM`.
@@ -76,6 +80,8 @@ impl fmt::Display for Stage {
             Stage::Connect => "connection",
             Stage::Greeting => "greeting",
             Stage::Hello => "EHLO",
+            Stage::Tls => "TLS",
+            Stage::Login => "login",
             Stage::Reset => "RSET",
             Stage::Mail => "sender",
             Stage::Recipient => "recipient",
@@ -94,6 +100,10 @@ pub enum FailureKind {
     Unsendable,
     /// The server said no.
     Refused { stage: Stage },
+    /// The server does not offer what is needed to go on.
+    Missing { stage: Stage },
+    /// The server's certificate is not one to trust, or is another's.
+    Untrusted,
     /// The connection could not be made or broke.
     Broken { stage: Stage },
     /// No answer within the time set.
@@ -102,11 +112,29 @@ pub enum FailureKind {
     Garbled { stage: Stage },
 }
 
+impl FailureKind {
+    /// The step it failed at; a message that cannot be sent has not got to any.
+    #[must_use]
+    pub fn stage(self) -> Option<Stage> {
+        match self {
+            FailureKind::Unsendable => None,
+            FailureKind::Untrusted => Some(Stage::Tls),
+            FailureKind::Refused { stage }
+            | FailureKind::Missing { stage }
+            | FailureKind::Broken { stage }
+            | FailureKind::Timeout { stage }
+            | FailureKind::Garbled { stage } => Some(stage),
+        }
+    }
+}
+
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FailureKind::Unsendable => f.write_str("cannot be sent"),
             FailureKind::Refused { stage } => write!(f, "{stage} refused"),
+            FailureKind::Missing { stage } => write!(f, "{stage} not offered"),
+            FailureKind::Untrusted => f.write_str("certificate not trusted"),
             FailureKind::Broken { stage: Stage::Connect } => f.write_str("no connection"),
             FailureKind::Broken { stage } => write!(f, "connection broke at {stage}"),
             FailureKind::Timeout { stage } => write!(f, "no answer in time at {stage}"),

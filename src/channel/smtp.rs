@@ -1,76 +1,107 @@
 //! One mail to the relay and an answer that can be trusted.
 //!
-//! The commands are lettre's; the reading, the deadlines and the reuse of connections are ours, over a plain
-//! [`TcpStream`]. lettre's own connection and pool (0.11.23) don't fit this job, for reasons that each lose mail or time:
-//! they count a 354 as success, so one reply read too early makes an unaccepted mail look accepted; a half-used
-//! connection goes back to the pool when its future is dropped; reads have no deadline; it cannot be seen how much of a
-//! message has left, which is what divides *later* from *unknown*; and without `TCP_NODELAY` every mail waits 40 ms.
+//! The commands of the transaction are lettre's; the reading, the deadlines, TLS, AUTH and the reuse of connections are
+//! ours, over a [`TcpStream`]. lettre's own connection and pool (0.11.23) don't fit this job, for reasons that each
+//! lose mail or time: they count a 354 as success, so one reply read too early makes an unaccepted mail look accepted;
+//! a half-used connection goes back to the pool when its future is dropped; reads have no deadline; it cannot be seen
+//! how much of a message has left, which is what divides *later* from *unknown*; and without `TCP_NODELAY` every mail
+//! waits 40 ms.
 //!
 //! What an answer is made of:
 //!
 //! | what happened | answer |
 //! |---|---|
 //! | no connection, or broken or late before the final dot has left | later |
+//! | TLS asked for and not offered, refused, failed, or with a certificate that is not to be trusted | later |
+//! | an account given, and AUTH not offered or refused | later |
 //! | 4xx anywhere; 421 also ends the connection | later |
-//! | 5xx to greeting or EHLO: the server's trouble, not this mail's | later |
+//! | 5xx to greeting, EHLO, STARTTLS or AUTH: the server's trouble, not this mail's | later |
 //! | 5xx to sender, recipient, DATA or the whole message | never |
 //! | 2xx to the final dot, and nothing else | accepted |
 //! | broken, late or senseless after the final dot may have left | unknown |
 //! | an address or text the envelope cannot carry | never |
 //!
-//! "May have left" is counted in bytes given to the operating system: as long as the dot is not among them, no server
-//! can have the whole message. The body is made so that no earlier line is a lone dot even to a server that takes a bare
-//! LF or CR for a line end.
+//! The final dot is given away only after all before it has left, so that whatever fails until then finds no server with
+//! the whole message, whether or not TLS holds bytes back. The body is made so that no earlier line is a lone dot even to
+//! a server that takes a bare LF or CR for a line end.
 //!
-//! Not here: TLS, AUTH and pipelining; when to try again; who may be written to.
+//! Nothing goes in the clear where TLS is asked for. What was read before the handshake is not read after it, and what the
+//! server offered before is asked again.
+//!
+//! Not here: pipelining; when to try again; who may be written to.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures_util::FutureExt;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParameter};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use secrecy::ExposeSecret as _;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::{Answer, Failure, FailureKind, Stage, one_line};
-use crate::config::settings::SmtpSettings;
+use crate::config::settings::{SmtpLogin, SmtpSettings, SmtpTls};
 
 /// The wait where the settings hold none that makes sense.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// Longest reply that is read, all its lines together. RFC 5321 asks for 512 bytes a line.
 const MOST_REPLY: u64 = 16 * 1024;
 
-/// The relay, and how long to wait for each of its answers.
+/// The relay, how to get its trust, and how long to wait for each of its answers.
 #[derive(Debug, Clone)]
 pub struct Smtp {
     host: String,
     port: u16,
+    tls: SmtpTls,
+    /// How to know the relay by its certificate, or why that cannot be known.
+    trust: Result<Trust, Failure>,
+    login: Option<SmtpLogin>,
     hello: ClientId,
     wait: Duration,
 }
 
-/// An open connection that has greeted and is ready for a mail.
+/// Whose certificates are good, and for which name.
+#[derive(Debug, Clone)]
+struct Trust {
+    client: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+/// TCP, or TLS over it.
+trait Wire: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin> Wire for T {}
+
+/// An open connection that has greeted, is encrypted and logged in as asked for, and is ready for a mail.
 ///
 /// It belongs to one worker, which hands it to [`Smtp::send`] again and again.
 #[derive(Debug)]
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Wire>>,
     wait: Duration,
-    /// The server takes lines with the eighth bit set.
-    takes_8bit: bool,
+    /// What the server answered to EHLO: its name, then a line for each extension.
+    offers: Vec<String>,
     /// A refused transaction is still open and must be reset before the next.
     refused: bool,
 }
 
-/// A server's reply: its code and its lines joined by spaces.
+/// A server's reply: its code and its lines.
 #[derive(Debug)]
 struct Reply {
     code: u16,
-    text: String,
+    lines: Vec<String>,
 }
 
 /// Sender and recipients, read and found fit for an envelope.
@@ -111,6 +142,9 @@ impl Smtp {
         Smtp {
             host: settings.host.clone(),
             port: settings.port,
+            tls: settings.tls,
+            trust: Trust::new(settings),
+            login: settings.login.clone(),
             hello,
             wait,
         }
@@ -156,7 +190,7 @@ impl Smtp {
             Ok(reply) => {
                 *conn = Some(line);
                 Answer::Accepted {
-                    reply: one_line(&format!("{} {}", reply.code, reply.text)),
+                    reply: one_line(&format!("{} {}", reply.code, reply.text())),
                 }
             }
             Err(stop) => {
@@ -166,7 +200,7 @@ impl Smtp {
         }
     }
 
-    /// Connects, greets and takes leave: could a mail be handed over now?
+    /// Connects, with TLS and AUTH where they are asked for, and takes leave: could a mail be handed over now?
     pub async fn probe(&self) -> Result<(), Failure> {
         let mut connection = Some(self.connect().await.map_err(|stop| stop.why)?);
         self.quit(&mut connection).await;
@@ -189,37 +223,172 @@ impl Smtp {
         }
     }
 
-    /// A new connection, greeted.
+    /// A new connection, ready for a mail.
     async fn connect(&self) -> Result<Connection, Stop> {
         let dial = async {
             let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-            // Commands and bodies are single writes that wait for an answer; holding them back only delays.
+            // Commands and bodies wait for an answer; holding them back only delays.
             stream.set_nodelay(true)?;
             Ok(stream)
         };
         let stream = within(self.wait, Stage::Connect, dial).await.map_err(Stop::later)?;
         let mut line = Connection {
-            stream: BufReader::new(stream),
+            stream: BufReader::new(Box::new(stream)),
             wait: self.wait,
-            takes_8bit: false,
+            offers: Vec::new(),
             refused: false,
         };
+        if self.tls == SmtpTls::Implicit {
+            line = self.encrypt(line).await?;
+        }
         let greeting = line.reply(Stage::Greeting).await.map_err(Stop::later)?;
         positive(Stage::Greeting, greeting)?;
-        let hello = line
-            .ask(Stage::Hello, &Ehlo::new(self.hello.clone()).to_string())
-            .await
-            .map_err(Stop::later)?;
-        let hello = positive(Stage::Hello, hello)?;
-        line.takes_8bit = hello
-            .text
-            .split_whitespace()
-            .any(|word| word.eq_ignore_ascii_case("8BITMIME"));
+        line.greet(&self.hello).await?;
+        if self.tls == SmtpTls::StartTls {
+            line.start_tls().await?;
+            line = self.encrypt(line).await?;
+            // What was offered in the clear could have come from anybody.
+            line.greet(&self.hello).await?;
+        }
+        if let Some(login) = &self.login {
+            line.log_in(login).await?;
+        }
         Ok(line)
+    }
+
+    /// The same connection behind a handshake.
+    async fn encrypt(&self, line: Connection) -> Result<Connection, Stop> {
+        let trust = self.trust.clone().map_err(Stop::later)?;
+        // Bytes sent ahead of the handshake would be read as if they had come under its protection.
+        if !line.has_nothing_unread() {
+            return Err(Stop::later(unasked(Stage::Tls)));
+        }
+        let shake = TlsConnector::from(trust.client).connect(trust.name, line.stream.into_inner());
+        let stream = timeout(self.wait, shake)
+            .await
+            .map_err(|_| Stop::later(late(self.wait, Stage::Tls)))?
+            .map_err(|error| Stop::later(no_handshake(&error)))?;
+        Ok(Connection {
+            stream: BufReader::new(Box::new(stream)),
+            offers: Vec::new(),
+            ..line
+        })
+    }
+}
+
+impl Trust {
+    fn new(settings: &SmtpSettings) -> Result<Trust, Failure> {
+        let unsound = |why: &str| Failure::new(FailureKind::Broken { stage: Stage::Tls }, why);
+        let mut roots = RootCertStore::empty();
+        match &settings.authorities {
+            Some(own) => {
+                for authority in own {
+                    roots.add(authority.clone()).map_err(|e| unsound(&e.to_string()))?;
+                }
+            }
+            // Nobody will be asked for a certificate.
+            None if settings.tls == SmtpTls::None => {}
+            None => {
+                let system = rustls_native_certs::load_native_certs();
+                for error in &system.errors {
+                    tracing::warn!(%error, "not all certificates that this system trusts can be read");
+                }
+                // Systems carry some that are of no use to anybody; the others do.
+                roots.add_parsable_certificates(system.certs);
+                if roots.is_empty() {
+                    return Err(unsound(
+                        "this system trusts no certificate: install ca-certificates or set smtp.ca_file",
+                    ));
+                }
+            }
+        }
+        let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| unsound(&e.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(settings.host.clone()).map_err(|_| {
+            unsound(&format!(
+                "`{}` is not a name that a certificate can bear",
+                settings.host
+            ))
+        })?;
+        Ok(Trust {
+            client: Arc::new(client),
+            name,
+        })
     }
 }
 
 impl Connection {
+    async fn greet(&mut self, hello: &ClientId) -> Result<(), Stop> {
+        let hello = self.ask(Stage::Hello, &Ehlo::new(hello.clone()).to_string()).await;
+        self.offers = positive(Stage::Hello, hello.map_err(Stop::later)?)?.lines;
+        Ok(())
+    }
+
+    /// The words after an extension's name, if the server offers it.
+    fn offered(&self, extension: &str) -> Option<impl Iterator<Item = &str>> {
+        self.offers.iter().skip(1).find_map(|line| {
+            let mut words = line.split_whitespace();
+            words.next()?.eq_ignore_ascii_case(extension).then_some(words)
+        })
+    }
+
+    /// Asks for TLS. Without it nothing more is said.
+    async fn start_tls(&mut self) -> Result<(), Stop> {
+        if self.offered("STARTTLS").is_none() {
+            let why = "the server has no STARTTLS, and without it smtp.tls lets nothing go";
+            return Err(Stop::later(Failure::new(
+                FailureKind::Missing { stage: Stage::Tls },
+                why,
+            )));
+        }
+        let ready = self.ask(Stage::Tls, "STARTTLS\r\n").await.map_err(Stop::later)?;
+        positive(Stage::Tls, ready).map(|_| ())
+    }
+
+    /// Logs in by PLAIN, or else by LOGIN.
+    async fn log_in(&mut self, login: &SmtpLogin) -> Result<(), Stop> {
+        let offers = |mechanism: &str| {
+            self.offered("AUTH")
+                .is_some_and(|mut words| words.any(|word| word.eq_ignore_ascii_case(mechanism)))
+        };
+        let (plain, by_turns) = (offers("PLAIN"), offers("LOGIN"));
+        let (user, password) = (login.username.as_str(), login.password.expose_secret());
+        let encode = |text: &str| BASE64_STANDARD.encode(text);
+        let both = encode(&format!("\0{user}\0{password}"));
+        let lines = if plain {
+            vec![format!("AUTH PLAIN {both}\r\n")]
+        } else if by_turns {
+            let answer = |text: &str| format!("{}\r\n", encode(text));
+            vec!["AUTH LOGIN\r\n".to_owned(), answer(user), answer(password)]
+        } else {
+            let why = "the server takes neither PLAIN nor LOGIN, and smtp.username is set";
+            let kind = FailureKind::Missing { stage: Stage::Login };
+            return Err(Stop::later(Failure::new(kind, why)));
+        };
+        let secrets = [both, encode(password), password.to_owned()];
+        let last = lines.len();
+        for (n, line) in (1..).zip(lines) {
+            let mut reply = self.ask(Stage::Login, &line).await.map_err(unquoted)?;
+            // Some servers repeat what they did not like.
+            for text in &mut reply.lines {
+                *text = secrets
+                    .iter()
+                    .fold(text.clone(), |text, secret| text.replace(secret, "***"));
+            }
+            match reply.code {
+                334 if n < last => {}
+                200..=299 if n < last => return Err(Stop::later(garbled(Stage::Login, &reply))),
+                _ => {
+                    positive(Stage::Login, reply)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// One mail, from RSET where one is due to the answer to the final dot.
     async fn transact(&mut self, envelope: &Envelope, wire: &[u8]) -> Result<Reply, Stop> {
         if self.refused {
@@ -250,7 +419,7 @@ impl Connection {
         if wire.is_ascii() {
             return Ok(Vec::new());
         }
-        if self.takes_8bit {
+        if self.offered("8BITMIME").is_some() {
             return Ok(vec![MailParameter::Body(MailBodyParameter::EightBitMime)]);
         }
         let why = Failure::new(
@@ -278,48 +447,28 @@ impl Connection {
     async fn ask(&mut self, stage: Stage, command: &str) -> Result<Reply, Failure> {
         // A reply that came without being asked for would be taken for the answer to this command.
         if !self.has_nothing_unread() {
-            return Err(Failure::new(
-                FailureKind::Garbled { stage },
-                "the server answered before it was asked",
-            ));
+            return Err(unasked(stage));
         }
-        let stream = self.stream.get_mut();
-        let write = async {
-            stream.write_all(command.as_bytes()).await?;
-            stream.flush().await
-        };
-        within(self.wait, stage, write).await?;
+        self.write(stage, command.as_bytes()).await?;
         self.reply(stage).await
     }
 
-    /// Writes the message with its final dot in one go, and tells *later* from *unknown* if that fails.
+    /// Writes the message, and its final dot only when all else has left: that tells *later* from *unknown*.
     async fn hand_over(&mut self, wire: &[u8]) -> Result<(), Stop> {
         if !self.has_nothing_unread() {
-            let why = Failure::new(
-                FailureKind::Garbled { stage: Stage::Body },
-                "the server answered before it was asked",
-            );
-            return Err(Stop::later(why));
+            return Err(Stop::later(unasked(Stage::Body)));
         }
-        let mut left = 0;
+        self.write(Stage::Body, wire).await.map_err(Stop::later)?;
+        self.write(Stage::Final, FINAL_DOT).await.map_err(Stop::unknown)
+    }
+
+    async fn write(&mut self, stage: Stage, bytes: &[u8]) -> Result<(), Failure> {
         let stream = self.stream.get_mut();
         let write = async {
-            while let Some(rest) = wire.get(left..).filter(|rest| !rest.is_empty()) {
-                match stream.write(rest).await? {
-                    0 => return Err(ErrorKind::WriteZero.into()),
-                    n => left += n,
-                }
-            }
+            stream.write_all(bytes).await?;
             stream.flush().await
         };
-        let written = within(self.wait, Stage::Body, write).await;
-        written.map_err(|why| {
-            if dot_may_have_left(left, wire.len()) {
-                Stop::unknown(why.at(Stage::Final))
-            } else {
-                Stop::later(why)
-            }
-        })
+        within(self.wait, stage, write).await
     }
 
     /// Itself, unless the server has closed it meanwhile. Asked without a round trip.
@@ -381,13 +530,16 @@ impl Stop {
 
     /// The server's no, with its 4xx or 5xx.
     fn refused(stage: Stage, reply: &Reply) -> Stop {
-        let servers_own = matches!(stage, Stage::Greeting | Stage::Hello | Stage::Reset);
+        let servers_own = matches!(
+            stage,
+            Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login | Stage::Reset
+        );
         let verdict = if reply.code >= 500 && !servers_own {
             Verdict::Never
         } else {
             Verdict::Later
         };
-        let why = Failure::with_code(FailureKind::Refused { stage }, reply.code, &reply.text);
+        let why = Failure::with_code(FailureKind::Refused { stage }, reply.code, &reply.text());
         Stop {
             verdict,
             why,
@@ -400,11 +552,7 @@ impl Stop {
         match self.why.kind {
             FailureKind::Broken { stage: Stage::Mail } => true,
             FailureKind::Refused { stage: Stage::Mail } => self.why.code == Some(421),
-            FailureKind::Broken { stage }
-            | FailureKind::Refused { stage }
-            | FailureKind::Timeout { stage }
-            | FailureKind::Garbled { stage } => stage == Stage::Reset,
-            FailureKind::Unsendable => false,
+            kind => kind.stage() == Some(Stage::Reset),
         }
     }
 
@@ -420,17 +568,10 @@ impl Stop {
     }
 }
 
-impl Failure {
-    /// The same failure, told of another step.
-    fn at(self, stage: Stage) -> Failure {
-        let kind = match self.kind {
-            FailureKind::Unsendable => FailureKind::Unsendable,
-            FailureKind::Refused { .. } => FailureKind::Refused { stage },
-            FailureKind::Broken { .. } => FailureKind::Broken { stage },
-            FailureKind::Timeout { .. } => FailureKind::Timeout { stage },
-            FailureKind::Garbled { .. } => FailureKind::Garbled { stage },
-        };
-        Failure { kind, ..self }
+impl Reply {
+    /// The lines as one text.
+    fn text(&self) -> String {
+        self.lines.join(" ")
     }
 }
 
@@ -444,7 +585,40 @@ fn positive(stage: Stage, reply: Reply) -> Result<Reply, Stop> {
 }
 
 fn garbled(stage: Stage, reply: &Reply) -> Failure {
-    Failure::with_code(FailureKind::Garbled { stage }, reply.code, &reply.text)
+    Failure::with_code(FailureKind::Garbled { stage }, reply.code, &reply.text())
+}
+
+/// A reply that nobody asked for, and that the next question would take for its answer.
+fn unasked(stage: Stage) -> Failure {
+    Failure::new(
+        FailureKind::Garbled { stage },
+        "the server answered before it was asked",
+    )
+}
+
+fn late(wait: Duration, stage: Stage) -> Failure {
+    let kind = FailureKind::Timeout { stage };
+    Failure::new(kind, &format!("waited {} s", wait.as_secs_f64()))
+}
+
+/// What went wrong at AUTH, without words that could be the password's own.
+fn unquoted(why: Failure) -> Stop {
+    let garbled = matches!(why.kind, FailureKind::Garbled { .. });
+    let words = "the server's words are not shown";
+    Stop::later(if garbled { Failure::new(why.kind, words) } else { why })
+}
+
+/// Why there is no handshake: the certificate, the other side's no, or the connection.
+fn no_handshake(error: &io::Error) -> Failure {
+    let stage = Stage::Tls;
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let kind = match inner {
+        Some(rustls::Error::InvalidCertificate(_)) => FailureKind::Untrusted,
+        Some(rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)) => FailureKind::Refused { stage },
+        Some(_) => FailureKind::Garbled { stage },
+        None => FailureKind::Broken { stage },
+    };
+    Failure::new(kind, &error.to_string())
 }
 
 /// Every wait on the network goes through here and has an end.
@@ -455,15 +629,12 @@ async fn within<T>(wait: Duration, stage: Stage, work: impl Future<Output = io::
             Err(Failure::new(FailureKind::Garbled { stage }, &e.to_string()))
         }
         Ok(Err(e)) => Err(Failure::new(FailureKind::Broken { stage }, &e.to_string())),
-        Err(_) => Err(Failure::new(
-            FailureKind::Timeout { stage },
-            &format!("waited {} s", wait.as_secs_f64()),
-        )),
+        Err(_) => Err(late(wait, stage)),
     }
 }
 
 /// Reads one reply with all its lines; a reply without its end is none.
-async fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<Reply> {
+async fn read_reply(stream: &mut BufReader<Box<dyn Wire>>) -> io::Result<Reply> {
     let mut limited = stream.take(MOST_REPLY);
     let mut whole: Option<Reply> = None;
     loop {
@@ -480,16 +651,11 @@ async fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<Reply> {
         let (code, more, text) = reply_line(&line)
             .filter(|(code, ..)| whole.as_ref().is_none_or(|w| w.code == *code))
             .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, one_line(&line)))?;
-        let reply = match whole.take() {
-            Some(first) => Reply {
-                code,
-                text: format!("{} {}", first.text, text),
-            },
-            None => Reply {
-                code,
-                text: text.to_owned(),
-            },
-        };
+        let mut reply = whole.take().unwrap_or(Reply {
+            code,
+            lines: Vec::new(),
+        });
+        reply.lines.push(text.to_owned());
         if !more {
             return Ok(reply);
         }
@@ -511,16 +677,11 @@ fn reply_line(line: &str) -> Option<(u16, bool, &str)> {
     }
 }
 
-/// The end of every message: the dot is the first of these bytes.
+/// The end of every message.
 const FINAL_DOT: &[u8] = b".\r\n";
 
-/// Whether the final dot is among the first `left` bytes of a message of `whole`; if not, no server can have it whole.
-fn dot_may_have_left(left: usize, whole: usize) -> bool {
-    left + FINAL_DOT.len() > whole
-}
-
 /// The message as it goes over the line: every CR, LF or CRLF a CRLF, lines that start with a dot given another, a last
-/// line that ends, and the final dot.
+/// line that ends. The final dot is not in it.
 fn on_the_wire(bytes: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(bytes.len() + bytes.len() / 64 + 8);
     let mut rest = bytes;
@@ -538,7 +699,6 @@ fn on_the_wire(bytes: &[u8]) -> Vec<u8> {
         let ending = if after.starts_with(b"\r\n") { 2 } else { 1 };
         rest = after.get(ending..).unwrap_or_default();
     }
-    wire.extend_from_slice(FINAL_DOT);
     wire
 }
 
@@ -549,30 +709,17 @@ mod tests {
     #[test]
     fn every_line_ends_properly_and_no_line_is_a_lone_dot() {
         for (text, wire) in [
-            (&b"a\r\nb\r\n"[..], &b"a\r\nb\r\n.\r\n"[..]),
-            (b"a", b"a\r\n.\r\n"),
-            (b"", b".\r\n"),
-            (b".\r\n", b"..\r\n.\r\n"),
-            (b"a\n.\nb\n", b"a\r\n..\r\nb\r\n.\r\n"),
-            (b"a\r.\rb", b"a\r\n..\r\nb\r\n.\r\n"),
-            (b"a\r\n.\r\nMAIL FROM:<x@y>\r\n", b"a\r\n..\r\nMAIL FROM:<x@y>\r\n.\r\n"),
-            (b"..a\r\n\r\n", b"...a\r\n\r\n.\r\n"),
-            (b"a\r\r\n", b"a\r\n\r\n.\r\n"),
+            (&b"a\r\nb\r\n"[..], &b"a\r\nb\r\n"[..]),
+            (b"a", b"a\r\n"),
+            (b"", b""),
+            (b".\r\n", b"..\r\n"),
+            (b"a\n.\nb\n", b"a\r\n..\r\nb\r\n"),
+            (b"a\r.\rb", b"a\r\n..\r\nb\r\n"),
+            (b"a\r\n.\r\nMAIL FROM:<x@y>\r\n", b"a\r\n..\r\nMAIL FROM:<x@y>\r\n"),
+            (b"..a\r\n\r\n", b"...a\r\n\r\n"),
+            (b"a\r\r\n", b"a\r\n\r\n"),
         ] {
             assert_eq!(on_the_wire(text), wire, "{}", text.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn a_message_is_whole_from_its_final_dot_on() {
-        let wire = on_the_wire(b"a\r\n");
-        for (left, whole) in [
-            (b"".len(), false),
-            (b"a\r\n".len(), false),
-            (b"a\r\n.".len(), true),
-            (wire.len(), true),
-        ] {
-            assert_eq!(dot_may_have_left(left, wire.len()), whole, "{left}");
         }
     }
 

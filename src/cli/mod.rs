@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 mod explain;
 mod init;
+mod manual;
 mod once;
 mod outbox;
 mod pause;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -142,6 +144,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Prints the completions for a shell.
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Prints the manual page, or writes a page for each command into DIR.
+    Man { dir: Option<PathBuf> },
 }
 
 #[derive(Debug, Subcommand)]
@@ -321,6 +330,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Resume => pause::resume(&dir).await,
         Command::Backup { file } => backup::run(&dir, &file).await,
         Command::Status { json } => status::run(&dir, json).await,
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::man(dir.as_deref()),
     }
 }
 

@@ -13,6 +13,7 @@ use super::settings::{
     Database, DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings,
     UpdatedAtFormat,
 };
+use super::smtp::read_smtp;
 use crate::domain::Moment;
 use crate::domain::rule::{DueReading, PeriodKind};
 use crate::domain::text::fold;
@@ -67,7 +68,7 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .and_then(|n| n.table(|s| read_http(s, dir)))
                 .unwrap_or(ON_LOOPBACK),
             store,
-            smtp: section(file, "smtp", |s| read_smtp(s, hello)),
+            smtp: section(file, "smtp", |s| read_smtp(s, hello, dir)),
             delivery,
             domains,
             limits: file
@@ -101,7 +102,7 @@ fn section<'a, T>(
     node.table(read).flatten()
 }
 
-fn choice<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+pub(super) fn choice<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
     section.get(key).and_then(|node| node.choice(words))
 }
 
@@ -198,21 +199,6 @@ fn default_store(dir: &Path) -> StoreSettings {
     StoreSettings {
         database: Database::Sqlite(dir.join("dondoc.db")),
     }
-}
-
-fn read_smtp(s: &mut Section<'_>, hello: Option<String>) -> Option<SmtpSettings> {
-    let host = s.required("host");
-    let port = s.or("port", 25);
-    let hello = s.optional("hello").or(hello).unwrap_or_default();
-    let connections = s.or("connections", AtLeastOne(4)).0 as usize;
-    let timeout = s.or("timeout", TimeDelta::seconds(60));
-    Some(SmtpSettings {
-        host: host?,
-        port,
-        hello,
-        connections,
-        timeout,
-    })
 }
 
 /// Nobody may be mailed unless their domain is listed, so a list has to be there.
@@ -426,7 +412,7 @@ impl Read for OffOr {
     }
 }
 
-struct AtLeastOne(u32);
+pub(super) struct AtLeastOne(pub u32);
 
 impl Read for AtLeastOne {
     fn read(node: Node<'_>) -> Option<Self> {

@@ -15,6 +15,7 @@ mod problem;
 mod read;
 mod rules;
 pub mod settings;
+mod smtp;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

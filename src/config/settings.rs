@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use chrono::{NaiveTime, TimeDelta};
 use chrono_tz::Tz;
+use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 use url::Url;
 
@@ -93,14 +94,39 @@ pub struct StoreSettings {
 /// `[smtp]`: the relay that takes our mail.
 #[derive(Debug, Clone)]
 pub struct SmtpSettings {
+    /// Also the name its certificate has to bear.
     pub host: String,
+    /// Default 25; 465 with implicit TLS.
     pub port: u16,
+    pub tls: SmtpTls,
+    /// Whose certificates are trusted; `None` = those this system trusts.
+    pub authorities: Option<Vec<CertificateDer<'static>>>,
+    /// Our account at the relay; `None` where it knows us by our address.
+    pub login: Option<SmtpLogin>,
     /// Our name in EHLO and the domain of `Message-ID`.
     pub hello: String,
     /// Connections kept at once; default 4.
     pub connections: usize,
     /// Longest wait for one answer; default 60 s.
     pub timeout: TimeDelta,
+}
+
+/// How the way to the relay is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// Not at all; the default to a relay on this machine.
+    None,
+    /// By STARTTLS before anything else is said, or no mail goes; the default to any other relay.
+    StartTls,
+    /// From the first byte on.
+    Implicit,
+}
+
+/// An account at the relay.
+#[derive(Debug, Clone)]
+pub struct SmtpLogin {
+    pub username: String,
+    pub password: SecretString,
 }
 
 /// `[delivery]`: what stands on every mail, and when it goes.

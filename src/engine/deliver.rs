@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::recipients::Recipients;
 use super::{Clock, Engine, TurnError};
-use crate::channel::{Answer, FailureKind, Stage};
+use crate::channel::{Answer, Stage};
 use crate::domain::Moment;
 use crate::store::outbox::{Claim, MessageState, Settlement};
 
@@ -44,7 +44,8 @@ impl Engine {
             let unreachable = !answers.is_empty() && answers.iter().all(is_unreachable);
             self.mark(&sendable, &answers, &mut delivered, now).await?;
             if unreachable {
-                tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, "the mail server cannot be reached; the rest waits for the next turn");
+                let why = answers.iter().find_map(Answer::failure).map(ToString::to_string);
+                tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, why, "the mail server takes no mail from us; the rest waits for the next turn");
                 return Ok(delivered);
             }
         }
@@ -192,13 +193,10 @@ fn is_unreachable(answer: &Answer) -> bool {
     let Answer::Later { why, .. } = answer else {
         return false;
     };
-    match why.kind {
-        FailureKind::Unsendable => false,
-        FailureKind::Refused { stage }
-        | FailureKind::Broken { stage }
-        | FailureKind::Timeout { stage }
-        | FailureKind::Garbled { stage } => matches!(stage, Stage::Connect | Stage::Greeting | Stage::Hello),
-    }
+    matches!(
+        why.kind.stage(),
+        Some(Stage::Connect | Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login)
+    )
 }
 
 /// 1, 5, 15, 30 minutes, then an hour, each with up to a fifth more so that retries do not march in step. The share is

@@ -313,3 +313,41 @@ async fn check_asks_the_source_the_store_and_the_mail_server_and_names_unmapped_
     assert_eq!(check(&["check"]).await.status.code(), Some(1));
     assert_eq!(check(&["check", "--offline"]).await.status.code(), Some(0));
 }
+
+#[test]
+fn shells_learn_every_command() {
+    let nowhere = Path::new("/nonexistent");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = dondoc(nowhere, &["completions", shell]);
+        assert!(output.status.success(), "{shell}: {}", said(&output));
+        let script = text(&output);
+        for word in ["send-test", "completions", "since"] {
+            assert!(script.contains(word), "{shell} knows {word}");
+        }
+    }
+    let syntax = Command::new("bash")
+        .args(["-n", "-c", &text(&dondoc(nowhere, &["completions", "bash"]))])
+        .status();
+    assert!(syntax.expect("bash").success());
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let nowhere = Path::new("/nonexistent");
+    let page = text(&dondoc(nowhere, &["man"]));
+    assert!(
+        page.contains(".TH dondoc 1") && page.contains(".SH SUBCOMMANDS"),
+        "{page}"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("man1");
+    let output = dondoc(nowhere, &["man", &dir.display().to_string()]);
+    assert!(output.status.success(), "{}", said(&output));
+    for name in ["dondoc", "dondoc-check", "dondoc-outbox-retry", "dondoc-man"] {
+        let page = std::fs::read_to_string(dir.join(format!("{name}.1"))).expect(name);
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+    }
+    let output = dondoc(nowhere, &["man", "/dev/null/man1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("the pages cannot be written to /dev/null/man1"));
+}

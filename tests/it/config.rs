@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dondoc::config::settings::Database;
+use dondoc::config::settings::{Database, SmtpTls};
 use dondoc::config::{Config, Loaded, Problem, Severity, load};
 use dondoc::domain::matcher::{Column, Matcher};
 use dondoc::domain::rule::{Digest, When};
@@ -298,7 +298,7 @@ fn unknown_keys_are_errors_with_a_suggestion_all_of_a_table_at_once() {
         "[smtp]\nhots = \"x\"\npasswort = \"y\"",
         &[
             "dondoc.toml:12:1: `hots` is not a known key (did you mean `host`?)",
-            "dondoc.toml:13:1: `passwort` is not a known key",
+            "dondoc.toml:13:1: `passwort` is not a known key (did you mean `password`?)",
         ],
     );
     with_more(
@@ -404,6 +404,74 @@ fn durations_times_dates_and_zones_are_checked() {
         "[source]",
         "[source]\nstale_after = 4",
         &["dondoc.toml:3:15: the number 4 has no unit (write such as `4wh`, or 0 for off)"],
+    );
+}
+
+#[test]
+fn mail_goes_encrypted_unless_the_relay_is_this_machine_or_ops_wants_it_otherwise() {
+    let smtp = |lines: &str| {
+        let folder = Folder::sound();
+        folder.change("dondoc.toml", "host = \"127.0.0.1\"", lines);
+        let loaded = folder.load_with(&[]).expect("a sound folder");
+        let smtp = loaded.config.smtp;
+        (smtp.tls, smtp.port, folder.shown(&loaded.warnings))
+    };
+    for near in ["127.0.0.1", "::1", "localhost"] {
+        assert_eq!(smtp(&format!("host = \"{near}\"")), (SmtpTls::None, 25, vec![]));
+    }
+    let far = "host = \"relay.tinh.example\"";
+    assert_eq!(smtp(far), (SmtpTls::StartTls, 25, vec![]));
+    assert_eq!(
+        smtp(&format!("{far}\ntls = \"implicit\"")),
+        (SmtpTls::Implicit, 465, vec![])
+    );
+    let warning = "dondoc.toml:12:8: warning: mail goes to `relay.tinh.example` unencrypted \
+        (write `tls = \"starttls\"` or `tls = \"implicit\"`)";
+    assert_eq!(
+        smtp(&format!("{far}\ntls = \"none\"")),
+        (SmtpTls::None, 25, vec![warning.to_owned()])
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_account_or_the_authority_is_said() {
+    let wrong = |lines: &str, expected: &str| {
+        let folder = Folder::sound();
+        folder.write("secret", "mật khẩu\n");
+        folder.write("empty.pem", "");
+        folder.change("dondoc.toml", "host = \"127.0.0.1\"", lines);
+        let problems = folder.problems();
+        assert!(problems.len() == 1 && problems[0].ends_with(expected), "{problems:?}");
+    };
+    let near = "host = \"127.0.0.1\"";
+    wrong(
+        "host = \"relay.tinh.example\"\ntls = \"none\"\nusername = \"a\"\npassword_file = \"secret\"",
+        ":12:8: the password would go to `relay.tinh.example` unencrypted \
+         (write `tls = \"starttls\"` or `tls = \"implicit\"`)",
+    );
+    wrong(
+        &format!("{near}\nusername = \"a\""),
+        ":13:12: the password is missing (write `password_file`, or set DONDOC__SMTP__PASSWORD)",
+    );
+    wrong(
+        &format!("{near}\npassword_file = \"secret\""),
+        ": `username` is missing, but there is a password",
+    );
+    wrong(
+        &format!("{near}\nusername = \"a\\u0000b\"\npassword_file = \"secret\""),
+        ":13:12: username or password is empty or holds a NUL, which no mail server takes",
+    );
+    wrong(
+        &format!("{near}\nca_file = \"empty.pem\""),
+        "empty.pem cannot be read: there is none",
+    );
+    wrong(
+        &format!("{near}\nca_file = \"none.pem\""),
+        "none.pem cannot be read: No such file or directory (os error 2)",
+    );
+    wrong(
+        "host = \"relay server\"",
+        ":12:8: `relay server` is not a name that a certificate can bear",
     );
 }
 

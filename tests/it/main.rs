@@ -14,6 +14,7 @@ mod readme;
 mod render;
 mod sink;
 mod smtp;
+mod smtp_tls;
 mod source;
 mod store;
 mod stories;

@@ -8,7 +8,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use dondoc::channel::mail::{Mail, build};
 use dondoc::channel::smtp::{Connection, Smtp};
 use dondoc::channel::{Answer, FailureKind, Stage};
-use dondoc::config::settings::SmtpSettings;
+use dondoc::config::settings::{SmtpSettings, SmtpTls};
 use dondoc::demo::receiver::{Do, Keep, Receiver, Step};
 use futures_util::future::join_all;
 use mail_parser::MessageParser;
@@ -78,6 +78,9 @@ fn settings(relay: SocketAddr, millis: i64) -> SmtpSettings {
     SmtpSettings {
         host: relay.ip().to_string(),
         port: relay.port(),
+        tls: SmtpTls::None,
+        authorities: None,
+        login: None,
         hello: "1022.dongthap.example".to_owned(),
         connections: 1,
         timeout: TimeDelta::milliseconds(millis),
