@@ -18,5 +18,6 @@ mod smtp_tls;
 mod source;
 mod store;
 mod stories;
+mod systemd;
 mod weekly;
 mod world;
