@@ -22,11 +22,13 @@ const ANSWER: Duration = Duration::from_secs(40);
 
 /// Beside those of the server's own: no statement, no wait for another and no open transaction lasts for ever. A process
 /// that stops within a transaction is parted from it before others give up waiting for it.
-const SESSION: [(&str, &str); 4] = [
+const SESSION: [(&str, &str); 5] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "20s"),
     (IDLE.0, IDLE.1),
     ("synchronous_commit", "on"),
+    // Not that tables are already there.
+    ("client_min_messages", "warning"),
 ];
 const IDLE: (&str, &str) = ("idle_in_transaction_session_timeout", "10s");
 
