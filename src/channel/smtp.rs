@@ -16,7 +16,8 @@
 //! | an account given, and AUTH not offered or refused | later |
 //! | 4xx anywhere; 421 also ends the connection | later |
 //! | 5xx to greeting, EHLO, STARTTLS or AUTH: the server's trouble, not this mail's | later |
-//! | 5xx to sender, recipient, DATA or the whole message | never |
+//! | 530, 534, 535 or 538 anywhere: the server wants TLS or an account, whatever the mail | later |
+//! | another 5xx to sender, recipient, DATA or the whole message | never |
 //! | 2xx to the final dot, and nothing else | accepted |
 //! | broken, late or senseless after the final dot may have left | unknown |
 //! | an address or text the envelope cannot carry | never |
@@ -56,6 +57,8 @@ use crate::config::settings::{SmtpLogin, SmtpSettings, SmtpTls};
 
 /// The wait where the settings hold none that makes sense.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+/// Refusals of RFC 3207 and RFC 4954 that ask for TLS or for an account.
+const WANTS_MORE: [u16; 4] = [530, 534, 535, 538];
 /// Longest reply that is read, all its lines together. RFC 5321 asks for 512 bytes a line.
 const MOST_REPLY: u64 = 16 * 1024;
 
@@ -533,7 +536,7 @@ impl Stop {
         let servers_own = matches!(
             stage,
             Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login | Stage::Reset
-        );
+        ) || WANTS_MORE.contains(&reply.code);
         let verdict = if reply.code >= 500 && !servers_own {
             Verdict::Never
         } else {

@@ -304,6 +304,26 @@ async fn a_connection_that_breaks_before_the_text_is_for_later() {
     }
 }
 
+#[tokio::test]
+async fn a_relay_that_wants_tls_or_an_account_first_makes_no_mail_dead() {
+    for text in [
+        "5.7.0 Must issue a STARTTLS command first",
+        "5.7.0 Authentication required",
+    ] {
+        for (step, stage) in TRANSACTION {
+            let mut world = World::new(at(1, step, reply(530, text))).await;
+            let answer = world.send(TEXT).await;
+            assert_eq!(
+                (answer.word(), kind(&answer)),
+                ("later", Some(FailureKind::Refused { stage })),
+                "{step:?}"
+            );
+            assert!(world.conn.is_none());
+            assert_eq!(world.send(TEXT).await.word(), "accepted");
+        }
+    }
+}
+
 /// More than the buffers of two loopback sockets hold, so that the final dot is certainly not sent.
 fn endless() -> Vec<u8> {
     let mut bytes = TEXT.to_vec();
