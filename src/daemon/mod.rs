@@ -84,14 +84,13 @@ pub async fn run<R: Future<Output = Result<Prepared, String>>>(
     let mut engine = Engine::new(prepared.config, prepared.source, store, prepared.renderer);
     note_config(&engine, clock()).await?;
     let mut watch = Watch::new(signals, tasks, engine.pulse(), Arc::clone(&state), &config);
-    systemd::ready();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         rules = config.rules.rules.len(),
         "dondoc is ready"
     );
+    systemd::ready();
     let ended = work(&mut engine, &mut alarm, &mut watch, &reload, clock).await;
-    systemd::stopping();
     alarm.end().await;
     engine.close().await;
     match ended {

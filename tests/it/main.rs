@@ -9,6 +9,7 @@ mod demo;
 mod ladder;
 mod ladder_properties;
 mod letters;
+mod machine;
 mod postgres;
 mod readme;
 mod render;
