@@ -20,7 +20,16 @@ pub enum Value {
     Real(f64),
     Text(String),
     /// Text that is not UTF-8, or a blob.
-    Bytes,
+    Bytes(Vec<u8>),
+    /// A time that the database keeps as an instant; it has no date of its own.
+    Instant(Moment),
+}
+
+impl Value {
+    /// Text, as far as it is UTF-8.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Value {
+        String::from_utf8(bytes).map_or_else(|e| Value::Bytes(e.into_bytes()), Value::Text)
+    }
 }
 
 /// The columns of `spec.md` §2.
@@ -116,7 +125,7 @@ pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spo
         }
         Some(Value::Text(text)) if !nfc(&text).is_empty() => nfc(&text),
         Some(Value::Integer(n)) => n.to_string(),
-        Some(Value::Bytes) => {
+        Some(Value::Bytes(_)) => {
             return Err(Rejected {
                 code: None,
                 column: "code",
@@ -200,7 +209,8 @@ pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spo
 #[must_use]
 pub fn raw(value: Option<&Value>) -> Option<String> {
     match value? {
-        Value::Null | Value::Bytes => None,
+        Value::Null | Value::Bytes(_) => None,
+        Value::Instant(at) => Some(at.to_rfc3339()),
         Value::Integer(n) => Some(n.to_string()),
         Value::Real(x) => Some(x.to_string()),
         Value::Text(text) => Some(one_line(text)).filter(|t| !t.is_empty()),
@@ -236,11 +246,12 @@ impl Fields<'_> {
     fn text(&mut self, column: &'static str) -> Option<String> {
         match self.take(column) {
             Value::Null => None,
-            Value::Bytes => self.spoil(column, Why::NotUtf8),
+            Value::Bytes(_) => self.spoil(column, Why::NotUtf8),
             Value::Text(text) if is_legacy(&text) => self.spoil(column, Why::LegacyEncoding),
             Value::Text(text) => Some(nfc(&one_line(&text))).filter(|t| !t.is_empty()),
             Value::Integer(n) => Some(n.to_string()),
             Value::Real(x) => Some(x.to_string()),
+            Value::Instant(at) => Some(at.to_rfc3339()),
         }
     }
 
@@ -280,7 +291,7 @@ impl Fields<'_> {
                 Err(_) => self.spoil(column, Why::NotANumber),
             },
             Value::Real(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x:.0}").parse().ok(),
-            Value::Real(_) | Value::Bytes => self.spoil(column, Why::NotANumber),
+            Value::Real(_) | Value::Bytes(_) | Value::Instant(_) => self.spoil(column, Why::NotANumber),
         }
     }
 
@@ -298,7 +309,7 @@ impl Fields<'_> {
                 "" | "0" | "f" | "false" | "n" | "no" | "khong" => Some(false),
                 _ => None,
             },
-            Value::Real(_) | Value::Bytes => None,
+            Value::Real(_) | Value::Bytes(_) | Value::Instant(_) => None,
         };
         value.or_else(|| self.spoil(column, Why::NotABoolean))
     }
@@ -324,7 +335,12 @@ pub fn time(value: &Value, zone: Tz) -> Result<WrittenTime, Why> {
             epoch(n, zone)
         }
         Value::Text(text) => written(text.trim(), zone),
-        Value::Null | Value::Bytes => Err(Why::NotATime),
+        Value::Instant(at) => in_range(WrittenTime {
+            date: at.with_timezone(&zone).date_naive(),
+            at: *at,
+            has_time: true,
+        }),
+        Value::Null | Value::Bytes(_) => Err(Why::NotATime),
     }
 }
 
