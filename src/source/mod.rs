@@ -24,7 +24,9 @@ pub enum SourceError {
     Open { database: String, error: sqlx::Error },
     #[error("source {database}: its text is in {encoding}; only UTF-8 databases can be read")]
     Encoding { database: String, encoding: String },
-    #[error("source {database}: source.query cannot be prepared: {error}; it has to be one SELECT that runs on its own")]
+    #[error(
+        "source {database}: source.query cannot be prepared: {error}; it has to be one SELECT that runs on its own"
+    )]
     Query { database: String, error: sqlx::Error },
     #[error(
         "source {database}: source.query returns no column `{column}`; add it, with AS if the table calls it otherwise"

@@ -47,7 +47,9 @@ impl MySql {
 
     async fn limited(&self) -> sqlx::Result<MySqlConnection> {
         let mut connection = self.options.connect().await?;
-        let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut connection).await?;
+        let version: String = sqlx::query_scalar("SELECT VERSION()")
+            .fetch_one(&mut connection)
+            .await?;
         let limit = if version.contains("MariaDB") {
             format!("max_statement_time = {}", self.timeout.as_secs_f64())
         } else {
@@ -117,7 +119,9 @@ impl Protocol for MySql {
                 (Kind::Text, sql.clone(), format!("CAST({sql} AS BINARY)"))
             }
             "JSON" | "NULL" => (Kind::Text, written, bytes),
-            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "YEAR" => (Kind::Whole, written, bytes),
+            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "YEAR" => {
+                (Kind::Whole, written, bytes)
+            }
             "BIT" => (Kind::Whole, format!("CAST({sql} + 0 AS CHAR)"), bytes),
             "FLOAT" | "DOUBLE" | "DECIMAL" => (Kind::Fraction, written, bytes),
             "DATETIME" => (Kind::Naive, written, bytes),
@@ -184,13 +188,19 @@ impl Dialect for MySqlDialect {
     }
 
     fn is_one_of(&self, column: &Column, texts: &[String], statement: &mut Statement) -> Option<String> {
-        let bytes = texts.iter().map(|t| Bind::Bytes(t.clone().into_bytes()));
-        let (sql, binds) = match column.kind {
-            Kind::Whole => (&column.sql, whole_numbers(texts)),
-            Kind::Text => (&column.sql, texts.iter().cloned().map(Bind::Text).collect()),
-            _ => (&column.key, bytes.collect()),
+        let mut is_in = |sql: &str, binds: Vec<Bind>| {
+            let places: Vec<String> = binds.into_iter().map(|b| statement.bind(self, b)).collect();
+            (!places.is_empty()).then(|| format!("{sql} IN ({})", places.join(",")))
         };
-        let places: Vec<String> = binds.into_iter().map(|b| statement.bind(self, b)).collect();
-        (!places.is_empty()).then(|| format!("{sql} IN ({})", places.join(",")))
+        let bytes = |texts: Vec<String>| texts.into_iter().map(|t| Bind::Bytes(t.into_bytes())).collect();
+        if column.kind == Kind::Whole {
+            return is_in(&column.sql, whole_numbers(texts));
+        }
+        // A text foreign to the column's character set cannot be compared with the column itself.
+        let is_bare = |text: &String| column.kind == Kind::Text && text.is_ascii();
+        let (bare, foreign): (Vec<String>, Vec<String>) = texts.iter().cloned().partition(is_bare);
+        let bare = is_in(&column.sql, bare.into_iter().map(Bind::Text).collect());
+        let conditions: Vec<String> = bare.into_iter().chain(is_in(&column.key, bytes(foreign))).collect();
+        (!conditions.is_empty()).then(|| format!("({})", conditions.join(" OR ")))
     }
 }

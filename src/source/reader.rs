@@ -262,12 +262,7 @@ impl Source {
             // Times in the future, or what is no time at all, stand before the newest one.
             let mut statement = select();
             statement.push(" WHERE ");
-            statement.compare(
-                self.dialect(),
-                updated_at,
-                "<=",
-                &self.written_in(updated_at.kind, now),
-            );
+            statement.compare(self.dialect(), updated_at, "<=", &self.written_in(updated_at.kind, now));
             statement.push(&order);
             times.extend(read(self.fetch(statement).await?));
         }

@@ -112,7 +112,9 @@ impl<P: Protocol> Server<P> {
         self.give_back(connection).await?;
         let values = |row: Vec<Option<Vec<u8>>>| {
             let named = outputs.iter().zip(row);
-            named.map(|(output, text)| (output.name, value(output.kind, text))).collect()
+            named
+                .map(|(output, text)| (output.name, value(output.kind, text)))
+                .collect()
         };
         Ok(rows.into_iter().map(values).collect())
     }

@@ -1,0 +1,723 @@
+//! Ticket databases on servers: every type that people use there, every value that breaks others, and servers that
+//! stall or cut the line.
+
+use chrono::{NaiveTime, TimeDelta};
+use dondoc::config::settings::{SourceSettings, UpdatedAtFormat};
+use dondoc::domain::Moment;
+use dondoc::domain::ticket::{Rating, Status, Ticket};
+use dondoc::domain::time::Span;
+use dondoc::source::{Cursor, Page, Source, SourceError};
+use sqlx::{AssertSqlSafe, Row as _};
+use tempfile::TempDir;
+
+use crate::tickets::{Kind, Tickets};
+use crate::world::at;
+
+struct Hotline {
+    _dir: TempDir,
+    kind: Kind,
+    tickets: Tickets,
+    settings: SourceSettings,
+}
+
+impl Hotline {
+    async fn new(kind: Kind) -> Hotline {
+        Hotline::with_table(kind, &kind.columns()).await
+    }
+
+    async fn with_table(kind: Kind, columns: &str) -> Hotline {
+        let dir = tempfile::tempdir().expect("a folder");
+        let tickets = Tickets::new(kind, dir.path()).await;
+        tickets.sql(&format!("CREATE TABLE ticket ({columns})")).await;
+        let status = [("moi", Status::Open), ("dong", Status::Closed)];
+        let rating = [("chua hai long", Rating::Unsatisfied)];
+        let settings = SourceSettings {
+            database: tickets.database(dir.path()),
+            query: "SELECT * FROM ticket;".into(),
+            time_zone: chrono_tz::Asia::Ho_Chi_Minh,
+            updated_at_format: UpdatedAtFormat::Text("%Y-%m-%d %H:%M:%S".into()),
+            has_updated_at: true,
+            overlap: TimeDelta::minutes(2),
+            batch: 1000,
+            sweep_at: NaiveTime::MIN,
+            sweep_every: None,
+            statement_timeout: TimeDelta::seconds(60),
+            max_age: Span::Elapsed(TimeDelta::hours(2)),
+            stale_after: None,
+            implausible_share: 0.5,
+            status: status.map(|(word, s)| (word.to_owned(), s)).into(),
+            rating: rating.map(|(word, r)| (word.to_owned(), r)).into(),
+        };
+        Hotline {
+            _dir: dir,
+            kind,
+            tickets,
+            settings,
+        }
+    }
+
+    /// A row of SQL literals; `received_at` and `status` have good values unless named.
+    async fn row(&self, columns: &str, values: &str) {
+        let mut all = (columns.to_owned(), values.to_owned());
+        for (column, value) in [("received_at", "'2021-08-02 09:00:00'"), ("status", "'mới'")] {
+            if !columns.split(", ").any(|c| c == column) {
+                all = (format!("{}, {column}", all.0), format!("{}, {value}", all.1));
+            }
+        }
+        self.tickets
+            .sql(&format!("INSERT INTO ticket ({}) VALUES ({})", all.0, all.1))
+            .await;
+    }
+
+    async fn open(&self) -> Source {
+        Source::open(&self.settings, true)
+            .await
+            .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    async fn opening_fails(&self) -> String {
+        match Source::open(&self.settings, true).await {
+            Ok(_) => panic!("{}: opened", self.settings.query),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    async fn all(&self, batch: u32) -> Page {
+        let source = self.open().await;
+        let mut all = Page::default();
+        let mut after: Option<Cursor> = None;
+        loop {
+            let page = source.first_read(after.as_ref(), Moment::UNIX_EPOCH, batch).await;
+            let page = page.unwrap_or_else(|e| panic!("{e}"));
+            after.clone_from(&page.next);
+            add(&mut all, page);
+            if after.is_none() {
+                return all;
+            }
+        }
+    }
+
+    async fn changed(&self, since: &str, batch: u32) -> Page {
+        let source = self.open().await;
+        let mut all = Page::default();
+        let mut position = Some(source.cursor_at(at(since)));
+        while let Some(after) = position.take() {
+            let page = source
+                .changed(&after, batch)
+                .await
+                .unwrap_or_else(|e| panic!("{:?}: {e}", self.kind));
+            assert_ne!(page.next.as_ref(), Some(&after), "a page goes on");
+            position.clone_from(&page.next);
+            add(&mut all, page);
+        }
+        all
+    }
+
+    /// The one ticket there is, with the complaints about it.
+    async fn only(&self) -> (Ticket, Vec<String>) {
+        let mut page = self.all(10).await;
+        assert_eq!(page.rejected, [], "the row is taken");
+        assert_eq!(page.rows.len(), 1);
+        let complaints = page.spoiled.iter().map(ToString::to_string).collect();
+        (page.rows.remove(0).ticket, complaints)
+    }
+}
+
+fn add(all: &mut Page, page: Page) {
+    all.rows.extend(page.rows);
+    all.rejected.extend(page.rejected);
+    all.spoiled.extend(page.spoiled);
+}
+
+fn codes(page: &Page) -> Vec<&str> {
+    page.rows.iter().map(|r| r.ticket.code.as_str()).collect()
+}
+
+fn rejections(page: &Page) -> Vec<String> {
+    let mut all: Vec<String> = page.rejected.iter().map(ToString::to_string).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn a_row_of_the_databases_own_types_is_read_whole() {
+    for kind in Kind::ALL {
+        let hotline = Hotline::new(kind).await;
+        let yes = kind.of(["1", "true", "1"]);
+        hotline
+            .row(
+                "code, updated_at, due_at, title, level, tags, is_procedure, agency, co_agencies, rating",
+                &format!(
+                    "'PA-1', '2021-08-03 10:00:00', '2021-08-09 17:00:00', 'Đèn hỏng', 2, 'conduct,regulation', {yes}, ' Sở Y tế ', \
+                     'Sở Xây dựng,,Sở Tài chính', 'Chưa hài lòng'"
+                ),
+            )
+            .await;
+        let (ticket, complaints) = hotline.only().await;
+        assert_eq!(complaints, [""; 0], "{kind:?}");
+        let due = ticket.due_at.expect("a deadline");
+        assert_eq!(
+            (due.date.to_string().as_str(), due.at, due.has_time),
+            ("2021-08-09", at("2021-08-09 17:00"), true),
+            "{kind:?}"
+        );
+        let expect = Ticket {
+            code: "PA-1".into(),
+            status_word: "mới".into(),
+            status_mapped: true,
+            received_at: at("2021-08-02 09:00"),
+            updated_at: Some(at("2021-08-03 10:00")),
+            due_at: Some(due),
+            level: Some(2),
+            tags: ["conduct", "regulation"].map(str::to_owned).into(),
+            is_procedure: true,
+            agency: Some("Sở Y tế".into()),
+            co_agencies: vec!["Sở Xây dựng".into(), "Sở Tài chính".into()],
+            rating: Some(Rating::Unsatisfied),
+            ..Ticket::default()
+        };
+        assert_eq!(ticket, expect, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_type_that_holds_text_a_number_or_a_time_is_read() {
+    let postgres = Hotline::new(Kind::Postgres).await;
+    postgres.tickets.sql("CREATE EXTENSION citext").await;
+    postgres.tickets.sql("CREATE TYPE mood AS ENUM ('sad', 'mới')").await;
+    postgres.tickets.sql("CREATE DOMAIN place AS varchar(9)").await;
+    let maria = Hotline::new(Kind::MariaDb).await;
+    maria
+        .tickets
+        .sql("CREATE TABLE kinds (e ENUM('a', 'mới'), s SET('a', 'b'), b BIT(9), y YEAR, j JSON, u BIGINT UNSIGNED, f BINARY(5), t TIMESTAMP NULL, l VARCHAR(9) CHARACTER SET latin1)")
+        .await;
+    maria
+        .tickets
+        .sql("INSERT INTO kinds VALUES ('mới', 'a,b', b'100000001', 2021, '{\"a\": 1}', 18446744073709551615, 'x', '2021-08-09 10:30:00', 'é')")
+        .await;
+    for (hotline, from, column, written, read) in [
+        (&postgres, "", "area", "'x'::char(5)", "Some(\"x\")"),
+        (&postgres, "", "area", "'x'::name", "Some(\"x\")"),
+        (&postgres, "", "area", "'x'::citext", "Some(\"x\")"),
+        (&postgres, "", "area", "'x'::\"char\"", "Some(\"x\")"),
+        (&postgres, "", "area", "'mới'::mood", "Some(\"mới\")"),
+        (&postgres, "", "area", "'x'::place", "Some(\"x\")"),
+        (
+            &postgres,
+            "",
+            "area",
+            "'7b2a7a4e-0000-4000-8000-000000000001'::uuid",
+            "Some(\"7b2a7a4e-0000-4000-8000-000000000001\")",
+        ),
+        (&postgres, "", "area", "'{\"a\": 1}'::jsonb", "Some(\"{\\\"a\\\": 1}\")"),
+        (&postgres, "", "area", "'<a/>'::xml", "Some(\"<a/>\")"),
+        (&postgres, "", "area", "NULL", "None"),
+        (&postgres, "", "area", "12::int2", "Some(\"12\")"),
+        (&postgres, "", "level", "2::int2", "Some(2)"),
+        (&postgres, "", "level", "2.00::numeric", "Some(2)"),
+        (&postgres, "", "level", "2::float4", "Some(2)"),
+        (&postgres, "", "level", "'2'", "Some(2)"),
+        (&maria, " FROM kinds", "area", "e", "Some(\"mới\")"),
+        (&maria, " FROM kinds", "area", "s", "Some(\"a,b\")"),
+        (&maria, " FROM kinds", "level", "b", "Some(257)"),
+        (&maria, " FROM kinds", "level", "y", "Some(2021)"),
+        (&maria, " FROM kinds", "area", "j", "Some(\"{\\\"a\\\": 1}\")"),
+        (&maria, " FROM kinds", "area", "f", "Some(\"x\")"),
+        (&maria, " FROM kinds", "area", "l", "Some(\"é\")"),
+        (&maria, " FROM kinds", "area", "u", "Some(\"18446744073709551615\")"),
+        (&maria, "", "area", "NULL", "None"),
+        (&maria, "", "area", "CAST('Sở' AS BINARY)", "Some(\"Sở\")"),
+        (&maria, "", "level", "2.00", "Some(2)"),
+        (&maria, "", "level", "CAST(2 AS DOUBLE)", "Some(2)"),
+        (&maria, "", "level", "TRUE", "Some(1)"),
+    ] {
+        let mut settings = hotline.settings.clone();
+        let time = "'2021-08-02 09:00:00'";
+        settings.query =
+            format!("SELECT 'PA-1' AS code, 'mới' AS status, {time} AS received_at, {written} AS {column}{from}");
+        let source = Source::open(&settings, true)
+            .await
+            .unwrap_or_else(|e| panic!("{written}: {e}"));
+        let page = source
+            .by_code(&["PA-1".into()])
+            .await
+            .unwrap_or_else(|e| panic!("{written}: {e}"));
+        let ticket = &page.rows[0].ticket;
+        let found = match column {
+            "level" => format!("{:?}", ticket.level),
+            _ => format!("{:?}", ticket.area),
+        };
+        assert_eq!(found, read, "{written}");
+        assert_eq!(page.spoiled, [], "{written}");
+    }
+}
+
+#[tokio::test]
+async fn a_naive_time_is_the_sources_and_an_instant_is_its_own_whatever_the_session_says() {
+    for (kind, written, local, date) in [
+        (
+            Kind::Postgres,
+            "'2021-08-09 03:30:00+00'::timestamptz",
+            "2021-08-09 10:30",
+            "2021-08-09",
+        ),
+        // The 8th in UTC, the 9th where the source is.
+        (
+            Kind::Postgres,
+            "'2021-08-08 17:00:00+00'::timestamptz",
+            "2021-08-09 00:00",
+            "2021-08-09",
+        ),
+        (
+            Kind::Postgres,
+            "'2021-08-09 10:30:00.25'::timestamp",
+            "2021-08-09 10:30",
+            "2021-08-09",
+        ),
+        (Kind::Postgres, "'2021-08-09'::date", "2021-08-09 00:00", "2021-08-09"),
+        (
+            Kind::MariaDb,
+            "TIMESTAMP'2021-08-09 10:30:00'",
+            "2021-08-09 10:30",
+            "2021-08-09",
+        ),
+        (
+            Kind::MariaDb,
+            "CAST('2021-08-09 10:30:00.25' AS DATETIME(3))",
+            "2021-08-09 10:30",
+            "2021-08-09",
+        ),
+        (Kind::MariaDb, "DATE'2021-08-09'", "2021-08-09 00:00", "2021-08-09"),
+    ] {
+        let mut hotline = Hotline::new(kind).await;
+        hotline.settings.query = format!(
+            "SELECT 'PA-1' AS code, 'mới' AS status, '2021-08-02 09:00:00' AS received_at, {written} AS due_at"
+        );
+        let due = hotline.only().await.0.due_at.expect("a deadline");
+        assert_eq!(due.at.timestamp(), at(local).timestamp(), "{written}");
+        assert_eq!(due.date.to_string(), date, "{written}");
+        assert_eq!(
+            due.has_time,
+            !written.to_lowercase().contains("date'") && !written.ends_with("::date"),
+            "{written}"
+        );
+    }
+    // TIMESTAMP, which is an instant, written in another zone than it is read in.
+    let maria = Hotline::new(Kind::MariaDb).await;
+    maria.row("code, updated_at", "'PA-1', '2021-08-09 10:30:00'").await;
+    assert_eq!(maria.only().await.0.updated_at, Some(at("2021-08-09 10:30")));
+}
+
+#[tokio::test]
+async fn a_bad_value_becomes_null_and_is_named_by_code_and_column() {
+    let not_a_time = "cannot be read as a time";
+    let out_of_range = "is outside the years 1990 to 2100";
+    let legacy = "is in a legacy encoding (TCVN3, VNI or UTF-8 read as Windows-1252)";
+    for (kind, column, value, why) in [
+        (Kind::Postgres, "due_at", "'infinity'", not_a_time),
+        (Kind::Postgres, "due_at", "'-infinity'", not_a_time),
+        (Kind::Postgres, "answered_at", "'infinity'", not_a_time),
+        (Kind::Postgres, "updated_at", "'infinity'", not_a_time),
+        (Kind::Postgres, "updated_at", "'-infinity'", not_a_time),
+        (Kind::Postgres, "due_at", "'0044-03-15 00:00:00 BC'", not_a_time),
+        (Kind::Postgres, "due_at", "'1945-09-02'", out_of_range),
+        (Kind::Postgres, "closed_at", "'1945-09-02'", out_of_range),
+        (Kind::Postgres, "closed_at", "'294276-01-01'", not_a_time),
+        (Kind::Postgres, "agency", "'Sá»Ÿ Y táº¿'", legacy),
+        (Kind::Postgres, "rating", "'tạm được'", "is not in [source.rating]"),
+        (Kind::MariaDb, "due_at", "'0000-00-00'", not_a_time),
+        (Kind::MariaDb, "answered_at", "'2021-00-15'", not_a_time),
+        (Kind::MariaDb, "updated_at", "'0000-00-00'", not_a_time),
+        (Kind::MariaDb, "due_at", "'1945-09-02'", out_of_range),
+        (Kind::MariaDb, "due_at", "'9999-12-31'", out_of_range),
+        (Kind::MariaDb, "agency", "'Sá»Ÿ Y táº¿'", legacy),
+    ] {
+        let hotline = Hotline::new(kind).await;
+        let insert = format!(
+            "INSERT INTO ticket (code, status, received_at, {column}) VALUES ('PA-1', 'mới', '2021-08-02 09:00:00', {value})"
+        );
+        match &hotline.tickets {
+            // Only a session that allows it writes such dates.
+            Tickets::MariaDb(pool, _) => {
+                let mut connection = pool.acquire().await.expect("a connection");
+                for sql in ["SET sql_mode = ''", &insert] {
+                    let done = sqlx::query(AssertSqlSafe(sql.to_owned()))
+                        .execute(&mut *connection)
+                        .await;
+                    done.unwrap_or_else(|e| panic!("{sql}: {e}"));
+                }
+            }
+            other => drop(other.sql(&insert).await),
+        }
+        let (ticket, complaints) = hotline.only().await;
+        assert_eq!(complaints, [format!("ticket PA-1: column {column} {why}")], "{value}");
+        let plain = Ticket {
+            code: "PA-1".into(),
+            status_word: "mới".into(),
+            status_mapped: true,
+            received_at: at("2021-08-02 09:00"),
+            ..Ticket::default()
+        };
+        assert_eq!(ticket, plain, "{column} {value}");
+    }
+    for (kind, column, expression, why) in [
+        (Kind::Postgres, "level", "'NaN'::numeric", "is not a whole number"),
+        (Kind::Postgres, "level", "1e40::numeric", "is not a whole number"),
+        (Kind::Postgres, "level", "'Infinity'::float8", "is not a whole number"),
+        (Kind::Postgres, "level", "1.5::numeric", "is not a whole number"),
+        (Kind::Postgres, "due_at", "'NaN'::float8", not_a_time),
+        (Kind::Postgres, "due_at", "'infinity'::date", not_a_time),
+        (Kind::MariaDb, "level", "1e40", "is not a whole number"),
+        (Kind::MariaDb, "level", "18446744073709551615", "is not a whole number"),
+        (Kind::MariaDb, "agency", "x'53C3'", "is not UTF-8"),
+    ] {
+        let mut hotline = Hotline::new(kind).await;
+        hotline.settings.query = format!(
+            "SELECT 'PA-1' AS code, 'mới' AS status, '2021-08-02 09:00:00' AS received_at, {expression} AS {column}"
+        );
+        let (_, complaints) = hotline.only().await;
+        assert_eq!(
+            complaints,
+            [format!("ticket PA-1: column {column} {why}")],
+            "{expression}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_a_missing_or_doubled_code_and_an_unreadable_arrival_reject_a_row() {
+    for kind in Kind::SERVERS {
+        let hotline = Hotline::new(kind).await;
+        for (code, received) in [
+            ("NULL", "'2021-08-02'"),
+            ("''", "'2021-08-02'"),
+            ("'hai lần'", "'2021-08-02'"),
+            ("'hai lần'", "'2021-08-03'"),
+            ("'không ngày'", "NULL"),
+            ("'vô tận'", kind.of(["", "'infinity'", "'1945-09-02'"])),
+            ("'tốt'", "'2021-08-02'"),
+            // One to the sorting of some servers, and yet another code.
+            ("'TỐT'", "'2021-08-02'"),
+        ] {
+            hotline.row("code, received_at", &format!("{code}, {received}")).await;
+        }
+        for batch in [1, 2, 100] {
+            let page = hotline.all(batch).await;
+            assert_eq!(codes(&page), ["TỐT", "tốt"], "{kind:?}, {batch} at a time");
+        }
+        let page = hotline.all(100).await;
+        let endless = kind.of(["", "cannot be read as a time", "is outside the years 1990 to 2100"]);
+        assert_eq!(
+            rejections(&page),
+            [
+                "ticket hai lần: column code stands in more than one row".to_owned(),
+                "ticket không ngày: column received_at is null".to_owned(),
+                format!("ticket vô tận: column received_at {endless}"),
+            ],
+            "{kind:?}"
+        );
+        let without = hotline.open().await.without_code(Moment::UNIX_EPOCH).await;
+        let without: Vec<String> = without.expect("an answer").iter().map(ToString::to_string).collect();
+        assert_eq!(without, ["ticket without code: column code is null"; 2], "{kind:?}");
+        let found = hotline.open().await.by_code(&["tốt".into()]).await.expect("a page");
+        assert_eq!(codes(&found), ["tốt"], "{kind:?}: and no other");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_one_instant_are_paged_in_byte_order_of_their_codes() {
+    for kind in Kind::ALL {
+        let hotline = Hotline::new(kind).await;
+        for code in ["b", "B", "á", "a", "10", "9", "ab", "a b", "Đ"] {
+            hotline
+                .row("code, updated_at", &format!("'{code}', '2021-08-03 10:00:00'"))
+                .await;
+        }
+        hotline.row("code, updated_at", "'sớm', '2021-08-03 09:59:59'").await;
+        hotline
+            .row("code, updated_at", "'muộn', '2021-08-03 10:00:00.000001'")
+            .await;
+        hotline.row("code, updated_at", "'xưa', '2021-08-02 10:00:00'").await;
+        if kind == Kind::Postgres {
+            hotline.row("code, updated_at", "'z1', 'infinity'").await;
+            hotline.row("code, updated_at", "'z2', 'infinity'").await;
+        }
+        let mut expect = vec!["sớm", "10", "9", "B", "a", "a b", "ab", "b", "á", "Đ", "muộn"];
+        if kind == Kind::Postgres {
+            expect.extend(["z1", "z2"]);
+        }
+        for batch in [1, 2, 3, 100] {
+            let page = hotline.changed("2021-08-03 09:00", batch).await;
+            assert_eq!(codes(&page), expect, "{kind:?}, {batch} at a time");
+        }
+        let source = hotline.open().await;
+        let (mut keys, mut after) = (Vec::new(), Some(Vec::new()));
+        while let Some(from) = after.take() {
+            let page = source.keys(&from, Moment::UNIX_EPOCH, 4).await.expect("keys");
+            after = page.next;
+            keys.extend(page.keys);
+        }
+        let read = hotline.all(100).await;
+        let of_rows = |r: &dondoc::source::Row| (r.ticket.code.clone(), r.updated_raw.clone());
+        let keys: Vec<_> = keys.into_iter().map(|k| (k.code, k.updated_raw)).collect();
+        assert_eq!(
+            keys,
+            read.rows.iter().map(of_rows).collect::<Vec<_>>(),
+            "{kind:?}: the sweep compares like with like"
+        );
+    }
+}
+
+#[tokio::test]
+async fn codes_of_any_type_are_paged_and_found_again() {
+    for (kind, column) in [
+        (Kind::Postgres, "code int4"),
+        (Kind::Postgres, "code bigint PRIMARY KEY"),
+        (Kind::Postgres, "code varchar(9)"),
+        (Kind::Postgres, "code char(9)"),
+        (Kind::Postgres, "code numeric(9, 0)"),
+        (Kind::MariaDb, "code INT"),
+        (Kind::MariaDb, "code BIGINT UNSIGNED PRIMARY KEY"),
+        (Kind::MariaDb, "code VARBINARY(9)"),
+        (Kind::MariaDb, "code CHAR(9) CHARACTER SET latin1"),
+        (Kind::MariaDb, "code DECIMAL(9, 0)"),
+    ] {
+        let columns = kind.columns();
+        let (_, rest) = columns.split_once(", ").expect("columns");
+        let hotline = Hotline::with_table(kind, &format!("{column}, {rest}")).await;
+        for code in 1..=25 {
+            hotline
+                .row("code, updated_at", &format!("{code}, '2021-08-03 10:00:00'"))
+                .await;
+        }
+        let mut expect: Vec<String> = (1..=25).map(|n| n.to_string()).collect();
+        expect.sort();
+        for page in [hotline.all(4).await, hotline.changed("2021-08-03 10:00", 4).await] {
+            assert_eq!(codes(&page), expect, "{column}");
+        }
+        let mut asked = expect.clone();
+        asked.extend(["PA-1", "12x", "đ"].map(str::to_owned));
+        let page = hotline.open().await.by_code(&asked).await.expect("a page");
+        assert_eq!(page.rows.len(), 25, "{column}: each is found by its key");
+    }
+}
+
+#[tokio::test]
+async fn times_of_the_databases_own_need_no_format() {
+    for (kind, column) in [
+        (Kind::Postgres, "timestamptz"),
+        (Kind::Postgres, "timestamp"),
+        (Kind::Postgres, "date"),
+        (Kind::Postgres, "text"),
+        (Kind::Postgres, "bigint"),
+        (Kind::MariaDb, "TIMESTAMP NULL"),
+        (Kind::MariaDb, "DATETIME"),
+        (Kind::MariaDb, "DATE"),
+        (Kind::MariaDb, "VARCHAR(30)"),
+        (Kind::MariaDb, "BIGINT"),
+    ] {
+        let text = format!("code varchar(9), status varchar(9), received_at timestamp, updated_at {column}");
+        let hotline = Hotline::with_table(kind, &text).await;
+        for (code, updated) in [
+            ("A", "2021-08-02 10:00"),
+            ("B", "2021-08-03 10:00"),
+            ("C", "2021-08-04 10:00"),
+        ] {
+            let written = match column.to_lowercase().as_str() {
+                "bigint" => at(updated).timestamp().to_string(),
+                _ => format!("'{updated}:00'"),
+            };
+            hotline.row("code, updated_at", &format!("'{code}', {written}")).await;
+        }
+        let page = hotline.changed("2021-08-03 10:00", 2).await;
+        assert_eq!(codes(&page), ["B", "C"], "{column}");
+        let newest = hotline
+            .open()
+            .await
+            .newest(at("2021-08-03 20:00"))
+            .await
+            .expect("an answer");
+        assert!(newest.is_comparable, "{column}");
+        assert_eq!(
+            newest
+                .at
+                .map(|at| at.date_naive().to_string() >= "2021-08-02".to_owned()),
+            Some(true),
+            "{column}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn columns_that_cannot_be_read_are_all_named_with_the_cast_to_write() {
+    for (kind, written, named) in [
+        (Kind::Postgres, "'10.0.0.1'::inet", "INET"),
+        (Kind::Postgres, "interval '1 day'", "INTERVAL"),
+        (Kind::Postgres, "array['a', 'b']", "TEXT[]"),
+        (Kind::Postgres, "money '1.5'", "MONEY"),
+        (Kind::Postgres, "timetz '10:00+07'", "TIMETZ"),
+        (Kind::Postgres, "1::oid", "OID"),
+        (Kind::Postgres, "'\\x01'::bytea", "BYTEA"),
+        (Kind::MariaDb, "TIME'10:00:00'", "TIME"),
+        (Kind::MariaDb, "POINT(1, 2)", "GEOMETRY"),
+    ] {
+        let mut hotline = Hotline::new(kind).await;
+        let query = |due: &str| {
+            format!(
+                "SELECT 'PA-1' AS code, 'mới' AS status, '2021-08-02' AS received_at, {due} AS due_at, {due} AS area, {written} AS other"
+            )
+        };
+        hotline.settings.query = query(written);
+        let error = hotline.opening_fails().await;
+        for column in ["due_at", "area"] {
+            let line =
+                format!("column `{column}` is of type {named}, which cannot be read; cast column {column} to text");
+            assert!(error.contains(&line), "{error}");
+        }
+        assert!(!error.contains("`other`"), "{error}");
+        hotline.settings.query = query(&format!("CAST({written} AS {})", kind.of(["", "text", "CHAR"])));
+        if named != "GEOMETRY" {
+            hotline.open().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_does_not_serve_or_writes_is_refused() {
+    for kind in Kind::SERVERS {
+        let mut hotline = Hotline::new(kind).await;
+        hotline.row("code", "'PA-1'").await;
+        let escape = "SELECT * FROM ticket) AS q LIMIT 0;";
+        for (query, complaint) in [
+            (
+                "SELECT status, received_at FROM ticket".to_owned(),
+                "returns no column `code`; add it, with AS",
+            ),
+            ("SELECT code FROM phieu".to_owned(), "phieu"),
+            ("SELEC code FROM ticket".to_owned(), "syntax"),
+            (String::new(), "cannot be prepared"),
+            ("DELETE FROM ticket".to_owned(), "cannot be prepared"),
+            ("UPDATE ticket SET status = 'x'".to_owned(), "cannot be prepared"),
+            ("DELETE FROM ticket RETURNING *".to_owned(), "cannot be prepared"),
+            (
+                "SELECT * FROM ticket; DELETE FROM ticket".to_owned(),
+                "cannot be prepared",
+            ),
+            (format!("{escape} DELETE FROM ticket; --"), "cannot be prepared"),
+            (
+                format!("{escape} COMMIT; DELETE FROM ticket; -- "),
+                "cannot be prepared",
+            ),
+            (
+                "WITH gone AS (DELETE FROM ticket RETURNING *) SELECT * FROM gone".to_owned(),
+                "cannot be prepared",
+            ),
+        ] {
+            hotline.settings.query.clone_from(&query);
+            let error = hotline.opening_fails().await;
+            assert!(error.contains(complaint), "{kind:?} {query}: {error}");
+        }
+        // What writes out of sight is stopped by the transaction.
+        let hidden = kind.of([
+            "",
+            "CREATE FUNCTION hidden() RETURNS int LANGUAGE sql AS 'DELETE FROM ticket; SELECT 1'",
+            "CREATE FUNCTION hidden() RETURNS INT BEGIN DELETE FROM ticket; RETURN 1; END",
+        ]);
+        match &hotline.tickets {
+            Tickets::MariaDb(pool, _) => drop(sqlx::raw_sql(hidden).execute(pool).await.expect("a function")),
+            other => drop(other.sql(hidden).await),
+        }
+        hotline.settings.query =
+            "SELECT 'PA-1' AS code, 'mới' AS status, '2021-08-02' AS received_at, hidden() AS level".to_owned();
+        let read = match Source::open(&hotline.settings, true).await {
+            Ok(source) => source.by_code(&["PA-1".into()]).await,
+            Err(error) => Err(error),
+        };
+        let error = match read {
+            Ok(_) => panic!("{kind:?}: it wrote"),
+            Err(error) => error.to_string().to_lowercase(),
+        };
+        assert!(error.contains("read-only") || error.contains("read only"), "{error}");
+        hotline.settings.query =
+            "WITH t AS (SELECT * FROM ticket) SELECT a.code AS \"Code\", a.status, a.received_at FROM t a -- all"
+                .into();
+        if kind == Kind::MariaDb {
+            hotline.settings.query = hotline.settings.query.replace('"', "`");
+        }
+        assert_eq!(codes(&hotline.all(10).await), ["PA-1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended_by_the_server_and_the_next_one_is_answered() {
+    for kind in Kind::SERVERS {
+        let mut hotline = Hotline::new(kind).await;
+        hotline.row("code, title", "'PA-1', 'x'").await;
+        let sleep = kind.of(["", "(SELECT pg_sleep(600)) IS NOT NULL", "SLEEP(600) = 0"]);
+        hotline.settings.query = format!("SELECT * FROM ticket WHERE title IS NULL OR {sleep}");
+        hotline.settings.statement_timeout = TimeDelta::milliseconds(200);
+        let source = hotline.open().await;
+        for _ in 0..2 {
+            let read = source.by_code(&["PA-1".into()]).await;
+            assert!(
+                matches!(read, Err(SourceError::Timeout { .. })),
+                "{kind:?}: {:?}",
+                read.err().map(|e| e.to_string())
+            );
+        }
+        hotline.tickets.sql("UPDATE ticket SET title = NULL").await;
+        let page = source.by_code(&["PA-1".into()]).await.expect("a page");
+        assert_eq!(codes(&page), ["PA-1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_cut_is_made_anew() {
+    for kind in Kind::SERVERS {
+        let hotline = Hotline::new(kind).await;
+        hotline.row("code", "'PA-1'").await;
+        let source = hotline.open().await;
+        for _ in 0..2 {
+            match &hotline.tickets {
+                Tickets::Postgres(pool, _) => {
+                    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                    let ended = sqlx::query(cut).fetch_all(pool).await.expect("an answer");
+                    assert!(!ended.is_empty());
+                }
+                Tickets::MariaDb(pool, _) => {
+                    let others =
+                        "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+                    let mut killer = pool.acquire().await.expect("a connection");
+                    let ids = sqlx::query(others).fetch_all(&mut *killer).await.expect("an answer");
+                    assert!(!ids.is_empty());
+                    for id in ids {
+                        let id = id.try_get_unchecked::<i64, _>(0).expect("an id");
+                        let kill = AssertSqlSafe(format!("KILL CONNECTION {id}"));
+                        sqlx::query(kill).execute(&mut *killer).await.expect("an end");
+                    }
+                }
+                Tickets::Sqlite(_) => unreachable!("not a server"),
+            }
+            let page = source.by_code(&["PA-1".into()]).await.expect("a page");
+            assert_eq!(codes(&page), ["PA-1"], "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn status_words_are_counted_as_they_are_written() {
+    for kind in Kind::ALL {
+        let hotline = Hotline::new(kind).await;
+        for (n, word) in ["'mới'", "'mới'", "'Mới'", "'đóng'", "NULL", "'it''s'"]
+            .into_iter()
+            .enumerate()
+        {
+            hotline.row("code, status", &format!("'{n}', {word}")).await;
+        }
+        let mut words = hotline.open().await.status_words().await.expect("words");
+        words.sort();
+        let words: Vec<(&str, i64)> = words.iter().map(|(w, n)| (w.as_str(), *n)).collect();
+        let expect = [("", 1), ("Mới", 1), ("it's", 1), ("mới", 2), ("đóng", 1)];
+        assert_eq!(words, expect, "{kind:?}");
+    }
+}
