@@ -117,14 +117,6 @@ impl Tickets {
         }
     }
 
-    /// `source.url`.
-    pub fn url(&self) -> String {
-        match self {
-            Tickets::Sqlite(_) => "sqlite:tickets.db".to_owned(),
-            Tickets::Postgres(_, url) | Tickets::MariaDb(_, url) => url.to_string(),
-        }
-    }
-
     /// Runs a statement and says how many rows it touched.
     pub async fn sql(&self, sql: &str) -> u64 {
         let text = AssertSqlSafe(sql.to_owned());
