@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tempfile::TempDir;
 
 use crate::tickets::{Kind, Tickets};
-use crate::world::at;
+use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 struct Hotline {
     _dir: TempDir,
@@ -336,19 +336,7 @@ async fn a_bad_value_becomes_null_and_is_named_by_code_and_column() {
         let insert = format!(
             "INSERT INTO ticket (code, status, received_at, {column}) VALUES ('PA-1', 'mới', '2021-08-02 09:00:00', {value})"
         );
-        match &hotline.tickets {
-            // Only a session that allows it writes such dates.
-            Tickets::MariaDb(pool, _) => {
-                let mut connection = pool.acquire().await.expect("a connection");
-                for sql in ["SET sql_mode = ''", &insert] {
-                    let done = sqlx::query(AssertSqlSafe(sql.to_owned()))
-                        .execute(&mut *connection)
-                        .await;
-                    done.unwrap_or_else(|e| panic!("{sql}: {e}"));
-                }
-            }
-            other => drop(other.sql(&insert).await),
-        }
+        hotline.tickets.sql(&insert).await;
         let (ticket, complaints) = hotline.only().await;
         assert_eq!(complaints, [format!("ticket PA-1: column {column} {why}")], "{value}");
         let plain = Ticket {
@@ -715,4 +703,167 @@ async fn status_words_are_counted_as_they_are_written() {
         let expect = [("", 1), ("Mới", 1), ("it's", 1), ("mới", 2), ("đóng", 1)];
         assert_eq!(words, expect, "{kind:?}");
     }
+}
+
+/// 100 000 tickets, of which every fifth hundred is open: the digits of their numbers say which.
+async fn multitude(tickets: &Tickets) {
+    tickets.sql("CREATE TABLE digit (d INTEGER)").await;
+    tickets
+        .sql("INSERT INTO digit VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)")
+        .await;
+    let code = "v.d * 10000 + w.d * 1000 + x.d * 100 + y.d * 10 + z.d";
+    let code = match tickets {
+        Tickets::MariaDb(..) => format!("CONCAT('PA-', LPAD({code}, 5, '0'))"),
+        Tickets::Postgres(..) => format!("'PA-' || LPAD(CAST({code} AS text), 5, '0')"),
+        Tickets::Sqlite(_) => format!("'PA-' || substr('0000' || ({code}), -5)"),
+    };
+    tickets
+        .sql(&format!(
+            "INSERT INTO ticket (code, status, received_at, updated_at, agency) \
+             SELECT {code}, CASE WHEN x.d = 7 AND y.d = 0 THEN 'đang xử lý' ELSE 'đóng' END, '2021-06-01 08:00:00', '2021-06-02 08:00:00', \
+             CASE z.d WHEN 1 THEN 'Sở Y tế' WHEN 2 THEN 'Sở Xây dựng' ELSE 'Sở Tài chính' END \
+             FROM digit v CROSS JOIN digit w CROSS JOIN digit x CROSS JOIN digit y CROSS JOIN digit z"
+        ))
+        .await;
+}
+
+/// Rows of the ticket table that the server has read for everybody, once it has counted a statement beyond `before`.
+async fn rows_read(tickets: &Tickets, before: i64) -> i64 {
+    for _ in 0..100_000 {
+        let read: i64 = match tickets {
+            Tickets::Postgres(pool, _) => {
+                let sql = "SELECT CAST(seq_tup_read + COALESCE(idx_tup_fetch, 0) AS bigint) FROM pg_stat_user_tables WHERE relname = 'ticket'";
+                sqlx::query_scalar(sql).fetch_one(pool).await.expect("figures")
+            }
+            Tickets::MariaDb(pool, _) => {
+                let sql = "SELECT CAST(COALESCE(SUM(rows_read), 0) AS SIGNED) FROM information_schema.table_statistics \
+                           WHERE table_schema = DATABASE() AND table_name = 'ticket'";
+                sqlx::query_scalar(sql).fetch_one(pool).await.expect("figures")
+            }
+            Tickets::Sqlite(_) => unreachable!("not a server"),
+        };
+        if read > before {
+            return read;
+        }
+    }
+    panic!("the server counts no row");
+}
+
+#[tokio::test]
+async fn what_changed_and_what_is_asked_by_key_is_found_by_index_among_100_000_rows() {
+    for kind in Kind::SERVERS {
+        let hotline = Hotline::new(kind).await;
+        if kind == Kind::MariaDb {
+            hotline.tickets.sql("SET GLOBAL userstat = 1").await;
+        }
+        multitude(&hotline.tickets).await;
+        hotline
+            .tickets
+            .sql("CREATE INDEX by_change ON ticket (updated_at)")
+            .await;
+        hotline.tickets.sql("CREATE INDEX by_code ON ticket (code)").await;
+        hotline
+            .tickets
+            .sql(kind.of(["", "ANALYZE ticket", "ANALYZE TABLE ticket"]))
+            .await;
+        hotline
+            .tickets
+            .sql("UPDATE ticket SET updated_at = '2021-09-01 08:00:00' WHERE code LIKE 'PA-5000%'")
+            .await;
+        let source = hotline.open().await;
+        let before = rows_read(&hotline.tickets, 0).await;
+        let page = source.changed(&source.cursor_at(at("2021-08-31 00:00")), 1000).await;
+        assert_eq!(page.expect("a page").rows.len(), 10, "{kind:?}");
+        let page = source.by_code(&["PA-00001".into(), "PA-99999".into()]).await;
+        assert_eq!(page.expect("a page").rows.len(), 2, "{kind:?}");
+        // A session that ends hands in its figures.
+        drop(source);
+        let read = rows_read(&hotline.tickets, before).await - before;
+        assert!(read < 1000, "{kind:?}: {read} rows were read");
+    }
+}
+
+/// A turn that sees what a transaction does only after it is through.
+#[tokio::test]
+async fn what_is_committed_while_a_turn_reads_is_seen_by_the_overlap_or_by_the_sweep() {
+    for kind in Kind::ALL {
+        let world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        let mut world = world.with_tickets_on(kind).await;
+        world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
+        world.ticket("T2", "Sở Y tế", "2021-09-06 06:00").await;
+        world.turn("2021-09-06 07:00").await;
+
+        // Stamped within the overlap of the turn that cannot see it.
+        let mut open = world.tickets.begin().await;
+        open.sql("UPDATE ticket SET area = '1', updated_at = '2021-09-06 08:59:00' WHERE code = 'T1'")
+            .await;
+        world.turn("2021-09-06 09:00").await;
+        assert_eq!(area(&world, "T1").await, None, "{kind:?}: not committed");
+        open.commit().await;
+        world.turn("2021-09-06 09:01").await;
+        assert_eq!(area(&world, "T1").await.as_deref(), Some("1"), "{kind:?}");
+
+        // Stamped, and committed only hours later, when a turn has moved the cursor beyond: the sweep compares all.
+        world.ticket("T4", "Sở Y tế", "2021-09-06 15:00").await;
+        let mut open = world.tickets.begin().await;
+        open.sql("UPDATE ticket SET area = '2', updated_at = '2021-09-06 09:05:00' WHERE code = 'T2'")
+            .await;
+        open.sql(
+            "INSERT INTO ticket (code, status, received_at, updated_at) \
+             VALUES ('T3', 'mới', '2021-09-06 09:05:00', '2021-09-06 09:05:00')",
+        )
+        .await;
+        world.turn("2021-09-06 16:00").await;
+        open.commit().await;
+        world.turn("2021-09-06 16:10").await;
+        assert_eq!(area(&world, "T2").await, None, "{kind:?}: behind the cursor");
+        world.turn("2021-09-07 02:00").await;
+        assert_eq!(area(&world, "T2").await.as_deref(), Some("2"), "{kind:?}");
+        let known = world.store().tickets(&["T3".to_owned()]).await.expect("the store");
+        assert!(known.contains_key("T3"), "{kind:?}");
+
+        // A table filled anew in one transaction is never seen empty.
+        let mut open = world.tickets.begin().await;
+        open.sql("CREATE TEMPORARY TABLE hidden AS SELECT * FROM ticket").await;
+        open.sql("DELETE FROM ticket").await;
+        for day in ["2021-09-08 03:00", "2021-09-09 03:00"] {
+            let observed = world.turn(day).await.observed;
+            assert_eq!((observed.gone, observed.changed), (0, 0), "{kind:?} {day}");
+        }
+        open.sql("INSERT INTO ticket SELECT * FROM hidden").await;
+        open.commit().await;
+        let observed = world.turn("2021-09-10 03:00").await.observed;
+        assert_eq!((observed.gone, observed.changed), (0, 0), "{kind:?}");
+    }
+}
+
+async fn area(world: &World, code: &str) -> Option<String> {
+    let known = world.store().tickets(&[code.to_owned()]).await.expect("the store");
+    known.get(code).expect(code).ticket.area.clone()
+}
+
+#[tokio::test]
+async fn the_same_configuration_but_for_the_url_gives_the_same_letters_from_100_000_rows_anywhere() {
+    let mut letters = Vec::new();
+    for kind in Kind::ALL {
+        let world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        let mut world = world.with_tickets_on(kind).await;
+        multitude(&world.tickets).await;
+        let report = world.turn("2021-09-06 08:00").await;
+        assert_eq!(report.observed.seen, 1000, "{kind:?}: those that are open");
+        assert_eq!(report.problems(), [""; 0], "{kind:?}");
+        let mut received = world.letters();
+        for letter in &mut received {
+            letter.message_id.clear();
+            let (text, number) = letter.text.rsplit_once('\n').expect("lines");
+            assert!(number.starts_with("Mã thông báo"), "{number}");
+            letter.text = text.to_owned();
+        }
+        received.sort_by(|a, b| a.to.cmp(&b.to).then_with(|| a.subject.cmp(&b.subject)));
+        let told: usize = received.iter().map(|l| l.told().count()).sum();
+        assert_eq!(told, 1000, "{kind:?}: each of them is told");
+        letters.push(received);
+    }
+    assert!(letters[0] == letters[1], "SQLite and PostgreSQL differ");
+    assert!(letters[0] == letters[2], "SQLite and MariaDB differ");
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dondoc::config::settings::{Database, Server};
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
@@ -99,7 +99,12 @@ impl Tickets {
                 url.set_path(&name);
                 let options = MySqlConnectOptions::from_url(&url).expect("options");
                 let options = options.timezone(Some("+07:00".to_owned()));
-                Tickets::MariaDb(MySqlPool::connect_with(options).await.expect("a database"), url)
+                // As old systems write: with `0000-00-00` where a date is missing.
+                let lax = MySqlPoolOptions::new().after_connect(|connection, _| {
+                    let mode = sqlx::query("SET sql_mode = ''");
+                    Box::pin(async move { mode.execute(connection).await.map(drop) })
+                });
+                Tickets::MariaDb(lax.connect_with(options).await.expect("a database"), url)
             }
         }
     }
@@ -117,6 +122,23 @@ impl Tickets {
         }
     }
 
+    /// `source.url`.
+    pub fn url(&self) -> String {
+        match self {
+            Tickets::Sqlite(_) => "sqlite:tickets.db".to_owned(),
+            Tickets::Postgres(_, url) | Tickets::MariaDb(_, url) => url.to_string(),
+        }
+    }
+
+    /// Begins a transaction that stays open until it is committed.
+    pub async fn begin(&self) -> Open {
+        match self {
+            Tickets::Sqlite(pool) => Open::Sqlite(pool.begin().await.expect("a transaction")),
+            Tickets::Postgres(pool, _) => Open::Postgres(pool.begin().await.expect("a transaction")),
+            Tickets::MariaDb(pool, _) => Open::MariaDb(pool.begin().await.expect("a transaction")),
+        }
+    }
+
     /// Runs a statement and says how many rows it touched.
     pub async fn sql(&self, sql: &str) -> u64 {
         let text = AssertSqlSafe(sql.to_owned());
@@ -126,5 +148,33 @@ impl Tickets {
             Tickets::MariaDb(pool, _) => sqlx::query(text).execute(pool).await.map(|d| d.rows_affected()),
         };
         done.unwrap_or_else(|e| panic!("{sql}: {e}"))
+    }
+}
+
+/// A transaction that another program has open.
+pub enum Open {
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    MariaDb(sqlx::Transaction<'static, sqlx::MySql>),
+}
+
+impl Open {
+    pub async fn sql(&mut self, sql: &str) {
+        let text = AssertSqlSafe(sql.to_owned());
+        let done = match self {
+            Open::Sqlite(tx) => sqlx::query(text).execute(&mut **tx).await.map(drop),
+            Open::Postgres(tx) => sqlx::query(text).execute(&mut **tx).await.map(drop),
+            Open::MariaDb(tx) => sqlx::query(text).execute(&mut **tx).await.map(drop),
+        };
+        done.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+
+    pub async fn commit(self) {
+        let done = match self {
+            Open::Sqlite(tx) => tx.commit().await,
+            Open::Postgres(tx) => tx.commit().await,
+            Open::MariaDb(tx) => tx.commit().await,
+        };
+        done.expect("a commit");
     }
 }

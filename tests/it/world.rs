@@ -15,10 +15,10 @@ use dondoc::engine::{Engine, Explained, TurnReport};
 use dondoc::render::Renderer;
 use dondoc::source::Source;
 use dondoc::store::Store;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
 use crate::postgres::{On, Postgres};
+use crate::tickets::{Kind, Tickets};
 
 /// A ladder of the shipped shape.
 pub const LADDER: &str = r#"
@@ -143,14 +143,9 @@ signature = "Trung tâm"
 allowed_domains = ["tinh.example"]
 "#;
 
-const TABLE: &str = "CREATE TABLE ticket (code TEXT, status TEXT, received_at TEXT, updated_at TEXT, assigned_at TEXT, due_at TEXT, \
-    extended_to TEXT, answered_at TEXT, closed_at TEXT, rated_at TEXT, waiting_since TEXT, title TEXT, body TEXT, kind TEXT, category TEXT, \
-    priority TEXT, channel TEXT, area TEXT, level INTEGER, tags TEXT, is_procedure INTEGER, agency TEXT, co_agencies TEXT, subject_agency TEXT, \
-    waiting_on TEXT, stage TEXT, confidential INTEGER, reopen_count INTEGER, rating TEXT, rating_excluded INTEGER, url TEXT)";
-
 pub struct World {
     dir: TempDir,
-    pub tickets: SqlitePool,
+    pub tickets: Tickets,
     receiver: Receiver,
     engine: Option<Engine>,
     seen: usize,
@@ -187,11 +182,10 @@ impl World {
         std::fs::write(dir.path().join("agencies.toml"), AGENCIES).expect("a file");
         let config = CONFIG.replace("PORT", &receiver.address().port().to_string());
         std::fs::write(dir.path().join("dondoc.toml"), config).expect("a file");
-        let options = SqliteConnectOptions::new()
-            .filename(dir.path().join("tickets.db"))
-            .create_if_missing(true);
-        let tickets = SqlitePool::connect_with(options).await.expect("a ticket database");
-        sqlx::query(TABLE).execute(&tickets).await.expect("a table");
+        let tickets = Tickets::new(Kind::Sqlite, dir.path()).await;
+        tickets
+            .sql(&format!("CREATE TABLE ticket ({})", Kind::Sqlite.columns()))
+            .await;
         let mut world = World {
             dir,
             tickets,
@@ -257,6 +251,18 @@ impl World {
             self.edit("dondoc.toml", |text| text.replace("url = \"sqlite:store.db\"", &url))
                 .await;
             self.postgres = Some(postgres);
+        }
+        self
+    }
+
+    /// Has the ticket database, which is still empty, on a kind of server.
+    pub async fn with_tickets_on(mut self, kind: Kind) -> World {
+        if kind != Kind::Sqlite {
+            self.tickets = Tickets::new(kind, self.dir.path()).await;
+            self.sql(&format!("CREATE TABLE ticket ({})", kind.columns())).await;
+            let url = format!("url = \"{}\"", self.tickets.url());
+            self.edit("dondoc.toml", |text| text.replace("url = \"sqlite:tickets.db\"", &url))
+                .await;
         }
         self
     }
@@ -340,26 +346,18 @@ impl World {
 
     /// A new open ticket.
     pub async fn ticket(&self, code: &str, agency: &str, received: &str) {
-        sqlx::query(
-            "INSERT INTO ticket (code, status, received_at, updated_at, agency) VALUES ($1, 'đang xử lý', $2, $2, $3)",
-        )
-        .bind(code)
-        .bind(format!("{received}:00"))
-        .bind(agency)
-        .execute(&self.tickets)
-        .await
-        .expect("a row");
+        let [code, agency] = [code, agency].map(|text| text.replace('\'', "''"));
+        self.sql(&format!(
+            "INSERT INTO ticket (code, status, received_at, updated_at, agency) \
+             VALUES ('{code}', 'đang xử lý', '{received}:00', '{received}:00', '{agency}')"
+        ))
+        .await;
     }
 
     /// Changes columns of a ticket at a local time, which becomes its `updated_at`.
     pub async fn change(&self, code: &str, when: &str, set: &str) {
-        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "UPDATE ticket SET {set}, updated_at = '{when}:00' WHERE code = '{code}'"
-        )))
-        .execute(&self.tickets)
-        .await
-        .expect("a change");
-        assert_eq!(done.rows_affected(), 1, "there is a ticket {code}");
+        let sql = format!("UPDATE ticket SET {set}, updated_at = '{when}:00' WHERE code = '{code}'");
+        assert_eq!(self.tickets.sql(&sql).await, 1, "there is a ticket {code}");
     }
 
     pub async fn answer(&self, code: &str, when: &str) {
@@ -428,10 +426,7 @@ impl World {
 
     /// Any statement on the ticket database.
     pub async fn sql(&self, statement: &str) {
-        sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()))
-            .execute(&self.tickets)
-            .await
-            .expect("a statement");
+        self.tickets.sql(statement).await;
     }
 
     /// A turn in which the process is killed when `death` comes, and another process that starts. False where the turn
