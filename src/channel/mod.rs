@@ -113,6 +113,20 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// The word of the kind in metrics.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            FailureKind::Unsendable => "unsendable",
+            FailureKind::Untrusted => "untrusted",
+            FailureKind::Refused { .. } => "refused",
+            FailureKind::Missing { .. } => "missing",
+            FailureKind::Broken { .. } => "broken",
+            FailureKind::Timeout { .. } => "timeout",
+            FailureKind::Garbled { .. } => "garbled",
+        }
+    }
+
     /// The step it failed at; a message that cannot be sent has not got to any.
     #[must_use]
     pub fn stage(self) -> Option<Stage> {

@@ -153,6 +153,12 @@ impl Smtp {
         }
     }
 
+    /// How long an attempt may take in all: a server that answers each step just in time ends here.
+    #[must_use]
+    pub fn longest_attempt(&self) -> Duration {
+        self.wait * 3
+    }
+
     /// Hands `bytes` to the relay in one transaction for all of `to`; an empty `envelope_from` is the null sender.
     ///
     /// If one recipient is refused, nobody gets the mail and the answer is that recipient's. Line ends are made CRLF; a

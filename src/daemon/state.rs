@@ -9,7 +9,7 @@ use crate::engine::{TurnError, TurnReport};
 use crate::store::StoreError;
 use crate::store::outbox::StateCount;
 
-use super::metrics::{AttemptLabels, ConfigLabels, Metrics, TurnLabels, add};
+use super::metrics::{AttemptLabels, ConfigLabels, Metrics, PartLabels, TurnLabels, add};
 
 /// Without progress for so long the daemon is not well.
 const STUCK_S: i64 = 300;
@@ -165,19 +165,22 @@ fn count(m: &Metrics, report: &TurnReport) {
     add(&m.composed, report.composed.messages);
     m.paused.set(i64::from(report.is_paused));
     m.leading.set(i64::from(report.is_leading));
-    let delivered = &report.delivered;
-    for (answer, count) in [
-        ("accepted", delivered.accepted),
-        ("later", delivered.later),
-        ("unknown", delivered.unknown),
-        ("never", delivered.dead),
-    ] {
+    for ((channel, answer, class), count) in &report.delivered.by {
         let labels = AttemptLabels {
-            channel: "email",
+            channel: channel.word(),
             answer,
-            class: "",
+            class,
         };
-        add(&m.attempts.get_or_create(&labels), count);
+        add(&m.attempts.get_or_create(&labels), *count);
+    }
+    for (part, lateness) in [
+        ("compose", &report.composed.lateness),
+        ("delivery", &report.delivered.lateness),
+    ] {
+        let histogram = m.lateness.get_or_create(&PartLabels { part });
+        for late in lateness {
+            histogram.observe(late.to_std().unwrap_or_default().as_secs_f64());
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 
 use super::letter::{self, Parts};
 use super::observe::Observed;
@@ -31,7 +31,7 @@ const PAGE: usize = 500;
 /// What composing made.
 #[derive(Debug, Clone, Default)]
 pub struct Composed {
-    /// All that was due was looked at; false where composing waits for the ticket database.
+    /// All that was due was looked at; false where composing waits for the ticket database or was asked to end.
     pub is_complete: bool,
     /// Messages made.
     pub messages: usize,
@@ -40,6 +40,8 @@ pub struct Composed {
     /// Messages that nobody took for as long as they are worth.
     pub given_up: usize,
     pub problems: Vec<String>,
+    /// For each message, from when its first notice could be composed until it was.
+    pub lateness: Vec<TimeDelta>,
 }
 
 /// A notice that goes into a message now, with what its line says.
@@ -51,6 +53,8 @@ struct Item {
     ticket: String,
     line: LineView,
     is_cc: bool,
+    /// Since when it could be composed.
+    ready_at: Moment,
     /// How the line is named when another section shows it.
     told_by: String,
     urgent: bool,
@@ -109,6 +113,8 @@ struct Draft {
 /// A rendered message that is not stored yet.
 struct Ready {
     message: NewMessage,
+    /// Since when the first of its notices could be composed.
+    ready_at: Moment,
     /// Notices that a higher step in it replaces today.
     passed_over: Vec<i64>,
     /// When its notices wait for the next digest, should this one have been made already.
@@ -144,6 +150,9 @@ impl Engine {
         let mut after = String::new();
         let mut oldest = None;
         loop {
+            if self.pulse.is_stopping() {
+                return Ok(composed);
+            }
             let codes = self
                 .store
                 .tickets_with_due_notices(now, &after, i64::try_from(PAGE).unwrap_or(i64::MAX))
@@ -161,13 +170,14 @@ impl Engine {
                 .map(|(ticket, bundle)| self.draft(bundle, Form::Single, &ticket, now));
             let singles = singles.collect();
             self.make(singles, fresh.data_as_of, &mut composed, now).await?;
+            self.pulse.beat();
         }
         let digests = digests.into_values();
         let digests = digests
             .map(|bundle| self.draft(bundle, Form::Digest, "", now))
             .collect();
         self.make(digests, oldest, &mut composed, now).await?;
-        composed.is_complete = true;
+        composed.is_complete = !self.pulse.is_stopping();
         Ok(composed)
     }
 
@@ -189,7 +199,7 @@ impl Engine {
             let mut tx = self.begin_deciding().await?;
             for (id, unit) in &ids {
                 if over.contains(id) {
-                    tracing::error!(message = %id, %unit, "nobody took the mail in time; it is given up");
+                    tracing::error!(mail = %id, %unit, "nobody took the mail in time; it is given up");
                     given_up += usize::from(tx.give_up_message(id, &self.given_up(), now).await?);
                 } else {
                     tx.replace(id, now).await?;
@@ -386,6 +396,8 @@ impl Engine {
             ticket: kept.ticket.code.clone(),
             line: self.line(telling, kept, known, recipient, context, now),
             is_cc: notice.cc,
+            // What ops asked to be tried again is due at any time.
+            ready_at: notice.compose_at.filter(|at| *at > Moment::UNIX_EPOCH).unwrap_or(now),
             told_by: format!(
                 "{} ({rule_id}/{})",
                 rule.map_or("", |r| r.title.as_str()),
@@ -473,7 +485,7 @@ impl Engine {
         now: Moment,
     ) -> Result<(), TurnError> {
         let mut drafts = drafts.into_iter().peekable();
-        while drafts.peek().is_some() {
+        while drafts.peek().is_some() && !self.pulse.is_stopping() {
             let some: Vec<Draft> = drafts.by_ref().take(TOGETHER).collect();
             let matters: Vec<String> = some.iter().map(|draft| draft.matter.clone()).collect();
             let threads = self.store.threads(&matters).await?;
@@ -483,6 +495,7 @@ impl Engine {
                 ready.push(self.finish(draft, thread, data_as_of, composed, now)?);
             }
             self.enqueue(ready, composed, now).await?;
+            self.pulse.beat();
         }
         Ok(())
     }
@@ -506,6 +519,7 @@ impl Engine {
         let on = calendar.date_of(now);
         let (items, passed_over) = highest_only(items, &self.config.rules.rules);
         let urgent = items.iter().any(|i| i.urgent);
+        let ready_at = items.iter().map(|i| i.ready_at).min().unwrap_or(now);
         let mut notices: Vec<i64> = items.iter().map(|i| i.notice).collect();
         notices.sort_unstable();
         let (rules, steps) = named(&items);
@@ -548,6 +562,7 @@ impl Engine {
         };
         Ok(Ready {
             message: new,
+            ready_at,
             passed_over,
             next_digest: schedule.digest_after(now),
         })
@@ -562,6 +577,8 @@ impl Engine {
         }
         let made = tx.compose(&messages, now).await?;
         composed.messages += made.len();
+        let stored = ready.iter().filter(|r| made.contains(&r.message.id));
+        composed.lateness.extend(stored.map(|r| now - r.ready_at));
         for late in ready.iter().filter(|r| !made.contains(&r.message.id)) {
             for notice in &late.message.notices {
                 tx.postpone(*notice, late.next_digest).await?;

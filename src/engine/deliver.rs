@@ -1,32 +1,44 @@
 //! Deliver: claim what is due under a lease, send it, and mark each answer. Nothing else sends.
 //!
-//! At most `limits.in_flight` messages are sent but not yet marked. Every attempt of a message sends the same bytes.
+//! At most `limits.in_flight` messages are sent but not yet marked. Every attempt of a message sends the same bytes. A
+//! server that does not answer holds up each connection once a turn, for the length of one attempt.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use super::recipients::Recipients;
 use super::{Clock, Engine, TurnError};
-use crate::channel::{Answer, Stage};
+use crate::channel::smtp::{Connection, Smtp};
+use crate::channel::{Answer, Failure, FailureKind, Stage};
 use crate::domain::Moment;
+use crate::domain::rule::Channel;
 use crate::store::outbox::{Claim, MessageState, Settlement};
 
-/// Longer than any attempt can take, all its time limits together.
+/// Twice as long as attempts are begun for, so that the last of them has its answer in time.
 const LEASE: TimeDelta = TimeDelta::minutes(30);
 
 /// Answers of a turn's attempts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivered {
     pub accepted: usize,
     pub later: usize,
     pub unknown: usize,
     pub dead: usize,
+    /// The attempts by channel, word of the answer and class of failure, which is empty where there was none.
+    pub by: BTreeMap<(Channel, &'static str, &'static str), usize>,
+    /// From the making of each accepted message to its acceptance.
+    pub lateness: Vec<TimeDelta>,
 }
 
 impl Engine {
-    /// Sends what is due until nothing is, or the mail server cannot be reached at all.
+    /// Sends what is due until nothing is, the turn is asked to end, or no connection to the mail server works any more.
     pub(super) async fn deliver(&mut self, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
+        let mut stalled = vec![false; self.connections.len()];
         loop {
             let now = clock();
             if self.pulse.is_stopping() {
@@ -40,15 +52,40 @@ impl Engine {
                 return Ok(delivered);
             }
             let sendable = self.put_back_outside_windows(claims, now).await?;
-            let answers = self.attempt_all(&sendable).await;
-            let unreachable = !answers.is_empty() && answers.iter().all(is_unreachable);
-            self.mark(&sendable, &answers, &mut delivered, now).await?;
+            let (tried, untried) = self.attempt_all(sendable, &mut stalled, now + LEASE / 2, clock).await;
+            // What was sent was answered meanwhile; a clock that was set back does not turn that round.
+            let answered = clock().max(now);
+            self.mark(&tried, &mut delivered, answered).await?;
+            let unreachable = !tried.is_empty() && tried.iter().all(|(_, answer)| is_unreachable(answer));
             if unreachable {
-                let why = answers.iter().find_map(Answer::failure).map(ToString::to_string);
+                let why = tried
+                    .iter()
+                    .find_map(|(_, answer)| answer.failure())
+                    .map(ToString::to_string);
                 tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, why, "the mail server takes no mail from us; the rest waits for the next turn");
+            }
+            let is_over = unreachable || !untried.is_empty();
+            let untried: Vec<_> = untried.into_iter().map(|claim| (answered, claim)).collect();
+            self.put_back(&untried).await?;
+            if is_over {
                 return Ok(delivered);
             }
         }
+    }
+
+    /// Gives claims back unsent, each until an instant.
+    async fn put_back(&self, claims: &[(Moment, Claim)]) -> Result<(), TurnError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        for (until, claim) in claims {
+            if !tx.put_back(claim, *until).await? {
+                tracing::warn!(mail = %claim.id, "the claim had run out; it stays with the process that has it");
+            }
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     /// The window holds for every attempt, retries too, and so do the quiet days around a long closure.
@@ -67,15 +104,7 @@ impl Engine {
                 sendable.push(claim);
             }
         }
-        if !closed.is_empty() {
-            let mut tx = self.store.begin().await?;
-            for (opens, claim) in &closed {
-                if !tx.put_back(claim, *opens).await? {
-                    tracing::warn!(message = %claim.id, "the claim had run out; it stays with the process that has it");
-                }
-            }
-            tx.commit().await?;
-        }
+        self.put_back(&closed).await?;
         Ok(sendable)
     }
 
@@ -88,55 +117,67 @@ impl Engine {
         Ok(roles.iter().any(|role| recipients.is_kept_back(role, &claim.unit, now)))
     }
 
-    /// One attempt each, over the connections side by side.
-    async fn attempt_all(&mut self, claims: &[Claim]) -> Vec<Answer> {
-        let lanes = self.connections.len();
-        let (smtp, from) = (&self.smtp, &self.config.delivery.from_address);
-        let sent = join_all(
-            self.connections
-                .iter_mut()
-                .enumerate()
-                .map(|(lane, connection)| async move {
-                    let mut answers = Vec::new();
-                    for claim in claims.iter().skip(lane).step_by(lanes) {
-                        answers.push(smtp.send(connection, from, &claim.recipients, &claim.body).await);
-                    }
-                    answers
-                }),
-        )
-        .await;
-        let mut lanes: Vec<_> = sent.into_iter().map(Vec::into_iter).collect();
-        let count = lanes.len();
-        (0..claims.len()).filter_map(|i| lanes[i % count].next()).collect()
+    /// One attempt each, over the connections side by side; apart those that were not tried. A connection on which a mail
+    /// stalled takes no more in this turn, none does once the turn is asked to end, or at `until`.
+    async fn attempt_all(
+        &mut self,
+        claims: Vec<Claim>,
+        stalled: &mut [bool],
+        until: Moment,
+        clock: &Clock<'_>,
+    ) -> (Vec<(Claim, Answer)>, Vec<Claim>) {
+        let (smtp, from, pulse) = (&self.smtp, &self.config.delivery.from_address, &self.pulse);
+        let (next, list) = (&AtomicUsize::new(0), &claims);
+        let lanes = self.connections.iter_mut().zip(stalled);
+        let lanes = lanes.map(|(connection, stalled)| async move {
+            let mut answers = Vec::new();
+            while !*stalled && !pulse.is_stopping() && clock() < until {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(claim) = list.get(place) else { break };
+                let answer = attempt(smtp, connection, from, claim).await;
+                pulse.beat();
+                *stalled = has_stalled(&answer);
+                answers.push((place, answer));
+            }
+            answers
+        });
+        let mut answers: BTreeMap<usize, Answer> = join_all(lanes).await.into_iter().flatten().collect();
+        let (mut tried, mut untried) = (Vec::with_capacity(answers.len()), Vec::new());
+        for (place, claim) in claims.into_iter().enumerate() {
+            match answers.remove(&place) {
+                Some(answer) => tried.push((claim, answer)),
+                None => untried.push(claim),
+            }
+        }
+        (tried, untried)
     }
 
-    async fn mark(
-        &self,
-        claims: &[Claim],
-        answers: &[Answer],
-        delivered: &mut Delivered,
-        now: Moment,
-    ) -> Result<(), TurnError> {
-        let mut ends = Vec::with_capacity(claims.len());
-        for (claim, answer) in claims.iter().zip(answers) {
-            ends.push(self.settlement(claim, answer, now).await?);
+    async fn mark(&self, tried: &[(Claim, Answer)], delivered: &mut Delivered, at: Moment) -> Result<(), TurnError> {
+        let mut ends = Vec::with_capacity(tried.len());
+        for (claim, answer) in tried {
+            ends.push(self.settlement(claim, answer, at).await?);
+            let class = answer.failure().map_or("", |why| why.kind.class());
+            *delivered.by.entry((claim.channel, answer.word(), class)).or_default() += 1;
         }
-        let settlements: Vec<_> = claims.iter().zip(&ends).collect();
+        let settlements: Vec<_> = tried.iter().map(|(claim, _)| claim).zip(&ends).collect();
         let mut tx = self.store.begin().await?;
-        let held = tx.settle_messages(&settlements, now).await?;
+        let held = tx.settle_messages(&settlements, at).await?;
         tx.commit().await?;
         for ((claim, end), held) in settlements.into_iter().zip(held) {
             if !held {
-                tracing::warn!(message = %claim.id, "the claim had run out; the answer is recorded as an attempt only");
+                tracing::warn!(mail = %claim.id, "the claim had run out; the answer is recorded as an attempt only");
             }
             match end.state {
-                MessageState::Accepted => delivered.accepted += 1,
+                MessageState::Accepted => {
+                    delivered.accepted += 1;
+                    delivered.lateness.push(at - claim.created_at);
+                }
                 MessageState::Dead => delivered.dead += 1,
                 _ if end.unknown => delivered.unknown += 1,
                 MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => delivered.later += 1,
             }
             if end.state != MessageState::Accepted {
-                tracing::warn!(message = %claim.id, unit = %claim.unit, answer = end.answer, detail = %end.detail, "mail not accepted");
+                tracing::warn!(mail = %claim.id, unit = %claim.unit, answer = end.answer, detail = %end.detail, "mail not accepted");
             }
         }
         Ok(())
@@ -186,6 +227,24 @@ impl Engine {
             ..end(MessageState::Waiting, word, why.to_string())
         })
     }
+}
+
+/// One mail, with an end to it however slowly the server answers.
+async fn attempt(smtp: &Smtp, connection: &mut Option<Connection>, from: &str, claim: &Claim) -> Answer {
+    let longest = smtp.longest_attempt();
+    let sent = timeout(longest, smtp.send(connection, from, &claim.recipients, &claim.body));
+    sent.await.unwrap_or_else(|_| {
+        let text = format!("the attempt was broken off after {} s", longest.as_secs_f64());
+        Answer::Unknown {
+            why: Failure::new(FailureKind::Timeout { stage: Stage::Final }, &text),
+        }
+    })
+}
+
+/// The server let time pass or is not there: the next mail on this connection would fare the same.
+fn has_stalled(answer: &Answer) -> bool {
+    let is_timeout = |why: &Failure| matches!(why.kind, FailureKind::Timeout { .. });
+    answer.failure().is_some_and(is_timeout) || is_unreachable(answer)
 }
 
 /// The server did not take the connection, or did not get as far as a mail.

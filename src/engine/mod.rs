@@ -15,8 +15,11 @@ mod send_test;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::channel::smtp::{Connection, Smtp};
 use crate::config::Config;
@@ -38,6 +41,9 @@ pub use send_test::{TestError, Tested, send_test};
 
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
 const TERM: TimeDelta = TimeDelta::minutes(2);
+
+/// How long the mail server has to take leave.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// What stops a turn. A source that is down does not: it is told in the report.
 #[derive(Debug, thiserror::Error)]
@@ -130,9 +136,7 @@ impl Engine {
 
     /// Takes up another configuration; the next turn works by it. The store stays the one that is open.
     pub async fn adopt(&mut self, prepared: Prepared) {
-        for connection in &mut self.connections {
-            self.smtp.quit(connection).await;
-        }
+        self.take_leave().await;
         self.smtp = Smtp::new(&prepared.config.smtp);
         self.connections = lanes(&prepared.config);
         self.config = prepared.config;
@@ -252,15 +256,22 @@ impl Engine {
 
     /// Ends the connections politely, and lets another process decide.
     pub async fn close(&mut self) {
-        for connection in &mut self.connections {
-            self.smtp.quit(connection).await;
-        }
+        self.take_leave().await;
         if let Some(term) = self.term.take()
             && let Err(error) = self.store.step_down(&term).await
         {
             tracing::warn!(%error, "another process decides only once this one's term has run out");
         }
         self.store.close().await;
+    }
+
+    /// Takes leave of the mail server on all connections at once; what that leaves open is closed without.
+    async fn take_leave(&mut self) {
+        let smtp = &self.smtp;
+        let all = join_all(self.connections.iter_mut().map(|connection| smtp.quit(connection)));
+        if timeout(LEAVE, all).await.is_err() {
+            tracing::debug!("the mail server takes long to take leave; its connections are closed");
+        }
     }
 
     /// Records the first turn, voids the claims of a process that is gone, and takes up a changed configuration.

@@ -9,11 +9,12 @@ use std::sync::LazyLock;
 use chrono::TimeDelta;
 use sqlx::FromRow;
 
+use super::tellings::channel;
 use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::rule::Channel;
 
-const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
+const CLAIMABLE: &str = "SELECT id, channel, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
      WHERE state = 'waiting' AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY next_attempt_at, id LIMIT $3";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
@@ -253,10 +254,13 @@ impl MessageState {
 #[derive(Debug)]
 pub struct Claim {
     pub id: String,
+    pub channel: Channel,
     pub unit: String,
+    /// Addresses; of a webhook the endpoint's id.
     pub recipients: Vec<String>,
     pub body: Vec<u8>,
     pub urgent: bool,
+    pub created_at: Moment,
     pub attempts: i64,
     pub first_attempt_at: Option<Moment>,
     by: String,
@@ -335,10 +339,12 @@ pub struct StateCount {
 #[derive(FromRow)]
 struct ClaimRow {
     id: String,
+    channel: String,
     unit: String,
     recipients: String,
     bytes: Vec<u8>,
     urgent: i64,
+    created_at: i64,
     attempts: i64,
     first_attempt_at: Option<i64>,
     claimed_by: Option<String>,
@@ -386,17 +392,21 @@ impl Store {
         let mut claims = Vec::with_capacity(rows.len());
         for row in rows.into_iter().filter(|row| taken.contains(&row.id)) {
             let left_open = row.claimed_by.is_some();
-            let recipients = serde_json::from_str(&row.recipients).map_err(|e| StoreError::Corrupt {
+            let bad = |what| StoreError::Corrupt {
                 table: "message",
                 id: row.id.clone(),
-                what: e.to_string(),
-            })?;
+                what,
+            };
+            let recipients = serde_json::from_str(&row.recipients).map_err(|e| bad(e.to_string()))?;
+            let channel = channel(&row.channel).ok_or_else(|| bad(format!("unknown channel `{}`", row.channel)))?;
             claims.push(Claim {
                 id: row.id,
+                channel,
                 unit: row.unit,
                 recipients,
                 body: row.bytes,
                 urgent: row.urgent != 0,
+                created_at: moment(row.created_at),
                 attempts: row.attempts + i64::from(left_open),
                 first_attempt_at: row.first_attempt_at.map(moment).or(left_open.then_some(now)),
                 by: by.clone(),

@@ -155,7 +155,8 @@ impl JoinedRow {
     }
 }
 
-fn channel(word: &str) -> Option<Channel> {
+/// The channel of a stored word.
+pub(super) fn channel(word: &str) -> Option<Channel> {
     [Channel::Email, Channel::Webhook]
         .into_iter()
         .find(|c| c.word() == word)

@@ -177,7 +177,17 @@ async fn it_is_ready_works_shows_itself_and_stops_when_asked() {
         assert_eq!(daemon.page(path, "").await, ("HTTP/1.1 200 OK".into(), "ok\n".into()));
     }
     assert_eq!(daemon.page("/elsewhere", "").await.0, "HTTP/1.1 404 Not Found");
-    assert_eq!(daemon.metric("dondoc_decided_total").await.as_deref(), Some("1"));
+    for (metric, value) in [
+        ("dondoc_decided_total", "1"),
+        (
+            "dondoc_attempts_total{channel=\"email\",answer=\"accepted\",class=\"\"}",
+            "1",
+        ),
+        ("dondoc_lateness_seconds_count{part=\"compose\"}", "1"),
+        ("dondoc_lateness_seconds_count{part=\"delivery\"}", "1"),
+    ] {
+        assert_eq!(daemon.metric(metric).await.as_deref(), Some(value), "{metric}");
+    }
     assert_eq!(
         daemon.metric("dondoc_config_reload_successful").await.as_deref(),
         Some("1")

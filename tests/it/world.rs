@@ -11,7 +11,7 @@ use dondoc::demo::receiver::{Do, Keep, Received, Receiver, Step};
 use dondoc::domain::Moment;
 use dondoc::domain::evaluate::Verdict;
 use dondoc::domain::matcher::Column;
-use dondoc::engine::{Engine, Explained, TurnReport};
+use dondoc::engine::{Engine, Explained, Pulse, TurnReport};
 use dondoc::render::Renderer;
 use dondoc::source::Source;
 use dondoc::store::Store;
@@ -299,6 +299,17 @@ impl World {
             .turn(at(local))
             .await
             .expect("a turn")
+    }
+
+    /// One turn that begins at the present of a clock.
+    pub async fn turn_by(&mut self, clock: &(dyn Fn() -> Moment + Sync)) -> TurnReport {
+        let engine = self.engine.as_mut().expect("a running engine");
+        engine.turn_by(clock).await.expect("a turn")
+    }
+
+    /// The pulse of the running engine.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.engine.as_ref().expect("a running engine").pulse()
     }
 
     /// The letters received since this was asked last, in order of arrival.

@@ -8,6 +8,7 @@ mod digest;
 mod fresh;
 mod settled;
 mod shared;
+mod stalls;
 mod telling;
 mod transfer;
 
