@@ -1,10 +1,12 @@
 //! The ways a message can leave, and the words for what came of one attempt.
 //!
 //! Here are the outcome types every channel shares. How a mail is written is in [`mail`], how it is handed to the relay
-//! in [`smtp`]. When something is tried again, and what an answer does to a notice, is not decided here.
+//! in [`smtp`], how a webhook is signed and posted in [`webhook`]. When something is tried again, and what an answer does to a notice, is not decided here.
 
 pub mod mail;
 pub mod smtp;
+mod tls;
+pub mod webhook;
 
 use std::fmt;
 
@@ -45,7 +47,7 @@ impl Answer {
     }
 }
 
-/// A step of a mail's way to the relay.
+/// A step of a message's way to the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Name lookup and TCP connection.
@@ -72,6 +74,8 @@ pub enum Stage {
     Final,
     /// `QUIT`.
     Quit,
+    /// From the first byte of an HTTP request to the answer to it.
+    Request,
 }
 
 impl fmt::Display for Stage {
@@ -89,6 +93,7 @@ impl fmt::Display for Stage {
             Stage::Body => "message text",
             Stage::Final => "whole message",
             Stage::Quit => "QUIT",
+            Stage::Request => "request",
         })
     }
 }
@@ -98,6 +103,8 @@ impl fmt::Display for Stage {
 pub enum FailureKind {
     /// It cannot be put into an envelope at all: no recipient, an address that is none, bytes the server can't carry.
     Unsendable,
+    /// It may not be posted to that address.
+    Barred,
     /// The server said no.
     Refused { stage: Stage },
     /// The server does not offer what is needed to go on.
@@ -113,14 +120,15 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// The word of the kind in metrics.
+    /// The word of the kind in metrics; there are no others.
     #[must_use]
     pub fn class(self) -> &'static str {
         match self {
             FailureKind::Unsendable => "unsendable",
-            FailureKind::Untrusted => "untrusted",
+            FailureKind::Barred => "barred",
             FailureKind::Refused { .. } => "refused",
             FailureKind::Missing { .. } => "missing",
+            FailureKind::Untrusted => "untrusted",
             FailureKind::Broken { .. } => "broken",
             FailureKind::Timeout { .. } => "timeout",
             FailureKind::Garbled { .. } => "garbled",
@@ -132,6 +140,7 @@ impl FailureKind {
     pub fn stage(self) -> Option<Stage> {
         match self {
             FailureKind::Unsendable => None,
+            FailureKind::Barred => Some(Stage::Connect),
             FailureKind::Untrusted => Some(Stage::Tls),
             FailureKind::Refused { stage }
             | FailureKind::Missing { stage }
@@ -146,6 +155,7 @@ impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FailureKind::Unsendable => f.write_str("cannot be sent"),
+            FailureKind::Barred => f.write_str("address not allowed"),
             FailureKind::Refused { stage } => write!(f, "{stage} refused"),
             FailureKind::Missing { stage } => write!(f, "{stage} not offered"),
             FailureKind::Untrusted => f.write_str("certificate not trusted"),

@@ -43,8 +43,7 @@ use futures_util::FutureExt;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParameter};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -52,7 +51,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::{Answer, Failure, FailureKind, Stage, one_line};
+use super::{Answer, Failure, FailureKind, Stage, one_line, tls};
 use crate::config::settings::{SmtpLogin, SmtpSettings, SmtpTls};
 
 /// The wait where the settings hold none that makes sense.
@@ -276,7 +275,7 @@ impl Smtp {
         let stream = timeout(self.wait, shake)
             .await
             .map_err(|_| Stop::later(late(self.wait, Stage::Tls)))?
-            .map_err(|error| Stop::later(no_handshake(&error)))?;
+            .map_err(|error| Stop::later(tls::no_handshake(&error)))?;
         Ok(Connection {
             stream: BufReader::new(Box::new(stream)),
             offers: Vec::new(),
@@ -288,34 +287,12 @@ impl Smtp {
 impl Trust {
     fn new(settings: &SmtpSettings) -> Result<Trust, Failure> {
         let unsound = |why: &str| Failure::new(FailureKind::Broken { stage: Stage::Tls }, why);
-        let mut roots = RootCertStore::empty();
-        match &settings.authorities {
-            Some(own) => {
-                for authority in own {
-                    roots.add(authority.clone()).map_err(|e| unsound(&e.to_string()))?;
-                }
-            }
-            // Nobody will be asked for a certificate.
-            None if settings.tls == SmtpTls::None => {}
-            None => {
-                let system = rustls_native_certs::load_native_certs();
-                for error in &system.errors {
-                    tracing::warn!(%error, "not all certificates that this system trusts can be read");
-                }
-                // Systems carry some that are of no use to anybody; the others do.
-                roots.add_parsable_certificates(system.certs);
-                if roots.is_empty() {
-                    return Err(unsound(
-                        "this system trusts no certificate: install ca-certificates or set smtp.ca_file",
-                    ));
-                }
-            }
-        }
-        let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| unsound(&e.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        // Without TLS nobody will be asked for a certificate.
+        let authorities = match settings.tls {
+            SmtpTls::None => Some([].as_slice()),
+            _ => settings.authorities.as_deref(),
+        };
+        let client = tls::client(authorities, "smtp.ca_file").map_err(|e| unsound(&e))?;
         let name = ServerName::try_from(settings.host.clone()).map_err(|_| {
             unsound(&format!(
                 "`{}` is not a name that a certificate can bear",
@@ -615,19 +592,6 @@ fn unquoted(why: Failure) -> Stop {
     let garbled = matches!(why.kind, FailureKind::Garbled { .. });
     let words = "the server's words are not shown";
     Stop::later(if garbled { Failure::new(why.kind, words) } else { why })
-}
-
-/// Why there is no handshake: the certificate, the other side's no, or the connection.
-fn no_handshake(error: &io::Error) -> Failure {
-    let stage = Stage::Tls;
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let kind = match inner {
-        Some(rustls::Error::InvalidCertificate(_)) => FailureKind::Untrusted,
-        Some(rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)) => FailureKind::Refused { stage },
-        Some(_) => FailureKind::Garbled { stage },
-        None => FailureKind::Broken { stage },
-    };
-    Failure::new(kind, &error.to_string())
 }
 
 /// Every wait on the network goes through here and has an end.

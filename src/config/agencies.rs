@@ -1,13 +1,17 @@
 //! `agencies.toml`: the units, how they are named, whom they belong to, who reads their mail, and who comes after them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 use chrono::NaiveDate;
+use secrecy::SecretString;
 
 use super::calendars::{self, UnitHours};
 use super::mail::MailDomains;
 use super::problem::did_you_mean;
 use super::read::{Id, Node, Read, Section};
+use super::settings::WebhookSettings;
+use super::webhooks::{Endpoints, read_endpoints};
 use crate::domain::directory::{Contact, Dated, Desk, Directory, Successor, Unit};
 use crate::domain::text::fold;
 
@@ -16,6 +20,8 @@ pub(super) struct AgenciesFile {
     pub directory: Directory,
     /// Units with office hours of their own.
     pub hours: BTreeMap<String, UnitHours>,
+    /// The keys of each endpoint by its id, the newest first.
+    pub keys: HashMap<String, Vec<SecretString>>,
 }
 
 /// The places of a unit that later checks need.
@@ -24,15 +30,22 @@ struct Entry<'a> {
     unit: Unit,
 }
 
-pub(super) fn read(root: Node<'_>, domains: &MailDomains) -> Option<AgenciesFile> {
+/// Reads the file. `webhooks` says where may be posted to; key files start at `dir`.
+pub(super) fn read(
+    root: Node<'_>,
+    domains: &MailDomains,
+    webhooks: &WebhookSettings,
+    dir: &Path,
+) -> Option<AgenciesFile> {
     root.table(|file| {
         let patterns = calendars::read_named_hours(file.items("hours"));
         let mut hours = BTreeMap::new();
         let mut links = Vec::new();
+        let mut endpoints = Endpoints::new(webhooks, dir);
         let mut entries = Vec::new();
         for (order, node) in file.items("unit").into_iter().enumerate() {
             let unit = node.table(|s| {
-                let unit = read_unit(s, order, domains, &mut links)?;
+                let unit = read_unit(s, order, domains, &mut endpoints, &mut links)?;
                 if let Some(own) = s.get("hours").and_then(|n| calendars::read_unit_hours(n, &patterns)) {
                     hours.insert(unit.id.clone(), own);
                 }
@@ -65,6 +78,7 @@ pub(super) fn read(root: Node<'_>, domains: &MailDomains) -> Option<AgenciesFile
         AgenciesFile {
             directory: Directory::new(units, successors, root, office, ops, allow_top),
             hours,
+            keys: endpoints.keys,
         }
     })
 }
@@ -72,7 +86,13 @@ pub(super) fn read(root: Node<'_>, domains: &MailDomains) -> Option<AgenciesFile
 /// Names of units that stand somewhere in the file, to be looked up when all units are known.
 type Links<'a> = Vec<(Node<'a>, String)>;
 
-fn read_unit<'a>(s: &mut Section<'a>, order: usize, domains: &MailDomains, links: &mut Links<'a>) -> Option<Unit> {
+fn read_unit<'a>(
+    s: &mut Section<'a>,
+    order: usize,
+    domains: &MailDomains,
+    endpoints: &mut Endpoints<'a>,
+    links: &mut Links<'a>,
+) -> Option<Unit> {
     let id = s.required::<Id>("id").map(|id| id.0);
     let was = s.or::<Vec<Id>>("was", Vec::new()).into_iter().map(|id| id.0).collect();
     let names = read_dated(s, "name", "names", "name", &mut Vec::new());
@@ -96,6 +116,13 @@ fn read_unit<'a>(s: &mut Section<'a>, order: usize, domains: &MailDomains, links
             "remove its contacts, or `external`".to_owned(),
         );
     }
+    let endpoints = read_endpoints(s, endpoints);
+    if let Some(node) = s.get("webhooks").filter(|_| external && !endpoints.is_empty()) {
+        node.error_hint(
+            "an external unit is told nothing",
+            "remove its webhooks, or `external`".to_owned(),
+        );
+    }
     Some(Unit {
         id: id?,
         was,
@@ -106,6 +133,7 @@ fn read_unit<'a>(s: &mut Section<'a>, order: usize, domains: &MailDomains, links
         areas: s.or("areas", Vec::new()),
         fields: s.or("fields", Vec::new()),
         contacts,
+        endpoints,
         valid_from,
         valid_until,
         external,
@@ -185,7 +213,7 @@ fn read_contact(s: &mut Section<'_>, domains: &MailDomains) -> Option<Contact> {
     })
 }
 
-fn required_node<'a>(s: &mut Section<'a>, key: &'static str) -> Option<Node<'a>> {
+pub(super) fn required_node<'a>(s: &mut Section<'a>, key: &'static str) -> Option<Node<'a>> {
     let node = s.get(key);
     if node.is_none() {
         s.node.error(format!("`{key}` is missing"));

@@ -11,9 +11,10 @@ use super::mail::{Address, Domain, MailDomains};
 use super::read::{Node, Read, Section};
 use super::settings::{
     Database, DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings,
-    UpdatedAtFormat,
+    UpdatedAtFormat, WebhookSettings,
 };
 use super::smtp::read_smtp;
+use super::webhooks::{self, read_webhooks};
 use crate::domain::Moment;
 use crate::domain::rule::{DueReading, PeriodKind};
 use crate::domain::text::fold;
@@ -29,6 +30,8 @@ pub(super) struct MainFile {
     pub delivery: Option<DeliverySettings>,
     /// Where mail may go; nowhere while `[delivery]` cannot be read.
     pub domains: MailDomains,
+    /// Without the keys, which the endpoints name.
+    pub webhooks: WebhookSettings,
     pub limits: Limits,
     pub run: RunSettings,
     pub http: HttpSettings,
@@ -71,6 +74,10 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
             smtp: section(file, "smtp", |s| read_smtp(s, hello, dir)),
             delivery,
             domains,
+            webhooks: file
+                .get("webhooks")
+                .and_then(|n| n.table(|s| read_webhooks(s, dir)))
+                .unwrap_or_else(webhooks::by_default),
             limits: file
                 .get("limits")
                 .and_then(|n| n.table(read_limits))

@@ -5,6 +5,7 @@
 //! `dondoc.toml`; the values it merges carry their places with them (`layer`), typed reading is in `read`, and each
 //! file has a module that says what may stand in it. Nothing here connects to anything.
 
+mod address;
 mod agencies;
 mod calendars;
 mod database;
@@ -16,6 +17,7 @@ mod read;
 mod rules;
 pub mod settings;
 mod smtp;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +34,9 @@ use layer::Layer;
 use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
-use settings::{DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings};
+use settings::{
+    DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings, WebhookSettings,
+};
 
 /// A configuration directory, read and checked.
 #[derive(Debug, Clone)]
@@ -41,6 +45,7 @@ pub struct Config {
     pub store: StoreSettings,
     pub smtp: SmtpSettings,
     pub delivery: DeliverySettings,
+    pub webhooks: WebhookSettings,
     pub limits: Limits,
     pub run: RunSettings,
     pub http: HttpSettings,
@@ -94,11 +99,13 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
     let main = main.as_ref().and_then(|file| dondoc::read(file.root(findings), dir));
     let no_domains = mail::MailDomains::default();
     let domains = main.as_ref().map_or(&no_domains, |main| &main.domains);
+    let default_webhooks = webhooks::by_default();
+    let posts = main.as_ref().map_or(&default_webhooks, |main| &main.webhooks);
 
     let agencies = File::open(dir, "agencies.toml", None, findings);
     let agencies = agencies
         .as_ref()
-        .and_then(|file| agencies::read(file.root(findings), domains));
+        .and_then(|file| agencies::read(file.root(findings), domains, posts, dir));
 
     let calendar = File::open(dir, "calendar.toml", None, findings);
     let calendar = calendar.as_ref().and_then(|file| calendars::read(file.root(findings)));
@@ -111,7 +118,7 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
     let templates_dir = dir.join("templates");
     let rules = read_rules(dir, &Known::new(directory, &templates_dir), findings);
 
-    let main = main?;
+    let (main, agencies) = (main?, agencies?);
     let delivery = main.delivery?;
     let rules = RuleSet {
         rules: rules.rules,
@@ -127,11 +134,15 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         store: main.store,
         smtp: main.smtp?,
         delivery,
+        webhooks: WebhookSettings {
+            keys: agencies.keys,
+            ..main.webhooks
+        },
         limits: main.limits,
         run: main.run,
         http: main.http,
         rules,
-        directory: agencies?.directory,
+        directory: agencies.directory,
         calendars: calendars?,
         templates_dir,
         dir: dir.to_owned(),

@@ -245,7 +245,9 @@ fn read_step(
         s.node.error("the step has nobody to tell: `to` is empty");
     }
     let cc = read_roles(s, "cc", known);
-    let via = s.get("via").map_or_else(|| vec![Channel::Email], read_channels);
+    let via = s
+        .get("via")
+        .map_or_else(|| vec![Channel::Email], |node| read_channels(node, known));
     let template = read_template(s, known);
     let repeat = s.get("repeat").and_then(|node| node.table(read_repeat).flatten());
     let min_gap = positive(s, "min_gap").unwrap_or(Span::WorkingDays(2));
@@ -345,22 +347,23 @@ fn check_role(node: Node<'_>, role: &Role, directory: &Directory) {
     }
 }
 
-fn read_channels(node: Node<'_>) -> Vec<Channel> {
+fn read_channels(node: Node<'_>, known: &Known<'_>) -> Vec<Channel> {
     let items = node.items();
     if items.is_empty() && node.is_list() {
         node.error("`via` is empty; leave it out for mail");
     }
-    let channel = |item: Node<'_>| {
-        if item.as_text() == Some("webhook") {
-            item.error_hint(
-                "no webhook endpoint can be configured yet",
-                "remove `webhook`; mail is the only way".to_owned(),
-            );
-            return None;
-        }
-        item.choice(&[("email", Channel::Email)])
-    };
-    items.into_iter().filter_map(channel).collect()
+    let words = [("email", Channel::Email), ("webhook", Channel::Webhook)];
+    let channels: Vec<Channel> = items.into_iter().filter_map(|item| item.choice(&words)).collect();
+    let no_endpoint = known
+        .directory
+        .is_some_and(|directory| directory.units.iter().all(|unit| unit.endpoints.is_empty()));
+    if no_endpoint && channels.iter().all(|channel| *channel == Channel::Webhook) && !channels.is_empty() {
+        node.warn(
+            "no unit has a webhook, so the step tells nobody",
+            "add `\"email\"`, or `webhooks` to a unit in agencies.toml".to_owned(),
+        );
+    }
+    channels
 }
 
 fn read_template(s: &mut Section<'_>, known: &Known<'_>) -> Option<String> {

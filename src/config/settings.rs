@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use chrono::{NaiveTime, TimeDelta};
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 use url::Url;
 
+use super::address::is_public;
 use crate::domain::ticket::{Rating, Status};
 use crate::domain::time::Span;
 
@@ -127,6 +129,29 @@ pub enum SmtpTls {
 pub struct SmtpLogin {
     pub username: String,
     pub password: SecretString,
+}
+
+/// `[webhooks]`: how messages are posted into the agencies' own systems.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// Networks outside the public internet that may be posted to all the same; none by default.
+    pub allowed_private: Vec<IpNet>,
+    /// Longest time one post may take, with its answer; default 20 s.
+    pub timeout: TimeDelta,
+    /// Posts under way at once, at most; default 32.
+    pub in_flight: usize,
+    /// Whose certificates are trusted; `None` = those this system trusts.
+    pub authorities: Option<Vec<CertificateDer<'static>>>,
+    /// By endpoint: base64 keys without their prefix, the newest first. Each one signs.
+    pub keys: HashMap<String, Vec<SecretString>>,
+}
+
+impl WebhookSettings {
+    /// Whether a webhook may be posted to an address: a public one, or one that ops listed.
+    #[must_use]
+    pub fn admits(&self, ip: IpAddr) -> bool {
+        is_public(ip) || self.allowed_private.iter().any(|net| net.contains(&ip))
+    }
 }
 
 /// `[delivery]`: what stands on every mail, and when it goes.

@@ -99,7 +99,7 @@ fn read_login(s: &mut Section<'_>, dir: &Path) -> Option<SmtpLogin> {
 }
 
 /// The certificates of a PEM file, each fit to be trusted.
-fn read_authorities(node: Node<'_>, dir: &Path) -> Option<Vec<CertificateDer<'static>>> {
+pub(super) fn read_authorities(node: Node<'_>, dir: &Path) -> Option<Vec<CertificateDer<'static>>> {
     let path = dir.join(String::read(node)?);
     let fault = |why: String| node.error(format!("the certificates in {} cannot be read: {why}", path.display()));
     let pem = std::fs::read(&path).map_err(|e| fault(e.to_string())).ok()?;

@@ -158,6 +158,27 @@ impl Contact {
     }
 }
 
+/// A system of a unit's own that messages are posted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// One in the whole directory.
+    pub id: String,
+    /// `https`, or `http` to this machine itself.
+    pub url: String,
+    pub from: Option<NaiveDate>,
+    pub until: Option<NaiveDate>,
+    /// Keeps to the unit's office hours, as mail does.
+    pub window: bool,
+}
+
+impl Endpoint {
+    /// Whether it is posted to at a date.
+    #[must_use]
+    pub fn is_valid(&self, on: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= on) && self.until.is_none_or(|until| on < until)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     pub id: String,
@@ -171,6 +192,7 @@ pub struct Unit {
     pub areas: Vec<String>,
     pub fields: Vec<String>,
     pub contacts: Vec<Contact>,
+    pub endpoints: Vec<Endpoint>,
     pub valid_from: Option<NaiveDate>,
     pub valid_until: Option<NaiveDate>,
     /// Outside the province's power: shown as "waiting on", never mailed.
@@ -345,6 +367,13 @@ impl Directory {
     pub fn unit(&self, id: &str) -> Option<&Unit> {
         let at = self.index.by_id.get(id).or_else(|| self.index.by_was.get(id))?;
         self.units.get(*at)
+    }
+
+    /// The systems of a unit that are posted to at a date.
+    #[must_use]
+    pub fn endpoints(&self, unit: &str, on: NaiveDate) -> Vec<&Endpoint> {
+        let found = self.unit(unit).into_iter().flat_map(|unit| &unit.endpoints);
+        found.filter(|endpoint| endpoint.is_valid(on)).collect()
     }
 
     /// The unit a source word means at a date: by id, `was`, alias, short name or (folded) name.
@@ -560,6 +589,7 @@ mod tests {
             areas: Vec::new(),
             fields: Vec::new(),
             contacts: vec![contact(Desk::Contact, &format!("{}@x.example", id.to_lowercase()))],
+            endpoints: Vec::new(),
             valid_from: None,
             valid_until: None,
             external: false,

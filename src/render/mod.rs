@@ -6,6 +6,7 @@
 
 pub mod vietnamese;
 pub mod view;
+pub mod webhook;
 
 use std::collections::HashSet;
 use std::path::Path;

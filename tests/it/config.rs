@@ -759,12 +759,6 @@ fn a_step_tells_somebody_who_may_be_told() {
         &["rules/rules.toml:17:7: the head of the province is not a recipient \
          (set `allow_top = true` in agencies.toml if that is meant)"],
     );
-    spoilt(
-        "rules/rules.toml",
-        "to = [\"agency:head\"]",
-        "to = [\"agency:head\"]\nvia = [\"email\", \"webhook\"]",
-        &["rules/rules.toml:18:17: no webhook endpoint can be configured yet (remove `webhook`; mail is the only way)"],
-    );
     let folder = Folder::sound();
     folder.change("rules/rules.toml", "\"agency:head\"", "\"id:UBND:head\"");
     folder.change("agencies.toml", "office = \"VP\"", "office = \"VP\"\nallow_top = true");

@@ -272,6 +272,7 @@ fn unit(id: &str) -> Unit {
             confirmed: None,
             suspended_until: None,
         }],
+        endpoints: Vec::new(),
         valid_from: None,
         valid_until: None,
         external: false,

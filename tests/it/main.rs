@@ -22,5 +22,6 @@ mod store;
 mod stories;
 mod systemd;
 mod tickets;
+mod webhooks;
 mod weekly;
 mod world;

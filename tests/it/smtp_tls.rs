@@ -1,6 +1,6 @@
 //! TLS and AUTH on the way to the relay: what goes through, and that nothing goes where it should not.
 
-mod relay;
+pub mod relay;
 
 use std::process::Command;
 

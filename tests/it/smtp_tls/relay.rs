@@ -15,7 +15,7 @@ pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its key.
 #[derive(Clone)]
-pub struct Identity(Arc<ServerConfig>);
+pub struct Identity(pub Arc<ServerConfig>);
 
 impl Authority {
     pub fn new() -> Authority {
