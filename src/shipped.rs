@@ -26,6 +26,7 @@ const SHIPPED: &[Shipped] = &shipped![
     "templates/digest.html.j2",
     "templates/due-soon.txt.j2",
     "templates/send-test.txt.j2",
+    "templates/endpoint-disabled.txt.j2",
     "templates/overdue-1.txt.j2",
     "templates/overdue-2.txt.j2",
     "templates/overdue-3.txt.j2",

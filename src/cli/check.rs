@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::outbox::{local, rfc3339};
 use super::{CliError, open_source, say, say_json};
 use crate::channel::smtp::Smtp;
+use crate::channel::webhook::Webhooks;
 use crate::clock;
 use crate::config::{self, Config, Problem, Severity};
 use crate::domain::Moment;
@@ -99,16 +101,18 @@ impl Online {
             digest_at: config.delivery.digest_at,
             last_composed: Some(now),
         };
+        let mut answers = vec![
+            ("source", source),
+            ("store", store.map_err(|error| error.to_string())),
+            (
+                "smtp",
+                smtp.map(|()| format!("{host}:{port} takes mail"))
+                    .map_err(|why| format!("smtp {host}:{port}: {why}")),
+            ),
+        ];
+        answers.extend(probe_endpoints(config, now).await);
         Online {
-            answers: vec![
-                ("source", source),
-                ("store", store.map_err(|error| error.to_string())),
-                (
-                    "smtp",
-                    smtp.map(|()| format!("{host}:{port} takes mail"))
-                        .map_err(|why| format!("smtp {host}:{port}: {why}")),
-                ),
-            ],
+            answers,
             words,
             next_digest: base.next_digest(now),
         }
@@ -169,6 +173,31 @@ impl Online {
         ));
         text
     }
+}
+
+/// What each endpoint that is valid now answers, to a connection only.
+async fn probe_endpoints(config: &Config, now: Moment) -> Vec<(&'static str, Result<String, String>)> {
+    let on = config.calendars.base().date_of(now);
+    let units = config.directory.units.iter();
+    let endpoints: Vec<_> = units
+        .flat_map(|unit| config.directory.endpoints(&unit.id, on))
+        .collect();
+    if endpoints.is_empty() {
+        return Vec::new();
+    }
+    let webhooks = match Webhooks::new(&config.webhooks) {
+        Ok(webhooks) => webhooks,
+        Err(error) => return vec![("webhook", Err(error.to_string()))],
+    };
+    let probes = endpoints.into_iter().map(|endpoint| async {
+        let probed = webhooks.probe(&endpoint.url).await;
+        let id = &endpoint.id;
+        let said = probed
+            .map(|()| format!("{id} can be connected to"))
+            .map_err(|why| format!("webhook {id}: {why}"));
+        ("webhook", said)
+    });
+    join_all(probes).await
 }
 
 /// Every template, rendered on sample data.

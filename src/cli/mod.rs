@@ -361,22 +361,14 @@ async fn open_source(config: &Config) -> Result<Source, SourceError> {
 async fn prepare(config: Config) -> Result<Prepared, CliError> {
     let renderer = renderer(&config)?;
     let source = open_source(&config).await?;
-    Ok(Prepared {
-        config: Arc::new(config),
-        source,
-        renderer,
-    })
+    Prepared::new(Arc::new(config), source, renderer).map_err(|error| CliError::Failed(error.into()))
 }
 
 /// Everything that turns need, opened.
 async fn engine(config: Config) -> Result<Engine, CliError> {
-    let Prepared {
-        config,
-        source,
-        renderer,
-    } = prepare(config).await?;
-    let store = Store::open(&config.store.database).await?;
-    Ok(Engine::new(config, source, store, renderer))
+    let prepared = prepare(config).await?;
+    let store = Store::open(&prepared.config.store.database).await?;
+    Ok(Engine::new(prepared, store))
 }
 
 /// An instant as written on the command line, local unless it has an offset; now where none is given.

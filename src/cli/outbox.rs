@@ -11,6 +11,7 @@ use super::{CliError, OutboxCommand, instant, load, say, say_json, who};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::Moment;
+use crate::domain::rule::Channel;
 use crate::store::Store;
 use crate::store::outbox::{Listed, MessageState};
 
@@ -170,8 +171,7 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
     };
     let attempts = store.attempts(id).await?;
     let body = store.body(id).await?.unwrap_or_default();
-    let parsed = MessageParser::default().parse(&body);
-    let text = parsed.as_ref().and_then(|p| p.body_text(0)).unwrap_or_default();
+    let text = readable(&message, &body);
     if as_json {
         let mut value = to_json(&message, config);
         value["subject"] = json!(message.subject);
@@ -206,6 +206,17 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
     out.push_str(&text);
     say(&out);
     Ok(())
+}
+
+/// What a message says: a mail's text, a webhook's JSON.
+fn readable(message: &Listed, body: &[u8]) -> String {
+    if message.channel == Channel::Webhook.word() {
+        let value = serde_json::from_slice(body).and_then(|value: Value| serde_json::to_string_pretty(&value));
+        return value.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned()) + "\n";
+    }
+    let parsed = MessageParser::default().parse(body);
+    let text = parsed.as_ref().and_then(|p| p.body_text(0)).unwrap_or_default();
+    text.into_owned()
 }
 
 /// The keys of `outbox list` that others script against.

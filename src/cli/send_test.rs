@@ -1,4 +1,4 @@
-//! `dondoc send-test UNIT`: does a letter reach the boxes of a unit?
+//! `dondoc send-test UNIT`: does a letter reach the boxes of a unit, and a webhook its system?
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) async fn run(dir: &Path, unit: &str) -> Result<(), CliError> {
 }
 
 fn line(tested: &Tested) -> String {
-    let (desk, to) = (tested.desk.word(), tested.addresses.join(", "));
+    let (what, to) = (tested.what, tested.to.join(", "));
     let said = match (&tested.answer, tested.answer.failure()) {
         (Answer::Accepted { reply }, _) => format!("accepted: {reply}"),
         (answer, Some(why)) => format!("{}: {why}", answer.word()),
@@ -33,5 +33,5 @@ fn line(tested: &Tested) -> String {
     let failed = failed.map_or(String::new(), |f| {
         format!("! the plain text went out instead of the template: {f}\n")
     });
-    format!("{desk:8} {to}  {said}\n{failed}")
+    format!("{what:8} {to}  {said}\n{failed}")
 }

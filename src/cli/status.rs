@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::outbox::{local, rfc3339};
 use super::{CliError, load, say, say_json};
 use crate::clock;
+use crate::config::Config;
+use crate::domain::directory::{Endpoint, Unit};
 use crate::store::Store;
+use crate::store::endpoints::{Disabled, DisabledEndpoints};
 
 pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let config = load(dir)?;
@@ -20,6 +23,8 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     // Under simulated time (a demo's store) the present is the last turn.
     let now = meta.last_turn_at.map_or_else(clock::now, |last| last.max(clock::now()));
     let oldest = of("waiting").map(|c| (now - c.oldest_created).num_seconds());
+    let disabled = store.disabled_endpoints().await?;
+    let endpoints = endpoints(&config, &disabled);
     let until = config.calendars.base().entered_until();
     if as_json {
         say_json(&json!({
@@ -38,6 +43,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "config_loaded_at": meta.config_loaded_at.map(|at| rfc3339(at, &config)),
             "config_refused": meta.config_refused,
             "paused": meta.paused,
+            "endpoints": endpoints.iter().map(|e| e.to_json(&config)).collect::<Vec<_>>(),
             "calendar_until": until.to_string(),
         }));
         return Ok(());
@@ -52,10 +58,17 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "! the last reload was refused; the configuration before it is in force:\n{why}\n"
         ));
     }
+    for (endpoint, disabled) in endpoints.iter().filter_map(|e| Some((e, e.disabled?))) {
+        let (id, unit, since) = (&endpoint.endpoint.id, &endpoint.unit.id, local(disabled.since, &config));
+        notes.push_str(&format!(
+            "! the webhook {id} of {unit} is disabled since {since}: {}; another url in agencies.toml enables it\n",
+            disabled.reason
+        ));
+    }
     let at = |m: Option<crate::domain::Moment>| m.map_or("never".to_owned(), |at| local(at, &config));
     say(&format!(
         "dondoc {}\nconfiguration  taken up {}\nlast turn      {} (ticket database read {})\ntickets        {} known, {} open\nnotices        {} wait for their digest or window\n\
-         messages       {} wait, {} accepted, {} dead, {} answers unknown\ncalendar       entered until {until}\n{notes}",
+         messages       {} wait, {} accepted, {} dead, {} answers unknown\nwebhooks       {} endpoints\ncalendar       entered until {until}\n{notes}",
         env!("CARGO_PKG_VERSION"),
         at(meta.config_loaded_at),
         at(meta.last_turn_at),
@@ -67,6 +80,43 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         count("accepted"),
         count("dead"),
         unknown,
+        endpoints.len(),
     ));
     Ok(())
+}
+
+/// An endpoint of the directory, and whether anything is posted to it.
+struct State<'a> {
+    unit: &'a Unit,
+    endpoint: &'a Endpoint,
+    disabled: Option<&'a Disabled>,
+}
+
+fn endpoints<'a>(config: &'a Config, disabled: &'a DisabledEndpoints) -> Vec<State<'a>> {
+    let units = config.directory.units.iter();
+    let all = units.flat_map(|unit| unit.endpoints.iter().map(move |endpoint| (unit, endpoint)));
+    all.map(|(unit, endpoint)| State {
+        unit,
+        endpoint,
+        disabled: disabled.of(endpoint),
+    })
+    .collect()
+}
+
+impl State<'_> {
+    fn to_json(&self, config: &Config) -> Value {
+        let on = config.calendars.base().date_of(clock::now());
+        let state = match self.disabled {
+            Some(_) => "disabled",
+            None if self.endpoint.is_valid(on) => "enabled",
+            None => "not_valid",
+        };
+        json!({
+            "id": self.endpoint.id,
+            "unit": self.unit.id,
+            "state": state,
+            "since": self.disabled.map(|d| rfc3339(d.since, config)),
+            "reason": self.disabled.map(|d| &d.reason),
+        })
+    }
 }

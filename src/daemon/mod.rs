@@ -81,7 +81,7 @@ pub async fn run<R: Future<Output = Result<Prepared, String>>>(
         tasks.spawn(http::serve(listener, config.http.token.clone(), Arc::clone(&state)));
     }
     let mut alarm = Alarm::set(config.run.every).await?;
-    let mut engine = Engine::new(prepared.config, prepared.source, store, prepared.renderer);
+    let mut engine = Engine::new(prepared, store);
     note_config(&engine, clock()).await?;
     let mut watch = Watch::new(signals, tasks, engine.pulse(), Arc::clone(&state), &config);
     tracing::info!(

@@ -21,7 +21,7 @@ use crate::config::{self, Config};
 use crate::domain::Moment;
 use crate::domain::directory::OPS;
 use crate::domain::time::Period;
-use crate::engine::Engine;
+use crate::engine::{Engine, Prepared};
 use crate::render::Renderer;
 use crate::report::{self, Report};
 use crate::source::Source;
@@ -111,7 +111,7 @@ impl Stage {
         let source = Source::open(&config.source, reads_text).await?;
         let store = Store::open(&config.store.database).await?;
         let renderer = Renderer::load(&config.templates_dir).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
-        let engine = Engine::new(config.clone(), source, store, renderer);
+        let engine = Engine::new(Prepared::new(config.clone(), source, renderer)?, store);
         Ok(Stage {
             dir: dir.to_owned(),
             config,

@@ -515,23 +515,32 @@ impl Directory {
         if start == OPS {
             return self.ops_recipient(desk, false);
         }
-        let answering = self.current(start, category, area, on);
-        let unit = if parent {
-            answering
-                .and_then(|unit| unit.parent(on))
-                .and_then(|id| self.current(id, category, area, on))
-        } else {
-            answering
-        };
-        unit.and_then(|unit| self.desk_of(unit, desk, on))
+        self.reached(start, parent, desk, category, area, on)
+            .and_then(|unit| Directory::desk_of(unit, desk, on))
             .unwrap_or_else(|| self.ops_recipient(desk, true))
     }
 
-    fn desk_of(&self, unit: &Unit, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
-        let refused = unit.external || (wanted == Desk::Head && self.is_same(&self.root, unit) && !self.allow_top);
-        if refused {
-            return None;
-        }
+    /// The unit that [`Directory::recipient`] writes to, whether or not it has an address: a webhook needs none.
+    #[must_use]
+    pub fn reached<'a>(
+        &'a self,
+        start: &'a str,
+        parent: bool,
+        desk: Desk,
+        category: Option<&str>,
+        area: Option<&str>,
+        on: NaiveDate,
+    ) -> Option<&'a Unit> {
+        let answering = self.current(start, category, area, on)?;
+        let unit = match parent {
+            true => self.current(answering.parent(on)?, category, area, on)?,
+            false => answering,
+        };
+        let refused = unit.external || (desk == Desk::Head && self.is_same(&self.root, unit) && !self.allow_top);
+        (!refused).then_some(unit)
+    }
+
+    fn desk_of(unit: &Unit, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
         wanted.fallbacks().iter().find_map(|desk| {
             let addresses = unit.addresses(*desk, on);
             (!addresses.is_empty()).then(|| Recipient {

@@ -9,7 +9,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::letter::{self, Parts};
 use super::observe::Observed;
-use super::recipients::{self, Recipients, digest_of};
+use super::recipients::{self, Addressed, Recipients, Way, digest_of};
 use super::{Engine, TurnError, down, span_time};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
@@ -101,8 +101,30 @@ fn pressing(when: When) -> u8 {
     }
 }
 
+/// What a message tells by one of its notices.
+struct Told {
+    notice: i64,
+    ticket: String,
+    settled: bool,
+    rule: String,
+    step: String,
+}
+
+impl Told {
+    fn of(item: &Item) -> Told {
+        Told {
+            notice: item.notice,
+            ticket: item.ticket.clone(),
+            settled: item.rank.settled,
+            rule: item.section.rule.clone(),
+            step: item.section.step.clone(),
+        }
+    }
+}
+
 /// What a message is to be made of.
 struct Draft {
+    channel: Channel,
     recipient: Recipient,
     items: Vec<Item>,
     form: Form,
@@ -124,15 +146,20 @@ struct Ready {
 /// Messages rendered and stored together.
 const TOGETHER: usize = 50;
 
-/// What goes to one recipient.
+/// Where bundles go: unit, desk and channel.
+type Place = (String, Desk, Channel);
+
+/// What goes to one recipient by one channel.
 struct Bundle {
+    channel: Channel,
     recipient: Recipient,
     items: Vec<Item>,
 }
 
 impl Bundle {
-    fn to(recipient: Recipient) -> Bundle {
+    fn to(channel: Channel, recipient: Recipient) -> Bundle {
         Bundle {
+            channel,
             recipient,
             items: Vec::new(),
         }
@@ -146,7 +173,7 @@ impl Engine {
             given_up: self.replace_unaccepted(now).await?,
             ..Composed::default()
         };
-        let mut digests: BTreeMap<(String, Desk), Bundle> = BTreeMap::new();
+        let mut digests: BTreeMap<Place, Bundle> = BTreeMap::new();
         let mut after = String::new();
         let mut oldest = None;
         loop {
@@ -192,7 +219,8 @@ impl Engine {
             }
             let mut over = HashSet::new();
             for (id, unit) in &ids {
-                if self.is_tried_enough(id, unit, now).await? {
+                // Only mails are replaced.
+                if self.is_tried_enough(id, Channel::Email, unit, now).await? {
                     over.insert(id);
                 }
             }
@@ -200,7 +228,7 @@ impl Engine {
             for (id, unit) in &ids {
                 if over.contains(id) {
                     tracing::error!(mail = %id, %unit, "nobody took the mail in time; it is given up");
-                    given_up += usize::from(tx.give_up_message(id, &self.given_up(), now).await?);
+                    given_up += usize::from(tx.give_up_message(id, &self.given_up(Channel::Email), now).await?);
                 } else {
                     tx.replace(id, now).await?;
                 }
@@ -249,19 +277,20 @@ impl Engine {
         }
     }
 
-    /// Sorts the due notices of some tickets: digests are collected, single messages handed back, the rest postponed,
-    /// lapsed or given up.
+    /// Sorts the due notices of some tickets: digests and what goes to endpoints are collected, single mails handed back,
+    /// the rest postponed, passed over, lapsed or given up.
     async fn gather(
         &mut self,
         meta: &Meta,
         codes: &[String],
-        digests: &mut BTreeMap<(String, Desk), Bundle>,
+        digests: &mut BTreeMap<Place, Bundle>,
         now: Moment,
     ) -> Result<Vec<(String, Bundle)>, TurnError> {
         let kept = self.store.tickets(codes).await?;
         let tellings = self.store.tellings(codes).await?;
         let context = self.context(meta, now);
-        let mut recipients = Recipients::new(&self.config, now);
+        let disabled = self.store.disabled_endpoints().await?;
+        let mut recipients = Recipients::new(&self.config, disabled, now);
         let mut singles = Vec::new();
         let mut made: HashMap<String, bool> = HashMap::new();
         let mut tx = self.begin_deciding().await?;
@@ -269,7 +298,7 @@ impl Engine {
             let (Some(kept), Some(known)) = (kept.get(code), tellings.get(code)) else {
                 continue;
             };
-            let mut own: BTreeMap<(String, Desk), Bundle> = BTreeMap::new();
+            let mut own: BTreeMap<Place, Bundle> = BTreeMap::new();
             let subject = Subject {
                 ticket: &kept.ticket,
                 memory: &kept.memory,
@@ -294,39 +323,51 @@ impl Engine {
                         tx.lapse(notice.id, now).await?;
                         continue;
                     }
-                    let recipient = recipients.of(&notice.role, &notice.start, &kept.ticket);
+                    let key = &telling.key;
+                    let to = Addressed::known(notice, &telling.notices);
+                    let (recipient, endpoint) = match recipients.way(to, &kept.ticket) {
+                        Way::Mail(recipient) => (recipient, None),
+                        Way::Post(recipient, endpoint) => (recipient, Some(endpoint)),
+                        Way::MailOnly(why) => {
+                            tracing::info!(ticket = %code, rule = %key.rule, step = %key.step, role = %notice.role, %why, "told by mail, not by webhook");
+                            tx.pass_over(notice.id, now).await?;
+                            continue;
+                        }
+                    };
+                    let channel = endpoint.map_or(Channel::Email, |_| Channel::Webhook);
                     let calendar = self.config.calendars.of(&recipient.unit);
                     let tried = notice
                         .first_attempt_at
-                        .map(|first| calendar.working_time_between(first, now));
+                        .map(|first| self.tried_for(channel, &recipient.unit, first, now));
                     if tried.is_some_and(|tried| tried >= self.config.delivery.give_up_after) {
-                        tracing::error!(ticket = %code, unit = %recipient.unit, rule = %telling.key.rule, step = %telling.key.step, "nobody took the mails about it in time; it is given up");
+                        tracing::error!(ticket = %code, unit = %recipient.unit, rule = %key.rule, step = %key.step, "nobody took the mails about it in time; it is given up");
                         tx.give_up(notice.id, now).await?;
                         tx.wake(code, now).await?;
                         continue;
                     }
-                    let urgent = self.is_urgent(&telling.key.rule, &telling.key.step);
-                    let is_single =
-                        urgent || *digest_of(&self.config, &telling.key.rule, &kept.ticket) == Digest::Ticket;
-                    if !urgent && !calendar.is_open(now) {
-                        let schedule = recipients.schedule(&recipient.unit, meta.last_composed_at);
-                        let digest = if is_single { Digest::Ticket } else { Digest::Day };
+                    let urgent = self.is_urgent(&key.rule, &key.step);
+                    let is_alone = urgent || *digest_of(&self.config, &key.rule, &kept.ticket) == Digest::Ticket;
+                    let awaits_digest = endpoint.is_none() && !is_alone;
+                    let keeps_window = !urgent && endpoint.is_none_or(|e| e.window);
+                    if keeps_window && !calendar.is_open(now) {
+                        let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
+                        let digest = if awaits_digest { Digest::Day } else { Digest::Ticket };
                         tx.postpone(notice.id, schedule.chance(&digest, false, now)).await?;
                         continue;
                     }
-                    if !urgent && recipients.is_kept_back(&notice.role, &recipient.unit, now) {
-                        let schedule = recipients.schedule(&recipient.unit, None);
-                        let next = if is_single {
-                            schedule.opening_after(now)
-                        } else {
+                    if !urgent && recipients::is_kept_back(&self.config, &notice.role, &recipient.unit, now) {
+                        let schedule = recipients::schedule(&self.config, &recipient.unit, None);
+                        let next = if awaits_digest {
                             schedule.digest_after(now)
+                        } else {
+                            schedule.opening_after(now)
                         };
                         tx.postpone(notice.id, next).await?;
                         continue;
                     }
                     let key = digest_key(&recipient, self.config.calendars.base().date_of(now));
                     let is_made = match made.get(&key) {
-                        _ if is_single => false,
+                        _ if !awaits_digest => false,
                         Some(is_made) => *is_made,
                         None => {
                             let is_made = tx.digest_made(&key).await?;
@@ -335,14 +376,17 @@ impl Engine {
                         }
                     };
                     if is_made {
-                        tx.postpone(notice.id, recipients.schedule(&recipient.unit, None).digest_after(now))
-                            .await?;
+                        let schedule = recipients::schedule(&self.config, &recipient.unit, None);
+                        tx.postpone(notice.id, schedule.digest_after(now)).await?;
                         continue;
                     }
                     let item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
-                    let place = (recipient.unit.clone(), recipient.desk);
-                    let bundles = if is_single { &mut own } else { &mut *digests };
-                    let bundle = bundles.entry(place).or_insert_with(|| Bundle::to(recipient));
+                    let place = (recipient.unit.clone(), recipient.desk, channel);
+                    let bundles = match channel {
+                        Channel::Email if is_alone => &mut own,
+                        Channel::Email | Channel::Webhook => &mut *digests,
+                    };
+                    let bundle = bundles.entry(place).or_insert_with(|| Bundle::to(channel, recipient));
                     bundle.items.push(item);
                 }
             }
@@ -461,14 +505,22 @@ impl Engine {
     }
 
     fn draft(&self, bundle: Bundle, form: Form, ticket: &str, now: Moment) -> Draft {
-        let Bundle { recipient, items } = bundle;
+        let Bundle {
+            channel,
+            recipient,
+            items,
+        } = bundle;
         let on = self.config.calendars.of(&recipient.unit).date_of(now);
         let period = Period::of(on, self.config.rules.period);
-        let matter = match form {
-            Form::Digest => format!("{}|{}|{period}", recipient.unit, recipient.desk.word()),
-            Form::Single => format!("{ticket}|{}|{}", recipient.unit, recipient.desk.word()),
+        let (unit, desk) = (&recipient.unit, recipient.desk.word());
+        let matter = match (channel, form) {
+            (Channel::Email, Form::Digest) => format!("{unit}|{desk}|{period}"),
+            (Channel::Email, Form::Single) => format!("{ticket}|{unit}|{desk}"),
+            // A mail answers to mails only.
+            (Channel::Webhook, _) => format!("webhook|{unit}|{desk}|{period}"),
         };
         Draft {
+            channel,
             recipient,
             items,
             form,
@@ -492,7 +544,7 @@ impl Engine {
             let mut ready = Vec::with_capacity(some.len());
             for draft in some {
                 let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
-                ready.push(self.finish(draft, thread, data_as_of, composed, now)?);
+                ready.extend(self.finish(draft, thread, data_as_of, composed, now)?);
             }
             self.enqueue(ready, composed, now).await?;
             self.pulse.beat();
@@ -500,7 +552,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Renders one message.
+    /// Renders one message: a mail, or the pages of a webhook.
     fn finish(
         &mut self,
         draft: Draft,
@@ -508,8 +560,9 @@ impl Engine {
         data_as_of: Option<Moment>,
         composed: &mut Composed,
         now: Moment,
-    ) -> Result<Ready, TurnError> {
+    ) -> Result<Vec<Ready>, TurnError> {
         let Draft {
+            channel,
             recipient,
             items,
             form,
@@ -517,12 +570,10 @@ impl Engine {
         } = draft;
         let calendar = self.config.calendars.of(&recipient.unit);
         let on = calendar.date_of(now);
-        let (items, passed_over) = highest_only(items, &self.config.rules.rules);
+        let (items, mut passed_over) = highest_only(items, &self.config.rules.rules);
         let urgent = items.iter().any(|i| i.urgent);
         let ready_at = items.iter().map(|i| i.ready_at).min().unwrap_or(now);
-        let mut notices: Vec<i64> = items.iter().map(|i| i.notice).collect();
-        notices.sort_unstable();
-        let (rules, steps) = named(&items);
+        let told: Vec<Told> = items.iter().map(Told::of).collect();
         let unit_name = letter::unit_name(&self.config, &recipient.unit, on);
         let id = letter::new_id(now);
         let parts = Parts {
@@ -530,42 +581,71 @@ impl Engine {
             recipient: &recipient,
             form,
             sections: self.sections(items, &recipient, &unit_name),
-            thread,
             data_as_of,
         };
-        let letter = letter::write(&self.config, &self.renderer, parts, now)?;
-        if let Some(failed) = &letter.rendered.failed {
-            tracing::error!(%failed, "a template failed; the plain built-in text went out instead");
-            composed.problems.push(format!("template: {failed}"));
-        }
-        let schedule = Recipients::new(&self.config, now).schedule(&recipient.unit, Some(now));
-        let new = NewMessage {
-            id,
-            mode: Mode::Live.word(),
-            channel: Channel::Email,
-            form,
-            unit: recipient.unit.clone(),
-            desk: recipient.desk.word(),
-            matter,
-            digest_key: (form == Form::Digest).then(|| digest_key(&recipient, on)),
-            recipients: recipient.addresses.clone(),
-            subject: letter.rendered.subject,
-            body: letter.bytes,
-            rules,
-            steps,
-            notices,
-            urgent,
-            replace_at: Some(match form {
-                Form::Digest => schedule.digest_after(now),
-                Form::Single => schedule.opening_after(now),
-            }),
+        let view = letter::view(&self.config, parts, now);
+        let schedule = recipients::schedule(&self.config, &recipient.unit, Some(now));
+        let mut ready = |id: String, subject: String, body: Vec<u8>, told: &[&Told]| {
+            let mut notices: Vec<i64> = told.iter().map(|t| t.notice).collect();
+            notices.sort_unstable();
+            let (rules, steps) = named(told);
+            let is_mail = channel == Channel::Email;
+            let message = NewMessage {
+                id,
+                mode: Mode::Live.word(),
+                channel,
+                form,
+                unit: recipient.unit.clone(),
+                desk: recipient.desk.word(),
+                matter: matter.clone(),
+                digest_key: (is_mail && form == Form::Digest).then(|| digest_key(&recipient, on)),
+                recipients: recipient.addresses.clone(),
+                subject,
+                body,
+                rules,
+                steps,
+                notices,
+                urgent,
+                // What a system does not take is worth as much tomorrow as it was today.
+                replace_at: is_mail.then(|| match form {
+                    Form::Digest => schedule.digest_after(now),
+                    Form::Single => schedule.opening_after(now),
+                }),
+            };
+            Ready {
+                message,
+                ready_at,
+                passed_over: std::mem::take(&mut passed_over),
+                next_digest: schedule.digest_after(now),
+            }
         };
-        Ok(Ready {
-            message: new,
-            ready_at,
-            passed_over,
-            next_digest: schedule.digest_after(now),
-        })
+        match channel {
+            Channel::Email => {
+                let letter = letter::write(&self.config, &self.renderer, &recipient, &view, thread, now)?;
+                if let Some(failed) = &letter.rendered.failed {
+                    tracing::error!(%failed, "a template failed; the plain built-in text went out instead");
+                    composed.problems.push(format!("template: {failed}"));
+                }
+                let told: Vec<&Told> = told.iter().collect();
+                Ok(vec![ready(id, letter.rendered.subject, letter.bytes, &told)])
+            }
+            Channel::Webhook => {
+                let pages = letter::pages(&self.config, &recipient, &view, now)?;
+                let count = pages.len();
+                let pages = pages.into_iter().enumerate().map(|(n, page)| {
+                    let shown: HashSet<(&str, bool)> = page.tickets.iter().map(|(t, s)| (t.as_str(), *s)).collect();
+                    let told: Vec<&Told> = told
+                        .iter()
+                        .filter(|t| shown.contains(&(t.ticket.as_str(), t.settled)))
+                        .collect();
+                    // Each page is accepted for itself, and so has an id of its own.
+                    let id = if n == 0 { id.clone() } else { letter::new_id(now) };
+                    let subject = format!("{} tickets, page {} of {count}", page.tickets.len(), n + 1);
+                    ready(id, subject, page.body, &told)
+                });
+                Ok(pages.collect())
+            }
+        }
     }
 
     /// Stores rendered messages with their notices.
@@ -711,12 +791,9 @@ fn highest_only(items: Vec<Item>, rules: &[crate::domain::rule::Rule]) -> (Vec<I
     (kept, passed.into_iter().map(|i| i.notice).collect())
 }
 
-fn named(items: &[Item]) -> (Vec<String>, Vec<String>) {
-    let rules: BTreeSet<&str> = items.iter().map(|i| i.section.rule.as_str()).collect();
-    let steps: BTreeSet<String> = items
-        .iter()
-        .map(|i| format!("{}/{}", i.section.rule, i.section.step))
-        .collect();
+fn named(told: &[&Told]) -> (Vec<String>, Vec<String>) {
+    let rules: BTreeSet<&str> = told.iter().map(|t| t.rule.as_str()).collect();
+    let steps: BTreeSet<String> = told.iter().map(|t| format!("{}/{}", t.rule, t.step)).collect();
     (
         rules.into_iter().map(str::to_owned).collect(),
         steps.into_iter().collect(),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::observe::candidates;
-use super::recipients::{Recipients, digest_of, goes_daily};
+use super::recipients::{self, Addressed, Recipients, Way, digest_of, goes_daily};
 use super::{Engine, TurnError, rules_since};
 use crate::domain::Moment;
 use crate::domain::deadline::{self, Known};
@@ -99,7 +99,8 @@ impl Engine {
         let rule_since = |id: &str| since.get(id).copied();
         let fresh = self.source_is_fresh(meta, now);
         let context = self.context(meta, now);
-        let mut recipients = Recipients::new(&self.config, now);
+        let disabled = self.store.disabled_endpoints().await?;
+        let mut recipients = Recipients::new(&self.config, disabled, now);
         let mut taken = Taken::default();
         let mut saved = Vec::new();
         let mut tells = Vec::new();
@@ -164,14 +165,8 @@ impl Engine {
                 if !rules_changed && !is_weekly() {
                     continue;
                 }
-                let at = self.chance(
-                    &telling.key.rule,
-                    &telling.key.step,
-                    &notice.role,
-                    &notice.start,
-                    &chances,
-                    &mut recipients,
-                );
+                let to = Addressed::known(notice, &telling.notices);
+                let at = self.chance(&telling.key.rule, &telling.key.step, to, &chances, &mut recipients);
                 if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
                     tx.postpone(notice.id, at).await?;
                 }
@@ -282,14 +277,8 @@ impl Engine {
                 .flat_map(|t| t.notices.iter().map(move |n| (t, n)))
                 .find(|(_, n)| n.id == id);
             if let Some((telling, notice)) = notice {
-                let at = self.chance(
-                    &telling.key.rule,
-                    &telling.key.step,
-                    &notice.role,
-                    &notice.start,
-                    chances,
-                    recipients,
-                );
+                let to = Addressed::known(notice, &telling.notices);
+                let at = self.chance(&telling.key.rule, &telling.key.step, to, chances, recipients);
                 tx.revive(id, at, now).await?;
             }
         }
@@ -301,14 +290,8 @@ impl Engine {
                 .notices
                 .iter()
                 .map(|n| {
-                    self.chance(
-                        &telling.key.rule,
-                        &telling.key.step,
-                        &n.role,
-                        &n.start,
-                        chances,
-                        recipients,
-                    )
+                    let to = Addressed::new(n, &telling.notices);
+                    self.chance(&telling.key.rule, &telling.key.step, to, chances, recipients)
                 })
                 .collect();
             Tell { telling, compose_at }
@@ -316,13 +299,12 @@ impl Engine {
         Ok(tells.collect())
     }
 
-    /// When a notice can be composed: its recipient's next digest, or the opening of the window.
+    /// When a notice can be composed: its recipient's next digest, or the opening of the window; for an endpoint at once.
     fn chance(
         &self,
         rule: &str,
         step: &str,
-        role: &str,
-        start: &str,
+        to: Addressed<'_>,
         chances: &Chances<'_>,
         recipients: &mut Recipients<'_>,
     ) -> Moment {
@@ -330,12 +312,16 @@ impl Engine {
         if self.is_urgent(rule, step) {
             return now;
         }
-        let recipient = recipients.of(role, start, ticket);
+        let recipient = match recipients.way(to, ticket) {
+            Way::Mail(recipient) => recipient,
+            Way::Post(recipient, endpoint) if endpoint.window => {
+                return self.config.calendars.of(&recipient.unit).next_open(now);
+            }
+            Way::Post(..) | Way::MailOnly(_) => return now,
+        };
         let digest = digest_of(&self.config, rule, ticket);
         let daily = goes_daily(digest, |when| chances.fact_holds(when));
-        recipients
-            .schedule(&recipient.unit, chances.meta.last_composed_at)
-            .chance(digest, daily, now)
+        recipients::schedule(&self.config, &recipient.unit, chances.meta.last_composed_at).chance(digest, daily, now)
     }
 
     pub(super) fn is_urgent(&self, rule: &str, step: &str) -> bool {

@@ -1,25 +1,33 @@
 //! Deliver: claim what is due under a lease, send it, and mark each answer. Nothing else sends.
 //!
 //! At most `limits.in_flight` messages are sent but not yet marked. Every attempt of a message sends the same bytes. A
-//! server that does not answer holds up each connection once a turn, for the length of one attempt.
+//! server that does not answer holds up each connection once a turn, for the length of one attempt. Mails and webhooks go
+//! by the same steps side by side; a webhook keeps no window unless its endpoint does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use tokio::join;
 use tokio::time::timeout;
 
-use super::recipients::Recipients;
-use super::{Clock, Engine, TurnError};
+use super::letter::{self, Parts};
+use super::{Clock, Engine, TurnError, recipients};
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::{Answer, Failure, FailureKind, Stage};
 use crate::domain::Moment;
+use crate::domain::directory::{Desk, Endpoint, OPS};
+use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
-use crate::store::outbox::{Claim, MessageState, Settlement};
+use crate::store::endpoints::DisabledEndpoints;
+use crate::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement};
 
 /// Twice as long as attempts are begun for, so that the last of them has its answer in time.
 const LEASE: TimeDelta = TimeDelta::minutes(30);
+
+/// How long an endpoint that does not answer is left alone.
+const REST: TimeDelta = TimeDelta::minutes(1);
 
 /// Answers of a turn's attempts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,25 +42,73 @@ pub struct Delivered {
     pub lateness: Vec<TimeDelta>,
 }
 
+impl Delivered {
+    fn add(&mut self, other: Delivered) {
+        self.accepted += other.accepted;
+        self.later += other.later;
+        self.unknown += other.unknown;
+        self.dead += other.dead;
+        for (what, count) in other.by {
+            *self.by.entry(what).or_default() += count;
+        }
+        self.lateness.extend(other.lateness);
+    }
+}
+
+/// An endpoint that answered 410, and what is said of it.
+struct Gone<'a> {
+    endpoint: &'a Endpoint,
+    why: String,
+    letters: Vec<NewMessage>,
+}
+
 impl Engine {
     /// Sends what is due until nothing is, the turn is asked to end, or no connection to the mail server works any more.
+    /// Mails and webhooks go side by side, so that neither waits for the other.
     pub(super) async fn deliver(&mut self, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
+        let all = self.config.limits.in_flight.max(1);
+        let posts = self.config.webhooks.in_flight.min(all / 2).max(1);
+        let has_endpoints = self
+            .config
+            .directory
+            .units
+            .iter()
+            .any(|unit| !unit.endpoints.is_empty());
+        let mails = if has_endpoints { (all - posts).max(1) } else { all };
+        let mut connections = std::mem::take(&mut self.connections);
+        // A turn that was dropped on its way has left none behind.
+        connections.resize_with(self.config.smtp.connections.max(1), || None);
+        let (mailed, posted) = join!(
+            self.deliver_mails(&mut connections, mails, clock),
+            self.deliver_posts(posts, clock)
+        );
+        self.connections = connections;
+        let mut delivered = mailed?;
+        delivered.add(posted?);
+        Ok(delivered)
+    }
+
+    async fn deliver_mails(
+        &self,
+        connections: &mut [Option<Connection>],
+        most: usize,
+        clock: &Clock<'_>,
+    ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
-        let mut stalled = vec![false; self.connections.len()];
+        let mut stalled = vec![false; connections.len()];
         loop {
             let now = clock();
             if self.pulse.is_stopping() {
                 return Ok(delivered);
             }
-            let claims = self
-                .store
-                .claim(&self.name, now, LEASE, self.config.limits.in_flight.max(1))
-                .await?;
+            let claims = self.store.claim(Channel::Email, &self.name, now, LEASE, most).await?;
             if claims.is_empty() {
                 return Ok(delivered);
             }
             let sendable = self.put_back_outside_windows(claims, now).await?;
-            let (tried, untried) = self.attempt_all(sendable, &mut stalled, now + LEASE / 2, clock).await;
+            let (tried, untried) = self
+                .mail_all(sendable, connections, &mut stalled, now + LEASE / 2, clock)
+                .await;
             // What was sent was answered meanwhile; a clock that was set back does not turn that round.
             let answered = clock().max(now);
             self.mark(&tried, &mut delivered, answered).await?;
@@ -73,6 +129,67 @@ impl Engine {
         }
     }
 
+    /// An endpoint that does not answer is left alone for a while, and costs the others one wait.
+    async fn deliver_posts(&self, most: usize, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
+        let mut delivered = Delivered::default();
+        let mut stalled: HashSet<String> = HashSet::new();
+        loop {
+            let now = clock();
+            if self.pulse.is_stopping() {
+                return Ok(delivered);
+            }
+            let claims = self.store.claim(Channel::Webhook, &self.name, now, LEASE, most).await?;
+            if claims.is_empty() {
+                return Ok(delivered);
+            }
+            let disabled = &self.store.disabled_endpoints().await?;
+            let claims = self.put_back_outside_windows(claims, now).await?;
+            let is_stalled = |claim: &Claim| claim.recipients.iter().any(|id| stalled.contains(id));
+            let (resting, postable): (Vec<_>, Vec<_>) = claims.into_iter().partition(is_stalled);
+            let resting: Vec<_> = resting.into_iter().map(|claim| (now + REST, claim)).collect();
+            self.put_back(&resting).await?;
+            let tried = join_all(postable.into_iter().map(|claim| async {
+                let answer = self.post(&claim, disabled, clock()).await;
+                self.pulse.beat();
+                (claim, answer)
+            }))
+            .await;
+            let answered = clock().max(now);
+            self.mark(&tried, &mut delivered, answered).await?;
+            let without_answer = tried.iter().filter(|(_, answer)| has_stalled(answer));
+            stalled.extend(without_answer.flat_map(|(claim, _)| claim.recipients.iter().cloned()));
+        }
+    }
+
+    async fn post(&self, claim: &Claim, disabled: &DisabledEndpoints, at: Moment) -> Answer {
+        let never = |why| Answer::Never {
+            why: Failure::new(FailureKind::Unsendable, why),
+        };
+        match self.endpoint(claim, at) {
+            None => never("the unit does not have this endpoint any more"),
+            Some(endpoint) if disabled.of(endpoint).is_some() => never("the endpoint wants no more"),
+            Some(Endpoint { id, url, .. }) => self.webhooks.post(id, url, &claim.id, &claim.body, at).await,
+        }
+    }
+
+    /// The endpoint that a message was made for, while its unit has it.
+    fn endpoint(&self, claim: &Claim, at: Moment) -> Option<&Endpoint> {
+        let endpoints = self
+            .config
+            .directory
+            .endpoints(&claim.unit, self.config.calendars.base().date_of(at));
+        endpoints.into_iter().find(|e| claim.recipients.contains(&e.id))
+    }
+
+    /// Whether a message goes in its recipient's office hours only.
+    fn keeps_window(&self, claim: &Claim, at: Moment) -> bool {
+        !claim.urgent
+            && match claim.channel {
+                Channel::Email => true,
+                Channel::Webhook => self.endpoint(claim, at).is_some_and(|e| e.window),
+            }
+    }
+
     /// Gives claims back unsent, each until an instant.
     async fn put_back(&self, claims: &[(Moment, Claim)]) -> Result<(), TurnError> {
         if claims.is_empty() {
@@ -91,15 +208,15 @@ impl Engine {
     /// The window holds for every attempt, retries too, and so do the quiet days around a long closure.
     async fn put_back_outside_windows(&self, claims: Vec<Claim>, now: Moment) -> Result<Vec<Claim>, TurnError> {
         let (mut sendable, mut closed) = (Vec::new(), Vec::new());
-        let recipients = Recipients::new(&self.config, now);
         for claim in claims {
             let calendar = self.config.calendars.of(&claim.unit);
             if claim.urgent {
                 sendable.push(claim);
-            } else if !calendar.is_open(now) {
+            } else if self.keeps_window(&claim, now) && !calendar.is_open(now) {
                 closed.push((calendar.next_open(now), claim));
-            } else if self.is_kept_back(&claim, &recipients, now).await? {
-                closed.push((recipients.schedule(&claim.unit, None).opening_after(now), claim));
+            } else if self.is_kept_back(&claim, now).await? {
+                let schedule = recipients::schedule(&self.config, &claim.unit, None);
+                closed.push((schedule.opening_after(now), claim));
             } else {
                 sendable.push(claim);
             }
@@ -108,27 +225,30 @@ impl Engine {
         Ok(sendable)
     }
 
-    async fn is_kept_back(&self, claim: &Claim, recipients: &Recipients<'_>, now: Moment) -> Result<bool, TurnError> {
+    async fn is_kept_back(&self, claim: &Claim, now: Moment) -> Result<bool, TurnError> {
         let calendar = self.config.calendars.of(&claim.unit);
         if !calendar.is_quiet_day(calendar.date_of(now)) {
             return Ok(false);
         }
         let roles = self.store.roles_told(&claim.id).await?;
-        Ok(roles.iter().any(|role| recipients.is_kept_back(role, &claim.unit, now)))
+        Ok(roles
+            .iter()
+            .any(|role| recipients::is_kept_back(&self.config, role, &claim.unit, now)))
     }
 
     /// One attempt each, over the connections side by side; apart those that were not tried. A connection on which a mail
     /// stalled takes no more in this turn, none does once the turn is asked to end, or at `until`.
-    async fn attempt_all(
-        &mut self,
+    async fn mail_all(
+        &self,
         claims: Vec<Claim>,
+        connections: &mut [Option<Connection>],
         stalled: &mut [bool],
         until: Moment,
         clock: &Clock<'_>,
     ) -> (Vec<(Claim, Answer)>, Vec<Claim>) {
         let (smtp, from, pulse) = (&self.smtp, &self.config.delivery.from_address, &self.pulse);
         let (next, list) = (&AtomicUsize::new(0), &claims);
-        let lanes = self.connections.iter_mut().zip(stalled);
+        let lanes = connections.iter_mut().zip(stalled);
         let lanes = lanes.map(|(connection, stalled)| async move {
             let mut answers = Vec::new();
             while !*stalled && !pulse.is_stopping() && clock() < until {
@@ -160,8 +280,15 @@ impl Engine {
             *delivered.by.entry((claim.channel, answer.word(), class)).or_default() += 1;
         }
         let settlements: Vec<_> = tried.iter().map(|(claim, _)| claim).zip(&ends).collect();
+        let gone = self.gone(tried, at)?;
         let mut tx = self.store.begin().await?;
         let held = tx.settle_messages(&settlements, at).await?;
+        for Gone { endpoint, why, letters } in &gone {
+            if tx.disable(endpoint, why, at).await? {
+                tracing::error!(endpoint = %endpoint.id, %why, "the endpoint wants no more; nothing is posted to it while its url is the same");
+                tx.compose(&letters.iter().collect::<Vec<_>>(), at).await?;
+            }
+        }
         tx.commit().await?;
         for ((claim, end), held) in settlements.into_iter().zip(held) {
             if !held {
@@ -177,23 +304,106 @@ impl Engine {
                 MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => delivered.later += 1,
             }
             if end.state != MessageState::Accepted {
-                tracing::warn!(mail = %claim.id, unit = %claim.unit, answer = end.answer, detail = %end.detail, "mail not accepted");
+                tracing::warn!(mail = %claim.id, channel = claim.channel.word(), unit = %claim.unit, answer = end.answer, detail = %end.detail, "not accepted");
             }
         }
         Ok(())
     }
 
+    /// The endpoints among these that answered 410, each with the letters that say so.
+    fn gone(&self, tried: &[(Claim, Answer)], at: Moment) -> Result<Vec<Gone<'_>>, TurnError> {
+        let mut gone: Vec<Gone<'_>> = Vec::new();
+        for (claim, answer) in tried.iter().filter(|(claim, _)| claim.channel == Channel::Webhook) {
+            let Some(why) = answer.failure().filter(|why| why.code == Some(410)) else {
+                continue;
+            };
+            let Some(endpoint) = self
+                .endpoint(claim, at)
+                .filter(|e| gone.iter().all(|g| g.endpoint != *e))
+            else {
+                continue;
+            };
+            gone.push(Gone {
+                endpoint,
+                why: why.to_string(),
+                letters: self.letters_about(endpoint, &claim.unit, at)?,
+            });
+        }
+        Ok(gone)
+    }
+
+    /// To the unit's contact and to ops: an endpoint wants no more.
+    fn letters_about(&self, endpoint: &Endpoint, unit: &str, at: Moment) -> Result<Vec<NewMessage>, TurnError> {
+        let on = self.config.calendars.base().date_of(at);
+        let of = |unit| {
+            let directory = &self.config.directory;
+            directory.recipient(unit, false, Desk::Contact, None, None, on)
+        };
+        let (owner, ops) = (of(unit), of(OPS));
+        let is_told_once = owner.unit == ops.unit;
+        let mut letters = Vec::new();
+        for recipient in [owner, ops].into_iter().skip(usize::from(is_told_once)) {
+            let id = letter::new_id(at);
+            let mut section = letter::bare_section(&self.config, &recipient, "endpoint-disabled", at);
+            section.rule_title.clone_from(&endpoint.id);
+            let parts = Parts {
+                id: &id,
+                recipient: &recipient,
+                form: Form::Single,
+                sections: vec![section],
+                data_as_of: None,
+            };
+            let view = letter::view(&self.config, parts, at);
+            let letter = letter::write(&self.config, &self.renderer, &recipient, &view, &[], at)?;
+            letters.push(NewMessage {
+                id,
+                mode: Mode::Live.word(),
+                channel: Channel::Email,
+                form: Form::Single,
+                matter: format!("endpoint|{}|{}", endpoint.id, recipient.unit),
+                digest_key: None,
+                unit: recipient.unit,
+                desk: recipient.desk.word(),
+                recipients: recipient.addresses,
+                subject: letter.rendered.subject,
+                body: letter.bytes,
+                rules: Vec::new(),
+                steps: Vec::new(),
+                notices: Vec::new(),
+                urgent: false,
+                replace_at: None,
+            });
+        }
+        Ok(letters)
+    }
+
+    /// For how long something has been tried: a mail while its recipient's window was open, a webhook round the clock.
+    pub(super) fn tried_for(&self, channel: Channel, unit: &str, first: Moment, now: Moment) -> TimeDelta {
+        match channel {
+            Channel::Email => self.config.calendars.of(unit).working_time_between(first, now),
+            Channel::Webhook => now - first,
+        }
+    }
+
     /// Whether all that a message says has been tried for as long as it is worth, through all the messages it was in.
-    pub(super) async fn is_tried_enough(&self, message: &str, unit: &str, now: Moment) -> Result<bool, TurnError> {
+    pub(super) async fn is_tried_enough(
+        &self,
+        message: &str,
+        channel: Channel,
+        unit: &str,
+        now: Moment,
+    ) -> Result<bool, TurnError> {
         let first = self.store.all_tried_since(message, now).await?;
-        let tried = self.config.calendars.of(unit).working_time_between(first, now);
-        Ok(tried >= self.config.delivery.give_up_after)
+        Ok(self.tried_for(channel, unit, first, now) >= self.config.delivery.give_up_after)
     }
 
     /// Why a message that nobody took is dead.
-    pub(super) fn given_up(&self) -> String {
+    pub(super) fn given_up(&self, channel: Channel) -> String {
         let hours = self.config.delivery.give_up_after.num_hours();
-        format!("given up after {hours} h of open window")
+        match channel {
+            Channel::Email => format!("given up after {hours} h of open window"),
+            Channel::Webhook => format!("given up after {hours} h"),
+        }
     }
 
     async fn settlement(&self, claim: &Claim, answer: &Answer, now: Moment) -> Result<Settlement, TurnError> {
@@ -211,16 +421,22 @@ impl Engine {
             Answer::Unknown { why } => (why, None, true),
         };
         let word = if unknown { "unknown" } else { "later" };
-        let calendar = self.config.calendars.of(&claim.unit);
-        if self.is_tried_enough(&claim.id, &claim.unit, now).await? {
+        if self.is_tried_enough(&claim.id, claim.channel, &claim.unit, now).await? {
             return Ok(Settlement {
                 unknown,
-                ..end(MessageState::Dead, word, format!("{}: {why}", self.given_up()))
+                ..end(
+                    MessageState::Dead,
+                    word,
+                    format!("{}: {why}", self.given_up(claim.channel)),
+                )
             });
         }
         let wait = now + backoff(claim);
         let next = not_before.map_or(wait, |n| n.max(wait));
-        let next = if claim.urgent { next } else { calendar.next_open(next) };
+        let next = match self.keeps_window(claim, now) {
+            true => self.config.calendars.of(&claim.unit).next_open(next),
+            false => next,
+        };
         Ok(Settlement {
             next_attempt_at: Some(next),
             unknown,

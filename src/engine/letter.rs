@@ -1,27 +1,27 @@
-//! A letter: what goes on paper for one recipient, rendered and written as a mail. Which tickets stand in it and whether
-//! it is sent at all is decided elsewhere.
+//! A letter: what goes on paper for one recipient, rendered and written as a mail, or as the pages of a webhook. Which
+//! tickets stand in it and whether it is sent at all is decided elsewhere.
 
-use chrono::{NaiveDate, Offset};
+use chrono::{DateTime, NaiveDate, Offset};
+use chrono_tz::Tz;
 
 use crate::channel::mail::{self, Mail, MailError};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::{OPS, Recipient};
-use crate::render::view::{MessageView, SectionView};
+use crate::render::view::{self, Addressee, MessageView, SectionView};
+use crate::render::webhook::{self, About, Page};
 use crate::render::{Rendered, Renderer};
 use crate::store::outbox::Form;
 
 /// Says in the mail's header whether it is a digest or speaks of one ticket.
 pub const FORM_HEADER: &str = "X-Dondoc-Form";
 
-/// What a letter is made of, beside what the configuration puts on each.
+/// What a message is made of, beside what the configuration puts on each.
 pub(super) struct Parts<'a> {
     pub(super) id: &'a str,
     pub(super) recipient: &'a Recipient,
     pub(super) form: Form,
     pub(super) sections: Vec<SectionView>,
-    /// The ids of the messages to answer to, oldest first.
-    pub(super) thread: &'a [String],
     /// When the data are from, where the source cannot be read.
     pub(super) data_as_of: Option<Moment>,
 }
@@ -32,49 +32,110 @@ pub(super) struct Letter {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Writes a letter at an instant.
-pub(super) fn write(config: &Config, renderer: &Renderer, parts: Parts<'_>, now: Moment) -> Result<Letter, MailError> {
-    let Parts { id, recipient, .. } = parts;
+/// What a message says at an instant, whichever way it goes.
+pub(super) fn view(config: &Config, parts: Parts<'_>, now: Moment) -> MessageView {
+    let Parts { recipient, .. } = parts;
     let calendar = config.calendars.of(&recipient.unit);
     let local = |at: Moment| at.with_timezone(&calendar.zone()).naive_local();
-    let unit_name = unit_name(config, &recipient.unit, calendar.date_of(now));
     let delivery = &config.delivery;
-    let view = MessageView {
+    MessageView {
         form: match parts.form {
-            Form::Digest => crate::render::view::Form::Digest,
-            Form::Single => crate::render::view::Form::Single,
+            Form::Digest => view::Form::Digest,
+            Form::Single => view::Form::Single,
         },
         tag: delivery.tag.clone(),
         hotline: delivery.hotline.clone(),
-        unit_name: unit_name.clone(),
+        unit_name: unit_name(config, &recipient.unit, calendar.date_of(now)),
         desk: recipient.desk.word().to_owned(),
         at: local(now),
         data_as_of: parts.data_as_of.map(local),
         sections: parts.sections,
         contact_line: delivery.contact_line.clone(),
         signature: delivery.signature.lines().map(str::to_owned).collect(),
-        message_id: id.to_owned(),
+        message_id: parts.id.to_owned(),
+    }
+}
+
+/// Writes a letter to a recipient at an instant; `thread` holds the ids of the messages to answer to, oldest first.
+pub(super) fn write(
+    config: &Config,
+    renderer: &Renderer,
+    recipient: &Recipient,
+    view: &MessageView,
+    thread: &[String],
+    now: Moment,
+) -> Result<Letter, MailError> {
+    let delivery = &config.delivery;
+    let form = match view.form {
+        view::Form::Digest => Form::Digest,
+        view::Form::Single => Form::Single,
     };
-    let rendered = renderer.render(&view);
+    let rendered = renderer.render(view);
     let bytes = mail::build(&Mail {
-        message_id: id,
+        message_id: &view.message_id,
         domain: &config.smtp.hello,
         from_name: &delivery.from_name,
         from_address: &delivery.from_address,
         to: &recipient.addresses,
-        to_name: &unit_name,
+        to_name: &view.unit_name,
         reply_to: Some(&delivery.reply_to),
         subject: &rendered.subject,
         date: now,
-        offset: now.with_timezone(&calendar.zone()).offset().fix(),
-        in_reply_to: parts.thread.last().map(String::as_str),
-        references: parts.thread,
+        offset: zoned(config, recipient, now).offset().fix(),
+        in_reply_to: thread.last().map(String::as_str),
+        references: thread,
         text: &rendered.text,
         html: &rendered.html,
         // For filters in mail programs, and for whoever counts.
-        headers: &[(FORM_HEADER.to_owned(), parts.form.word().to_owned())],
+        headers: &[(FORM_HEADER.to_owned(), form.word().to_owned())],
     })?;
     Ok(Letter { rendered, bytes })
+}
+
+/// The pages of a message to a recipient's endpoint, all of one batch: the message's id.
+pub(super) fn pages(
+    config: &Config,
+    recipient: &Recipient,
+    view: &MessageView,
+    now: Moment,
+) -> Result<Vec<Page>, serde_json::Error> {
+    let about = About {
+        id: &view.message_id,
+        unit: &recipient.unit,
+        desk: recipient.desk.word(),
+        at: zoned(config, recipient, now).fixed_offset(),
+    };
+    webhook::pages(view, &about)
+}
+
+/// An instant by a recipient's clock.
+fn zoned(config: &Config, recipient: &Recipient, at: Moment) -> DateTime<Tz> {
+    at.with_timezone(&config.calendars.of(&recipient.unit).zone())
+}
+
+/// A section that tells of no ticket: what is to be said is in its template.
+pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &str, now: Moment) -> SectionView {
+    let on = config.calendars.of(&recipient.unit).date_of(now);
+    SectionView {
+        template: template.to_owned(),
+        rule: String::new(),
+        step: String::new(),
+        rule_title: String::new(),
+        when: String::new(),
+        addressee: Addressee {
+            unit_name: unit_name(config, &recipient.unit, on),
+            wanted: recipient.wanted.word().to_owned(),
+            is_office: recipient.unit == config.directory.office,
+            fell_back: false,
+            for_want_of_contact: false,
+        },
+        for_information: false,
+        opening: false,
+        reminder: 0,
+        earlier: Vec::new(),
+        lines: Vec::new(),
+        settled: false,
+    }
 }
 
 /// A unit's name at a date; ops goes by the hotline's.

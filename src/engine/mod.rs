@@ -22,6 +22,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::channel::smtp::{Connection, Smtp};
+use crate::channel::webhook::{WebhookError, Webhooks};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::facts::Context;
@@ -54,6 +55,8 @@ pub enum TurnError {
     BackInTime { asked: Moment, last: Moment },
     #[error(transparent)]
     Mail(#[from] crate::channel::mail::MailError),
+    #[error("a webhook's message cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 /// What one turn did, in counts.
@@ -83,6 +86,7 @@ pub struct Engine {
     store: Store,
     renderer: Renderer,
     smtp: Smtp,
+    webhooks: Webhooks,
     connections: Vec<Option<Connection>>,
     /// Names this process in claims.
     name: String,
@@ -99,11 +103,32 @@ pub struct Prepared {
     pub config: Arc<Config>,
     pub source: Source,
     pub renderer: Renderer,
+    webhooks: Webhooks,
+}
+
+impl Prepared {
+    /// # Errors
+    /// When nothing could be posted by the configuration.
+    pub fn new(config: Arc<Config>, source: Source, renderer: Renderer) -> Result<Prepared, WebhookError> {
+        let webhooks = Webhooks::new(&config.webhooks)?;
+        Ok(Prepared {
+            config,
+            source,
+            renderer,
+            webhooks,
+        })
+    }
 }
 
 impl Engine {
     #[must_use]
-    pub fn new(config: Arc<Config>, source: Source, store: Store, renderer: Renderer) -> Engine {
+    pub fn new(prepared: Prepared, store: Store) -> Engine {
+        let Prepared {
+            config,
+            source,
+            renderer,
+            webhooks,
+        } = prepared;
         let smtp = Smtp::new(&config.smtp);
         let connections = lanes(&config);
         let name = uuid::Uuid::new_v4().simple().to_string();
@@ -113,6 +138,7 @@ impl Engine {
             store,
             renderer,
             smtp,
+            webhooks,
             connections,
             name,
             swept: false,
@@ -138,6 +164,7 @@ impl Engine {
     pub async fn adopt(&mut self, prepared: Prepared) {
         self.take_leave().await;
         self.smtp = Smtp::new(&prepared.config.smtp);
+        self.webhooks = prepared.webhooks;
         self.connections = lanes(&prepared.config);
         self.config = prepared.config;
         self.source = prepared.source;

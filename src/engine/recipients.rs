@@ -6,34 +6,145 @@ use chrono::NaiveDate;
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::directory::{Base, Desk, Recipient, Role};
-use crate::domain::notice::{COMPETENCE, SETTLED};
-use crate::domain::rule::{Digest, When};
+use crate::domain::directory::{Base, Desk, Endpoint, Recipient, Role};
+use crate::domain::notice::{COMPETENCE, NewNotice, Notice, SETTLED};
+use crate::domain::rule::{Channel, Digest, When};
 use crate::domain::schedule::Schedule;
 use crate::domain::ticket::Ticket;
+use crate::store::endpoints::DisabledEndpoints;
 
 /// Role, start, category, area and whether the ticket is sensitive.
 type Asked = (String, String, Option<String>, Option<String>, bool);
 
+/// Whom a notice is for and by which channel, as it is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Addressed<'a> {
+    pub(super) role: &'a str,
+    pub(super) start: &'a str,
+    channel: Channel,
+    /// Its telling reaches the same role by mail.
+    has_mail: bool,
+}
+
+impl<'a> Addressed<'a> {
+    /// One of a telling's notices.
+    pub(super) fn known(notice: &'a Notice, all: &[Notice]) -> Addressed<'a> {
+        let same = |n: &Notice| n.channel == Channel::Email && (&n.role, &n.start) == (&notice.role, &notice.start);
+        Addressed {
+            role: &notice.role,
+            start: &notice.start,
+            channel: notice.channel,
+            has_mail: all.iter().any(same),
+        }
+    }
+
+    /// One of the notices of a telling that is to be made.
+    pub(super) fn new(notice: &'a NewNotice, all: &[NewNotice]) -> Addressed<'a> {
+        let same = |n: &NewNotice| n.channel == Channel::Email && (&n.role, &n.start) == (&notice.role, &notice.start);
+        Addressed {
+            role: &notice.role,
+            start: &notice.start,
+            channel: notice.channel,
+            has_mail: all.iter().any(same),
+        }
+    }
+}
+
+/// How a notice goes out.
+pub(super) enum Way<'a> {
+    Mail(Recipient),
+    /// To the endpoint, whose id is the recipient's only address.
+    Post(Recipient, &'a Endpoint),
+    /// Not by webhook; its telling goes to the same role by mail.
+    MailOnly(NoPost),
+}
+
+/// Why a notice does not go by webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoPost {
+    Sensitive,
+    NoEndpoint,
+    Disabled,
+}
+
+impl std::fmt::Display for NoPost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NoPost::Sensitive => "a conduct or confidential ticket goes to heads by mail only",
+            NoPost::NoEndpoint => "the unit has no webhook today",
+            NoPost::Disabled => "the unit's webhook wants no more",
+        })
+    }
+}
+
 /// Resolves roles of notices; remembers answers for one date.
 pub(super) struct Recipients<'a> {
     config: &'a Config,
+    disabled: DisabledEndpoints,
     on: NaiveDate,
     known: HashMap<Asked, Recipient>,
 }
 
 impl<'a> Recipients<'a> {
-    pub(super) fn new(config: &'a Config, now: Moment) -> Recipients<'a> {
+    pub(super) fn new(config: &'a Config, disabled: DisabledEndpoints, now: Moment) -> Recipients<'a> {
         Recipients {
             config,
+            disabled,
             on: config.calendars.base().date_of(now),
             known: HashMap::new(),
         }
     }
 
-    /// Whom a notice reaches today: the role as kept, from the id that it starts from. Of a sensitive ticket only heads
+    /// How a notice goes out today. What would go by webhook but cannot goes by mail, so that nobody is left untold,
+    /// unless the same telling does so anyhow.
+    pub(super) fn way(&mut self, to: Addressed<'_>, ticket: &Ticket) -> Way<'a> {
+        match to.channel {
+            Channel::Email => Way::Mail(self.of(to.role, to.start, ticket)),
+            Channel::Webhook => match self.endpoint(to, ticket) {
+                Ok((recipient, endpoint)) => Way::Post(recipient, endpoint),
+                Err(why) if to.has_mail => Way::MailOnly(why),
+                Err(_) => Way::Mail(self.of(to.role, to.start, ticket)),
+            },
+        }
+    }
+
+    /// The first of the unit's endpoints that is valid today and takes messages; several are for a change from one to
+    /// the next.
+    fn endpoint(&self, to: Addressed<'_>, ticket: &Ticket) -> Result<(Recipient, &'a Endpoint), NoPost> {
+        if ticket.is_sensitive() {
+            return Err(NoPost::Sensitive);
+        }
+        let (parent, desk) = parent_and_desk(to.role);
+        let directory = &self.config.directory;
+        let unit = directory
+            .reached(
+                to.start,
+                parent,
+                desk,
+                ticket.category(),
+                ticket.area.as_deref(),
+                self.on,
+            )
+            .ok_or(NoPost::NoEndpoint)?;
+        let endpoints = directory.endpoints(&unit.id, self.on);
+        let takes = endpoints.iter().find(|e| self.disabled.of(e).is_none());
+        let endpoint = *takes.ok_or(match endpoints.is_empty() {
+            true => NoPost::NoEndpoint,
+            false => NoPost::Disabled,
+        })?;
+        let recipient = Recipient {
+            unit: unit.id.clone(),
+            desk,
+            wanted: desk,
+            addresses: vec![endpoint.id.clone()],
+            for_want_of_contact: false,
+        };
+        Ok((recipient, endpoint))
+    }
+
+    /// Whom a notice reaches today by mail: the role as kept, from the id that it starts from. Of a sensitive ticket only heads
     /// hear, also where the notice was decided before it was one.
-    pub(super) fn of(&mut self, role: &str, start: &str, ticket: &Ticket) -> Recipient {
+    fn of(&mut self, role: &str, start: &str, ticket: &Ticket) -> Recipient {
         let key = (
             role.to_owned(),
             start.to_owned(),
@@ -44,10 +155,7 @@ impl<'a> Recipients<'a> {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        // A role that is in the store was read once; one that can't be read any more reaches ops.
-        let (parent, desk) = role
-            .parse::<Role>()
-            .map_or((false, Desk::Contact), |r| (r.base == Base::AgencyParent, r.desk));
+        let (parent, desk) = parent_and_desk(role);
         let desk = if ticket.is_sensitive() { Desk::Head } else { desk };
         let found =
             self.config
@@ -56,22 +164,29 @@ impl<'a> Recipients<'a> {
         self.known.insert(key, found.clone());
         found
     }
+}
 
-    /// Whether a notice has to wait for another day: nothing goes above contact on the last working day before a long
-    /// closure and on the first after it (`spec.md` §3).
-    pub(super) fn is_kept_back(&self, role: &str, unit: &str, now: Moment) -> bool {
-        let calendar = self.config.calendars.of(unit);
-        calendar.is_quiet_day(calendar.date_of(now)) && role.parse::<Role>().is_ok_and(|r| r.is_above_contact())
-    }
+/// Whether a notice has to wait for another day: nothing goes above contact on the last working day before a long closure
+/// and on the first after it (`spec.md` §3).
+pub(super) fn is_kept_back(config: &Config, role: &str, unit: &str, now: Moment) -> bool {
+    let calendar = config.calendars.of(unit);
+    calendar.is_quiet_day(calendar.date_of(now)) && role.parse::<Role>().is_ok_and(|r| r.is_above_contact())
+}
 
-    /// The clock of a recipient's messages.
-    pub(super) fn schedule(&self, unit: &str, last_composed: Option<Moment>) -> Schedule<'a> {
-        Schedule {
-            calendar: self.config.calendars.of(unit),
-            digest_at: self.config.delivery.digest_at,
-            last_composed,
-        }
+/// The clock of a recipient's messages.
+pub(super) fn schedule<'a>(config: &'a Config, unit: &str, last_composed: Option<Moment>) -> Schedule<'a> {
+    Schedule {
+        calendar: config.calendars.of(unit),
+        digest_at: config.delivery.digest_at,
+        last_composed,
     }
+}
+
+/// The parent's unit instead of the unit's own, and the desk. A role that is in the store was read once; one that can't
+/// be read any more reaches ops.
+fn parent_and_desk(role: &str) -> (bool, Desk) {
+    role.parse::<Role>()
+        .map_or((false, Desk::Contact), |r| (r.base == Base::AgencyParent, r.desk))
 }
 
 /// Whether a role is told of a conduct or confidential ticket at all.

@@ -1,15 +1,16 @@
-//! `send-test`: a letter that says it is a test, to each desk of a unit. It leaves no trace in the store, so that it works
-//! beside the daemon and counts nowhere.
+//! `send-test`: a letter that says it is a test, to each desk of a unit, and a webhook that says so to each of its
+//! endpoints. They leave no trace in the store, so that it works beside the daemon and counts nowhere.
 
 use super::letter::{self, Parts};
 use crate::channel::Answer;
 use crate::channel::mail::MailError;
 use crate::channel::smtp::Smtp;
+use crate::channel::webhook::{WebhookError, Webhooks};
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::directory::{Desk, OPS, Recipient};
+use crate::domain::directory::{Desk, Endpoint, OPS, Recipient};
+use crate::domain::rule::Channel;
 use crate::render::Renderer;
-use crate::render::view::{Addressee, SectionView};
 use crate::store::outbox::Form;
 
 /// The base name of the letter's template.
@@ -24,19 +25,25 @@ pub enum TestError {
     NoContact(String),
     #[error(transparent)]
     Mail(#[from] MailError),
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
+    #[error("the webhook's message cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
-/// What the mail server said to the test of one desk.
+/// What the other side said to one test.
 #[derive(Debug)]
 pub struct Tested {
-    pub desk: Desk,
-    pub addresses: Vec<String>,
+    /// The desk's word, or `webhook`.
+    pub what: &'static str,
+    /// Addresses, or the endpoint's id.
+    pub to: Vec<String>,
     pub answer: Answer,
     /// The template failed and the plain text went out.
     pub failed: Option<String>,
 }
 
-/// Sends a test to each desk of a unit that has addresses of its own at the instant.
+/// Sends a test to each desk of a unit that has addresses of its own at the instant, and to each of its endpoints.
 pub async fn send_test(
     config: &Config,
     renderer: &Renderer,
@@ -53,24 +60,62 @@ pub async fn send_test(
             id: &id,
             recipient: &recipient,
             form: Form::Single,
-            sections: vec![section(config, &recipient, now)],
-            thread: &[],
+            sections: vec![letter::bare_section(config, &recipient, TEMPLATE, now)],
             data_as_of: None,
         };
-        let letter = letter::write(config, renderer, parts, now)?;
+        let view = letter::view(config, parts, now);
+        let letter = letter::write(config, renderer, &recipient, &view, &[], now)?;
         let from = &config.delivery.from_address;
         let answer = smtp
             .send(&mut connection, from, &recipient.addresses, &letter.bytes)
             .await;
         tested.push(Tested {
-            desk: recipient.desk,
-            addresses: recipient.addresses,
+            what: recipient.desk.word(),
+            to: recipient.addresses,
             answer,
             failed: letter.rendered.failed.map(|failed| failed.to_string()),
         });
     }
     smtp.quit(&mut connection).await;
+    tested.extend(post(config, unit, now).await?);
     Ok(tested)
+}
+
+async fn post(config: &Config, unit: &str, now: Moment) -> Result<Vec<Tested>, TestError> {
+    let webhooks = Webhooks::new(&config.webhooks)?;
+    let mut tested = Vec::new();
+    for endpoint in endpoints(config, unit, now) {
+        let recipient = Recipient {
+            unit: unit.to_owned(),
+            desk: Desk::Contact,
+            wanted: Desk::Contact,
+            addresses: vec![endpoint.id.clone()],
+            for_want_of_contact: false,
+        };
+        let id = letter::new_id(now);
+        let parts = Parts {
+            id: &id,
+            recipient: &recipient,
+            form: Form::Single,
+            sections: Vec::new(),
+            data_as_of: None,
+        };
+        let view = letter::view(config, parts, now);
+        for page in letter::pages(config, &recipient, &view, now)? {
+            let answer = webhooks.post(&endpoint.id, &endpoint.url, &id, &page.body, now).await;
+            tested.push(Tested {
+                what: Channel::Webhook.word(),
+                to: recipient.addresses.clone(),
+                answer,
+                failed: None,
+            });
+        }
+    }
+    Ok(tested)
+}
+
+fn endpoints<'a>(config: &'a Config, unit: &str, now: Moment) -> Vec<&'a Endpoint> {
+    config.directory.endpoints(unit, config.calendars.base().date_of(now))
 }
 
 fn desks(config: &Config, unit: &str, now: Moment) -> Result<Vec<Recipient>, TestError> {
@@ -90,32 +135,8 @@ fn desks(config: &Config, unit: &str, now: Moment) -> Result<Vec<Recipient>, Tes
         .into_iter()
         .filter(|r| !r.for_want_of_contact && r.desk == r.wanted)
         .collect();
-    if own.is_empty() {
+    if own.is_empty() && endpoints(config, unit, now).is_empty() {
         return Err(TestError::NoContact(letter::unit_name(config, unit, on)));
     }
     Ok(own)
-}
-
-fn section(config: &Config, recipient: &Recipient, now: Moment) -> SectionView {
-    let on = config.calendars.of(&recipient.unit).date_of(now);
-    SectionView {
-        template: TEMPLATE.to_owned(),
-        rule: String::new(),
-        step: String::new(),
-        rule_title: String::new(),
-        when: String::new(),
-        addressee: Addressee {
-            unit_name: letter::unit_name(config, &recipient.unit, on),
-            wanted: recipient.wanted.word().to_owned(),
-            is_office: recipient.unit == config.directory.office,
-            fell_back: false,
-            for_want_of_contact: false,
-        },
-        for_information: false,
-        opening: false,
-        reminder: 0,
-        earlier: Vec::new(),
-        lines: Vec::new(),
-        settled: false,
-    }
 }

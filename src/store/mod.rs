@@ -5,6 +5,7 @@
 //! begins by taking the same row. How either is opened, and what only one of them needs, is in a module of its own.
 
 pub mod as_of;
+pub mod endpoints;
 mod lease;
 pub mod meta;
 pub mod outbox;
@@ -44,6 +45,7 @@ pub fn statements() -> Vec<&'static str> {
         tellings::STATEMENTS,
         outbox::STATEMENTS,
         as_of::STATEMENTS,
+        endpoints::STATEMENTS,
     ];
     lists
         .concat()

@@ -9,13 +9,12 @@ use std::sync::LazyLock;
 use chrono::TimeDelta;
 use sqlx::FromRow;
 
-use super::tellings::channel;
 use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::rule::Channel;
 
-const CLAIMABLE: &str = "SELECT id, channel, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
-     WHERE state = 'waiting' AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY next_attempt_at, id LIMIT $3";
+const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
+     WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY next_attempt_at, id LIMIT $3";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
      WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53) AND id IN (",
@@ -58,7 +57,8 @@ const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' 
 const REPLACE: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, \
      reason = 'not accepted when the next digest was due' WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
 const NOTICES_FREED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = $2, message = NULL WHERE message = $1 AND state = 'composed'";
-const LAST_FIRST_TRY: &str = "SELECT MAX(COALESCE(first_attempt_at, $2)) FROM notice WHERE message = $1";
+const LAST_FIRST_TRY: &str = "SELECT COALESCE((SELECT MAX(COALESCE(first_attempt_at, $2)) FROM notice WHERE message = $1), \
+     (SELECT first_attempt_at FROM message WHERE id = $1))";
 const GIVE_UP: &str = "UPDATE message SET state = 'dead', state_at = $2, next_attempt_at = NULL, reason = $3 \
      WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
 const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3 \
@@ -339,7 +339,6 @@ pub struct StateCount {
 #[derive(FromRow)]
 struct ClaimRow {
     id: String,
-    channel: String,
     unit: String,
     recipients: String,
     bytes: Vec<u8>,
@@ -351,9 +350,16 @@ struct ClaimRow {
 }
 
 impl Store {
-    /// Claims messages whose attempt is due, for `by` and the length of a lease. A claim left open by a process that
-    /// ended is recorded as an unknown answer first.
-    pub async fn claim(&self, by: &str, now: Moment, lease: TimeDelta, limit: usize) -> Result<Vec<Claim>, StoreError> {
+    /// Claims messages of a channel whose attempt is due, for `by` and the length of a lease. A claim left open by a
+    /// process that ended is recorded as an unknown answer first.
+    pub async fn claim(
+        &self,
+        channel: Channel,
+        by: &str,
+        now: Moment,
+        lease: TimeDelta,
+        limit: usize,
+    ) -> Result<Vec<Claim>, StoreError> {
         let mut tx = self.begin().await?;
         let leases = tx.lease_clock(now);
         let until = leases.saturating_add(lease.num_microseconds().unwrap_or(i64::MAX));
@@ -366,6 +372,7 @@ impl Store {
                     .bind(micros(now))
                     .bind(leases)
                     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                    .bind(channel.word())
             )
         );
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
@@ -392,13 +399,11 @@ impl Store {
         let mut claims = Vec::with_capacity(rows.len());
         for row in rows.into_iter().filter(|row| taken.contains(&row.id)) {
             let left_open = row.claimed_by.is_some();
-            let bad = |what| StoreError::Corrupt {
+            let recipients = serde_json::from_str(&row.recipients).map_err(|e| StoreError::Corrupt {
                 table: "message",
                 id: row.id.clone(),
-                what,
-            };
-            let recipients = serde_json::from_str(&row.recipients).map_err(|e| bad(e.to_string()))?;
-            let channel = channel(&row.channel).ok_or_else(|| bad(format!("unknown channel `{}`", row.channel)))?;
+                what: e.to_string(),
+            })?;
             claims.push(Claim {
                 id: row.id,
                 channel,
@@ -440,8 +445,8 @@ impl Store {
         ))
     }
 
-    /// Since when every notice of a message has been tried, through all the messages that carried it: `now` where one
-    /// has not been tried yet.
+    /// Since when every notice of a message has been tried, through all the messages that carried it, or the message
+    /// where it carries none: `now` where one has not been tried yet.
     pub async fn all_tried_since(&self, message: &str, now: Moment) -> Result<Moment, StoreError> {
         let last: Option<i64> = on!(
             self.db(),

@@ -155,8 +155,7 @@ impl JoinedRow {
     }
 }
 
-/// The channel of a stored word.
-pub(super) fn channel(word: &str) -> Option<Channel> {
+fn channel(word: &str) -> Option<Channel> {
     [Channel::Email, Channel::Webhook]
         .into_iter()
         .find(|c| c.word() == word)

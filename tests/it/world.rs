@@ -11,7 +11,7 @@ use dondoc::demo::receiver::{Do, Keep, Received, Receiver, Step};
 use dondoc::domain::Moment;
 use dondoc::domain::evaluate::Verdict;
 use dondoc::domain::matcher::Column;
-use dondoc::engine::{Engine, Explained, Pulse, TurnReport};
+use dondoc::engine::{Engine, Explained, Prepared, Pulse, TurnReport};
 use dondoc::render::Renderer;
 use dondoc::source::Source;
 use dondoc::store::Store;
@@ -240,7 +240,7 @@ impl World {
         let source = Source::open(&config.source, reads_text).await.expect("a source");
         let store = Store::open(&config.store.database).await.expect("a store");
         let renderer = Renderer::load(&config.templates_dir).unwrap_or_else(|e| panic!("{e:?}"));
-        Engine::new(config, source, store, renderer)
+        Engine::new(Prepared::new(config, source, renderer).expect("clients"), store)
     }
 
     /// Has the store, which is still empty, on the database of a story.

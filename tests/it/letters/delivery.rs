@@ -36,7 +36,7 @@ impl Moods {
         self.0.lock().expect("moods").clear();
     }
 
-    fn doing(&self, step: Step, whom: &str) -> Do {
+    pub(super) fn doing(&self, step: Step, whom: &str) -> Do {
         let moods = self.0.lock().expect("moods");
         let fits = moods.iter().find(|(s, w, _)| *s == step && whom.contains(w));
         fits.map_or(Do::Go, |(_, _, doing)| doing.clone())

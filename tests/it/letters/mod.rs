@@ -6,6 +6,7 @@ mod by_hand;
 mod delivery;
 mod digest;
 mod fresh;
+mod posted;
 mod settled;
 mod shared;
 mod stalls;
