@@ -20,7 +20,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::{Answer, Failure, FailureKind, Stage, tls};
-use crate::config::settings::WebhookSettings;
+use crate::config::settings::{NoWay, WebhookSettings};
 use crate::domain::Moment;
 
 /// What is read of an answer's body, so that its connection may serve again; nobody looks at it.
@@ -181,32 +181,26 @@ impl Webhooks {
 #[derive(Debug, Clone)]
 struct Rules(Arc<WebhookSettings>);
 
-/// Every address of a host lies outside the rules.
+/// Every address of a name lies outside the rules.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} lies outside the public internet and not in webhooks.allowed_private")]
-struct Barred(String);
+#[error("{name}: {first}")]
+struct Barred {
+    name: String,
+    first: NoWay,
+}
 
 impl Rules {
-    /// The url, where its scheme and, if it has one, its literal address may be posted to.
+    /// The url, where the rules admit it.
     fn url(&self, text: &str) -> Result<Url, Failure> {
-        let unsendable = |why: &str| Failure::new(FailureKind::Unsendable, why);
-        let url = Url::parse(text).map_err(|e| unsendable(&e.to_string()))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(unsendable("the url has a user or password"));
-        }
-        let literal = match url.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-            _ => None,
-        };
-        if let Some(ip) = literal.filter(|ip| !self.0.admits(*ip)) {
-            return Err(Failure::new(FailureKind::Barred, &Barred(ip.to_string()).to_string()));
-        }
-        match url.scheme() {
-            "https" => Ok(url),
-            "http" if literal.is_some_and(|ip| ip.is_loopback()) => Ok(url),
-            _ => Err(unsendable("the url is not https")),
-        }
+        let url = Url::parse(text).map_err(|e| Failure::new(FailureKind::Unsendable, &e.to_string()))?;
+        self.0.admits_url(&url).map_err(|no_way| {
+            let kind = match no_way {
+                NoWay::Address(_) => FailureKind::Barred,
+                NoWay::User | NoWay::Clear(_) => FailureKind::Unsendable,
+            };
+            Failure::new(kind, &no_way.to_string())
+        })?;
+        Ok(url)
     }
 
     /// The addresses of a name that may be posted to; never none.
@@ -214,7 +208,11 @@ impl Rules {
         let found: Vec<SocketAddr> = lookup_host((name, 0)).await?.collect();
         let (may, may_not): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| self.0.admits(a.ip()));
         match may_not.first() {
-            Some(barred) if may.is_empty() => Err(Barred(format!("{name} ({})", barred.ip())).into()),
+            Some(address) if may.is_empty() => Err(Barred {
+                name: name.to_owned(),
+                first: NoWay::Address(address.ip()),
+            }
+            .into()),
             _ => Ok(may),
         }
     }

@@ -1,4 +1,5 @@
-//! What `dondoc.toml` means once it has been read and checked. Plain values; no place, no parsing.
+//! What `dondoc.toml` means once it has been read and checked. Plain values and what they allow; no place, no
+//! parsing.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +11,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 use super::address::is_public;
 use crate::domain::ticket::{Rating, Status};
@@ -146,7 +147,42 @@ pub struct WebhookSettings {
     pub keys: HashMap<String, Vec<SecretString>>,
 }
 
+/// Why nothing is posted to a url. It is never quoted: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoWay {
+    #[error("a user or password does not stand in the url")]
+    User,
+    #[error("{0} lies outside the public internet")]
+    Address(IpAddr),
+    #[error("`{0}` would post in the clear")]
+    Clear(String),
+}
+
 impl WebhookSettings {
+    /// Holds a url against the rules: `https`, or `http` to this machine by its address; no user; where the host is an
+    /// address, one that may be posted to, however it is written. What a name means is another question.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn admits_url(&self, url: &Url) -> Result<(), NoWay> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(NoWay::User);
+        }
+        let literal: Option<IpAddr> = match url.host() {
+            Some(Host::Ipv4(ip)) => Some(ip.into()),
+            Some(Host::Ipv6(ip)) => Some(ip.into()),
+            _ => None,
+        };
+        if let Some(ip) = literal.filter(|ip| !self.admits(*ip)) {
+            return Err(NoWay::Address(ip));
+        }
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if literal.is_some_and(|ip| ip.is_loopback()) => Ok(()),
+            other => Err(NoWay::Clear(other.to_owned())),
+        }
+    }
+
     /// Whether a webhook may be posted to an address: a public one, or one that ops listed.
     #[must_use]
     pub fn admits(&self, ip: IpAddr) -> bool {

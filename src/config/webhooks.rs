@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use super::agencies::{read_validity, required_node};
 use super::database::read_secret_file;
 use super::dondoc::AtLeastOne;
 use super::problem::Place;
 use super::read::{Id, Node, Read, Section};
-use super::settings::WebhookSettings;
+use super::settings::{NoWay, WebhookSettings};
 use super::smtp::read_authorities;
 use crate::domain::directory::Endpoint;
 
@@ -129,14 +129,6 @@ fn read_url(node: Node<'_>, settings: &WebhookSettings) -> Option<String> {
     let url = Url::parse(&text)
         .map_err(|e| node.error_hint(format!("this is no url: {e}"), "write `https://HOST/PATH`".to_owned()))
         .ok()?;
-    // The text itself is not repeated: it may hold a password.
-    if !url.username().is_empty() || url.password().is_some() {
-        node.error_hint(
-            "a user or password does not stand in the url",
-            "remove it: the receiver knows us by our signature".to_owned(),
-        );
-        return None;
-    }
     if url.fragment().is_some() {
         node.error_hint(
             "what comes after `#` never reaches the other side",
@@ -144,29 +136,16 @@ fn read_url(node: Node<'_>, settings: &WebhookSettings) -> Option<String> {
         );
         return None;
     }
-    let literal = match url.host() {
-        Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-        Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-        _ => None,
-    };
-    if let Some(ip) = literal.filter(|ip| !settings.admits(*ip)) {
-        node.error_hint(
-            format!("{ip} lies outside the public internet"),
-            "list its network in `webhooks.allowed_private` if it may be posted to".to_owned(),
-        );
+    if let Err(no_way) = settings.admits_url(&url) {
+        let hint = match no_way {
+            NoWay::User => "remove it: the receiver knows us by our signature",
+            NoWay::Address(_) => "list its network in `webhooks.allowed_private` if it may be posted to",
+            NoWay::Clear(_) => "write `https://`; `http://` is for this machine itself, by its address",
+        };
+        node.error_hint(no_way.to_string(), hint.to_owned());
         return None;
     }
-    match url.scheme() {
-        "https" => Some(url.into()),
-        "http" if literal.is_some_and(|ip| ip.is_loopback()) => Some(url.into()),
-        _ => {
-            node.error_hint(
-                format!("`{}` would post in the clear", url.scheme()),
-                "write `https://`; `http://` is for this machine itself, by its address".to_owned(),
-            );
-            None
-        }
-    }
+    Some(url.into())
 }
 
 fn read_keys(node: Node<'_>, dir: &Path) -> Vec<SecretString> {
