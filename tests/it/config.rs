@@ -108,12 +108,12 @@ category = "cccd"
 "#;
 
 /// A small sound configuration in a folder of its own, for a test to spoil.
-struct Folder {
+pub struct Folder {
     dir: TempDir,
 }
 
 impl Folder {
-    fn sound() -> Folder {
+    pub fn sound() -> Folder {
         let folder = Folder {
             dir: TempDir::new().expect("a folder"),
         };
@@ -129,14 +129,14 @@ impl Folder {
         folder
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         std::fs::write(path, text).expect("a file");
     }
 
     /// Replaces a part of a file, which has to be there.
-    fn change(&self, name: &str, old: &str, new: &str) -> &Folder {
+    pub fn change(&self, name: &str, old: &str, new: &str) -> &Folder {
         let path = self.dir.path().join(name);
         let text = std::fs::read_to_string(&path).expect("a file");
         assert!(text.contains(old), "{name} has no `{old}`");
@@ -144,7 +144,7 @@ impl Folder {
         self
     }
 
-    fn append(&self, name: &str, more: &str) -> &Folder {
+    pub fn append(&self, name: &str, more: &str) -> &Folder {
         let text = std::fs::read_to_string(self.dir.path().join(name)).expect("a file");
         self.write(name, &(text + more));
         self
@@ -157,15 +157,15 @@ impl Folder {
         load(self.dir.path(), variables).map_err(|problems| self.shown(&problems.0))
     }
 
-    fn config(&self) -> Config {
+    pub fn config(&self) -> Config {
         self.load_with(&[]).expect("a configuration without errors").config
     }
 
-    fn problems(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<String> {
         self.load_with(&[]).expect_err("problems")
     }
 
-    fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         self.shown(&self.load_with(&[]).expect("no errors").warnings)
     }
 

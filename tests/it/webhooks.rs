@@ -1,7 +1,10 @@
 //! Webhooks: what is signed, where it goes and where it does not, and what is made of each answer.
 
+mod configured;
 mod pages;
 mod receiver;
+
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -249,6 +252,34 @@ async fn plain_http_goes_to_this_machine_itself_where_that_is_listed() {
     world.webhooks().probe(&url).await.expect("a way there");
     let post = world.only_post();
     verifier(1).verify(&post.body, &post.headers).expect("our signature");
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_asked() {
+    let proxy = Receiver::start(None, Do::Cut).await;
+    let way = format!("http://{}", proxy.address);
+    let posting = "webhooks::a_listed_private_network_is_reached_by_address_and_by_name";
+    // The environment is a whole process's, so the posts are those of another one.
+    let mut child = Command::new(std::env::current_exe().expect("this program"));
+    child
+        .args([posting, "--exact"])
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy");
+    for name in [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ] {
+        child.env(name, &way);
+    }
+    let output = tokio::task::spawn_blocking(move || child.output());
+    let output = output.await.expect("a thread").expect("a run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(proxy.connections(), 0);
 }
 
 #[tokio::test]
