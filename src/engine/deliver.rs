@@ -96,12 +96,14 @@ impl Engine {
     ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
         let mut stalled = vec![false; connections.len()];
+        // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
+        let began = clock();
         loop {
             let now = clock();
             if self.pulse.is_stopping() {
                 return Ok(delivered);
             }
-            let claims = self.store.claim(Channel::Email, &self.name, now, LEASE, most).await?;
+            let claims = self.store.claim(Channel::Email, &self.name, began, LEASE, most).await?;
             if claims.is_empty() {
                 return Ok(delivered);
             }
@@ -133,12 +135,16 @@ impl Engine {
     async fn deliver_posts(&self, most: usize, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
         let mut stalled: HashSet<String> = HashSet::new();
+        let began = clock();
         loop {
             let now = clock();
             if self.pulse.is_stopping() {
                 return Ok(delivered);
             }
-            let claims = self.store.claim(Channel::Webhook, &self.name, now, LEASE, most).await?;
+            let claims = self
+                .store
+                .claim(Channel::Webhook, &self.name, began, LEASE, most)
+                .await?;
             if claims.is_empty() {
                 return Ok(delivered);
             }

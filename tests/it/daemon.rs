@@ -19,7 +19,7 @@ use crate::cli::{dondoc, said, text};
 use crate::world::World;
 
 /// Told at once, at any hour: the daemon's clock is the real one.
-const URGENT: &str = r#"
+pub const URGENT: &str = r#"
 [[rule]]
 id = "overdue"
 title = "Phiếu quá hạn xử lý"
@@ -41,20 +41,37 @@ due = "5wd"
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `dondoc run` as a child, with systemd's socket and its log line by line.
-struct Daemon {
+pub struct Daemon {
     child: Child,
     log: UnboundedReceiver<Value>,
-    socket: UnixDatagram,
+    /// What systemd is told.
+    notices: UnboundedReceiver<String>,
     address: String,
     _dir: TempDir,
 }
 
 impl Daemon {
     /// Starts it and waits until it says that it is ready.
-    async fn start(config: &Path) -> Daemon {
+    pub async fn start(config: &Path) -> Daemon {
+        Daemon::start_with(config, &[]).await
+    }
+
+    /// The same with variables of its own.
+    pub async fn start_with(config: &Path, variables: &[(&str, String)]) -> Daemon {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
+        let (told, notices) = unbounded_channel();
+        // Always read, as systemd does: a full socket would hold the daemon up.
+        tokio::spawn(async move {
+            let mut bytes = [0; 4096];
+            while let Ok(length) = socket.recv(&mut bytes).await {
+                let notice = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                if told.send(notice).is_err() {
+                    return;
+                }
+            }
+        });
         let mut child = Command::new(env!("CARGO_BIN_EXE_dondoc"))
             .arg("--config")
             .arg(config)
@@ -62,6 +79,7 @@ impl Daemon {
             .env_remove("DONDOC_LOG")
             .env("NOTIFY_SOCKET", &path)
             .env("WATCHDOG_USEC", "60000000")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .spawn()
             .expect("dondoc run");
@@ -77,7 +95,7 @@ impl Daemon {
         let mut daemon = Daemon {
             child,
             log,
-            socket,
+            notices,
             address: String::new(),
             _dir: dir,
         };
@@ -88,7 +106,7 @@ impl Daemon {
     }
 
     /// The next line of the log whose message holds some words.
-    async fn says(&mut self, words: &str) -> Value {
+    pub async fn says(&mut self, words: &str) -> Value {
         let mut before = Vec::new();
         loop {
             let line = timeout(PATIENCE, self.log.recv()).await;
@@ -102,13 +120,16 @@ impl Daemon {
         }
     }
 
+    /// The lines of the log that nobody has waited for.
+    pub fn said_meanwhile(&mut self) -> Vec<Value> {
+        std::iter::from_fn(|| self.log.try_recv().ok()).collect()
+    }
+
     /// Waits until systemd is told something.
-    async fn notifies(&self, what: &str) -> String {
+    pub async fn notifies(&mut self, what: &str) -> String {
         let told = timeout(PATIENCE, async {
-            let mut bytes = [0; 4096];
             loop {
-                let length = self.socket.recv(&mut bytes).await.expect("a datagram");
-                let told = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                let told = self.notices.recv().await.expect("a notice");
                 if told.contains(what) {
                     return told;
                 }
@@ -117,7 +138,7 @@ impl Daemon {
         told.await.unwrap_or_else(|_| panic!("systemd was not told {what}"))
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(id.expect("a process id"), signal).expect("a signal");
     }
@@ -127,13 +148,13 @@ impl Daemon {
         timeout(PATIENCE, child).await.expect("it ends").expect("its end")
     }
 
-    async fn stops(self) -> ExitStatus {
+    pub async fn stops(self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.ends().await
     }
 
     /// A page's status line and body.
-    async fn page(&self, path: &str, headers: &str) -> (String, String) {
+    pub async fn page(&self, path: &str, headers: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).await.expect("a connection");
         let request = format!("GET {path} HTTP/1.1\r\nHost: dondoc\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.expect("a request");
@@ -144,7 +165,7 @@ impl Daemon {
     }
 
     /// A metric's value.
-    async fn metric(&self, name: &str) -> Option<String> {
+    pub async fn metric(&self, name: &str) -> Option<String> {
         let (_, body) = self.page("/metrics", "").await;
         let mut lines = body.lines().filter_map(|line| line.rsplit_once(' '));
         lines.find(|(n, _)| *n == name).map(|(_, value)| value.to_owned())
@@ -340,7 +361,7 @@ async fn what_has_no_answer_when_the_time_to_drain_is_over_is_sent_again_with_th
     assert!(daemon.ends().await.success());
     let_go.send(()).expect("the server goes on");
     let_go.send(()).expect("and on");
-    let daemon = Daemon::start(&world.dir()).await;
+    let mut daemon = Daemon::start(&world.dir()).await;
     daemon.notifies("STATUS=").await;
     assert!(daemon.stops().await.success());
     let ids: Vec<String> = world.letters().into_iter().map(|l| l.message_id).collect();
@@ -370,11 +391,11 @@ async fn a_second_signal_stops_at_once() {
 #[tokio::test]
 async fn killed_it_starts_again_and_tells_nothing_twice() {
     let mut world = province(good, "").await;
-    let daemon = Daemon::start(&world.dir()).await;
+    let mut daemon = Daemon::start(&world.dir()).await;
     daemon.notifies("STATUS=").await;
     daemon.signal(Signal::KILL);
     assert!(!daemon.ends().await.success());
-    let daemon = Daemon::start(&world.dir()).await;
+    let mut daemon = Daemon::start(&world.dir()).await;
     daemon.notifies("STATUS=").await;
     assert!(daemon.stops().await.success());
     assert_eq!(world.told(), ["syt: T1 overdue/L1"]);
@@ -383,7 +404,7 @@ async fn killed_it_starts_again_and_tells_nothing_twice() {
 #[tokio::test]
 async fn a_ticket_database_that_is_away_is_told_and_read_again_when_it_is_back() {
     let mut world = province(good, "").await;
-    let daemon = Daemon::start(&world.dir()).await;
+    let mut daemon = Daemon::start(&world.dir()).await;
     daemon.notifies("STATUS=").await;
     world.lose_source().await;
     daemon.notifies("the ticket database cannot be read").await;
@@ -422,7 +443,7 @@ async fn with_a_token_only_who_shows_it_sees_the_pages() {
 #[tokio::test]
 async fn every_metric_is_described_and_every_described_one_is_there() {
     let world = province(good, "").await;
-    let daemon = Daemon::start(&world.dir()).await;
+    let mut daemon = Daemon::start(&world.dir()).await;
     daemon.notifies("STATUS=").await;
     let (_, body) = daemon.page("/metrics", "").await;
     let shown: Vec<&str> = body

@@ -5,6 +5,7 @@ mod calendar;
 mod cli;
 mod config;
 mod daemon;
+mod day;
 mod demo;
 mod ladder;
 mod ladder_properties;

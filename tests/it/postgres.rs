@@ -79,6 +79,19 @@ impl Postgres {
             .await;
     }
 
+    /// Ends every session and takes no new one, as a server does that is down.
+    pub async fn goes_away(&self) {
+        let name = self.url.path().trim_matches('/');
+        run(&self.server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        run(&self.server, &end).await;
+    }
+
+    pub async fn comes_back(&self) {
+        let name = self.url.path().trim_matches('/');
+        run(&self.server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+    }
+
     /// The server ends every session of the database, as it does when it is restarted.
     pub async fn end_sessions(&self) {
         self.run(

@@ -272,6 +272,11 @@ impl World {
         self.postgres.as_ref().expect("a store on PostgreSQL").run(sql).await;
     }
 
+    /// The PostgreSQL that the store is on.
+    pub fn postgres(&self) -> &Postgres {
+        self.postgres.as_ref().expect("a store on PostgreSQL")
+    }
+
     /// What a process that is gone held becomes free: on PostgreSQL when its leases run out, else at once.
     pub async fn leases_run_out(&self) {
         if let Some(postgres) = &self.postgres {
