@@ -9,7 +9,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::letter::{self, Parts};
 use super::observe::Observed;
-use super::recipients::{self, Addressed, Recipients, Way, digest_of};
+use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
 use super::{Engine, TurnError, down, span_time};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
@@ -329,7 +329,16 @@ impl Engine {
                         Way::Mail(recipient) => (recipient, None),
                         Way::Post(recipient, endpoint) => (recipient, Some(endpoint)),
                         Way::MailOnly(why) => {
-                            tracing::info!(ticket = %code, rule = %key.rule, step = %key.step, role = %notice.role, %why, "told by mail, not by webhook");
+                            let role = &notice.role;
+                            match why {
+                                // As most units are.
+                                NoPost::NoEndpoint => {
+                                    tracing::debug!(ticket = %code, rule = %key.rule, step = %key.step, %role, %why, "told by mail, not by webhook");
+                                }
+                                NoPost::Sensitive | NoPost::Disabled => {
+                                    tracing::info!(ticket = %code, rule = %key.rule, step = %key.step, %role, %why, "told by mail, not by webhook");
+                                }
+                            }
                             tx.pass_over(notice.id, now).await?;
                             continue;
                         }

@@ -247,7 +247,9 @@ async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and
     let (mut world, system) = province(&via(BOTH), &Moods::default()).await;
     system.answers(410);
     world.turn("2021-09-14 07:00").await;
-    assert_eq!(system.told(), ["T1 overdue/L1"]);
+    let posts = system.posts();
+    assert_eq!(posts.len(), 1);
+    assert_eq!(told(&posts[0].1), "T1 overdue/L1");
     world.turn("2021-09-14 07:30").await;
     let mut letters: Vec<String> = world
         .letters()
@@ -265,9 +267,9 @@ async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and
     );
     system.answers(204);
     // The next step goes by mail, and climbs on it.
-    let told = letters_of(&mut world, "2021-09-14", "2021-09-20").await;
+    let told_by_mail = letters_of(&mut world, "2021-09-14", "2021-09-20").await;
     assert_eq!(
-        told,
+        told_by_mail,
         [
             "14/09 08:00 syt digest: T1 overdue/L1",
             "16/09 08:00 giamdoc-syt digest: T1 overdue/L2",
@@ -276,6 +278,12 @@ async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and
     );
     assert!(system.told().is_empty());
     world.stop().await;
+    let shown = dondoc(&world.dir(), &["outbox", "show", &posts[0].0]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(
+        shown.contains("SYT/contact by webhook") && shown.contains("\"code\": \"T1\""),
+        "{shown}"
+    );
     let status = dondoc(&world.dir(), &["status", "--json"]);
     let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
     let endpoint = &status["endpoints"][0];
