@@ -636,7 +636,7 @@ async fn a_statement_that_takes_too_long_is_ended_by_the_server_and_the_next_one
     for kind in Kind::SERVERS {
         let mut hotline = Hotline::new(kind).await;
         hotline.row("code, title", "'PA-1', 'x'").await;
-        let sleep = kind.of(["", "(SELECT pg_sleep(600)) IS NOT NULL", "SLEEP(600) = 0"]);
+        let sleep = kind.of(["", "(SELECT pg_sleep (600)) IS NOT NULL", "SLEEP (600) = 0"]);
         hotline.settings.query = format!("SELECT * FROM ticket WHERE title IS NULL OR {sleep}");
         hotline.settings.statement_timeout = TimeDelta::milliseconds(200);
         let source = hotline.open().await;
