@@ -78,6 +78,8 @@ pub enum Why {
     NotATime,
     #[error("is outside the years 1990 to 2100")]
     OutOfRange,
+    #[error("is longer than 200 characters")]
+    TooLong,
     #[error("is not UTF-8")]
     NotUtf8,
     #[error("has a line break or another control character")]
@@ -113,6 +115,9 @@ pub struct Spoiled {
 /// The values of one row by column; columns that the query lacks are not in it.
 pub type Values = HashMap<&'static str, Value>;
 
+/// Characters of a code; no system's are longer, and what bears one has its limits.
+const LONGEST_CODE: usize = 200;
+
 /// Decodes a row; what it had to drop is added to `spoiled`.
 pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spoiled>) -> Result<Row, Rejected> {
     let code = match values.remove("code") {
@@ -121,6 +126,13 @@ pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spo
                 code: None,
                 column: "code",
                 why: Why::NotOneLine,
+            });
+        }
+        Some(Value::Text(text)) if text.chars().count() > LONGEST_CODE => {
+            return Err(Rejected {
+                code: None,
+                column: "code",
+                why: Why::TooLong,
             });
         }
         Some(Value::Text(text)) if !nfc(&text).is_empty() => nfc(&text),

@@ -409,6 +409,19 @@ async fn title_and_body_are_fetched_only_where_a_rule_asks_for_them() {
 // ---- pages -------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
+async fn a_code_that_nobody_could_write_down_is_none() {
+    let hotline = Hotline::new().await;
+    hotline.row("code", &format!("'{}'", "ế".repeat(200))).await;
+    hotline.row("code", &format!("'{}'", "x".repeat(201))).await;
+    let page = hotline.all(10).await;
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(
+        rejections(&page),
+        ["ticket without code: column code is longer than 200 characters"]
+    );
+}
+
+#[tokio::test]
 async fn rows_of_one_second_are_paged_in_byte_order_of_their_codes() {
     let hotline = Hotline::new().await;
     for code in ["b", "B", "á", "a", "10", "9", "ab", "a b", "Đ"] {

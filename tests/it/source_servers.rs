@@ -3,14 +3,18 @@
 
 use chrono::{NaiveTime, TimeDelta};
 use dondoc::config::settings::{SourceSettings, UpdatedAtFormat};
+use dondoc::demo::reading;
 use dondoc::domain::Moment;
 use dondoc::domain::ticket::{Rating, Status, Ticket};
 use dondoc::domain::time::Span;
 use dondoc::source::{Cursor, Page, Source, SourceError};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row as _};
 use tempfile::TempDir;
 
+use crate::smtp_tls::relay::{Authority, Manners, Relay};
 use crate::tickets::{Kind, Tickets};
+use crate::webhooks::receiver::{Do, Receiver};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 struct Hotline {
@@ -842,28 +846,95 @@ async fn area(world: &World, code: &str) -> Option<String> {
     known.get(code).expect(code).ticket.area.clone()
 }
 
+/// The world's mails go over TLS to a relay, and its first unit has an endpoint over TLS, of one authority.
+async fn with_tls(world: &mut World) -> (Relay, Receiver) {
+    let authority = Authority::new();
+    let identity = || authority.identity(&["127.0.0.1"], 2100);
+    let relay = Relay::start(Manners::good(identity())).await;
+    let answer = "HTTP/1.1 204 No Content\r\n\r\n".to_owned();
+    let receiver = Receiver::start(Some(identity()), Do::Say(answer)).await;
+    std::fs::write(world.dir().join("ca.pem"), authority.pem()).expect("a file");
+    std::fs::write(
+        world.dir().join("key"),
+        "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n",
+    )
+    .expect("a file");
+    let endpoint = format!(
+        "short = \"SYT\"\nwebhooks = [{{ id = \"syt\", url = \"https://{}/phieu\", key_files = [\"key\"] }}]",
+        receiver.address
+    );
+    world.write("agencies.toml", |text| text.replacen("short = \"SYT\"", &endpoint, 1));
+    let port = format!(
+        "port = {}\ntls = \"starttls\"\nca_file = \"ca.pem\"",
+        relay.address.port()
+    );
+    world
+        .edit("dondoc.toml", |text| {
+            let before = text
+                .lines()
+                .find(|l| l.starts_with("port = "))
+                .expect("a port")
+                .to_owned();
+            let webhooks = "\n[webhooks]\nca_file = \"ca.pem\"\nallowed_private = [\"127.0.0.0/8\"]\n";
+            text.replacen(&before, &port, 1) + webhooks
+        })
+        .await;
+    (relay, receiver)
+}
+
 #[tokio::test]
-async fn the_same_configuration_but_for_the_url_gives_the_same_letters_from_100_000_rows_anywhere() {
-    let mut letters = Vec::new();
+async fn the_same_configuration_but_for_the_url_gives_the_same_messages_from_100_000_rows_anywhere() {
+    let mut messages = Vec::new();
     for kind in Kind::ALL {
-        let world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        let rules = LADDER.replace(
+            "to = [\"agency:contact\"]",
+            "to = [\"agency:contact\"]\nvia = [\"email\", \"webhook\"]",
+        );
+        let world = World::new(&format!("{rules}{FIVE_DAYS}")).await;
         let mut world = world.with_tickets_on(kind).await;
+        let (relay, receiver) = with_tls(&mut world).await;
         multitude(&world.tickets).await;
         let report = world.turn("2021-09-06 08:00").await;
         assert_eq!(report.observed.seen, 1000, "{kind:?}: those that are open");
         assert_eq!(report.problems(), [""; 0], "{kind:?}");
-        let mut received = world.letters();
-        for letter in &mut received {
+        assert!(
+            relay.log(|l| l.clear.iter().all(|line| !line.starts_with("MAIL"))),
+            "{kind:?}: under TLS only"
+        );
+        let mails = relay.log(|l| l.mails.clone());
+        let mut letters: Vec<_> = mails
+            .iter()
+            .map(|mail| reading::read(mail.as_bytes()).expect("a letter"))
+            .collect();
+        for letter in &mut letters {
             letter.message_id.clear();
-            let (text, number) = letter.text.rsplit_once('\n').expect("lines");
+            let (text, number) = letter.text.trim_end().rsplit_once('\n').expect("lines");
             assert!(number.starts_with("Mã thông báo"), "{number}");
             letter.text = text.to_owned();
         }
-        received.sort_by(|a, b| a.to.cmp(&b.to).then_with(|| a.subject.cmp(&b.subject)));
-        let told: usize = received.iter().map(|l| l.told().count()).sum();
+        letters.sort_by(|a, b| a.to.cmp(&b.to).then_with(|| a.subject.cmp(&b.subject)));
+        let told: usize = letters.iter().map(|l| l.told().count()).sum();
         assert_eq!(told, 1000, "{kind:?}: each of them is told");
-        letters.push(received);
+        let mut posts: Vec<Value> = receiver
+            .posts()
+            .iter()
+            .map(|post| serde_json::from_slice(&post.body).expect("JSON"))
+            .collect();
+        posts.sort_by_key(|post| post["page"].as_i64());
+        let posted: usize = posts.iter().map(|p| p["tickets"].as_array().map_or(0, Vec::len)).sum();
+        assert!(
+            posts.len() > 1 && posted >= 100,
+            "{kind:?}: {posted} tickets on {} pages",
+            posts.len()
+        );
+        for post in &mut posts {
+            post.as_object_mut()
+                .expect("an object")
+                .remove("batch")
+                .expect("a batch");
+        }
+        messages.push((letters, posts));
     }
-    assert!(letters[0] == letters[1], "SQLite and PostgreSQL differ");
-    assert!(letters[0] == letters[2], "SQLite and MariaDB differ");
+    assert!(messages[0] == messages[1], "SQLite and PostgreSQL differ");
+    assert!(messages[0] == messages[2], "SQLite and MariaDB differ");
 }

@@ -2,7 +2,7 @@
 
 mod configured;
 mod pages;
-mod receiver;
+pub mod receiver;
 
 use std::process::Command;
 

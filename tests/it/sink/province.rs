@@ -90,7 +90,11 @@ impl Province {
     pub fn received(&self) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
         let (mut tickets, mut ids) = (BTreeMap::new(), BTreeMap::new());
         for file in std::fs::read_dir(self.mails()).expect("the mails") {
-            let bytes = std::fs::read(file.expect("a file").path()).expect("a mail");
+            let bytes = match std::fs::read(file.expect("a file").path()) {
+                // A mail that was cut off: the relay has thrown it away meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                read => read.expect("a mail"),
+            };
             let letter = reading::read(&bytes).expect("a letter");
             for (ticket, _, _) in letter.told() {
                 *tickets.entry(ticket.to_owned()).or_default() += 1;
