@@ -184,7 +184,7 @@ async fn take_up<R: Future<Output = Result<Prepared, String>>>(
             note_config(engine, clock()).await
         }
         Err(why) => {
-            tracing::error!(%why, "the configuration was not taken up; the one before it is in force");
+            tracing::error!(%why, "the configuration was not taken up; the one before it is in force: {why}");
             watch.state.reload_refused();
             note_refusal(engine, &why).await
         }

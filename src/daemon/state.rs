@@ -101,7 +101,7 @@ impl State {
                 last.line = line(report);
             }
             Err(error) => {
-                tracing::error!(%error, "the turn failed; it is tried again at the next wake");
+                tracing::error!(%error, "the turn failed and is tried again at the next wake: {error}");
                 last.turn = Some(Err(error.to_string()));
                 last.line = format!("the last turn failed: {error}");
             }

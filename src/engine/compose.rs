@@ -261,7 +261,7 @@ impl Engine {
             }
             Err(error) => {
                 let problem = down(&error);
-                tracing::error!(%problem, "tickets could not be read again before composing");
+                tracing::error!(%problem, "tickets could not be read again before composing: {problem}");
                 if !composed.problems.contains(&problem.to_string()) {
                     composed.problems.push(problem.to_string());
                 }
@@ -632,7 +632,7 @@ impl Engine {
             Channel::Email => {
                 let letter = letter::write(&self.config, &self.renderer, &recipient, &view, thread, now)?;
                 if let Some(failed) = &letter.rendered.failed {
-                    tracing::error!(%failed, "a template failed; the plain built-in text went out instead");
+                    tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
                     composed.problems.push(format!("template: {failed}"));
                 }
                 let told: Vec<&Told> = told.iter().collect();

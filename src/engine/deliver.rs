@@ -310,7 +310,7 @@ impl Engine {
                 MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => delivered.later += 1,
             }
             if end.state != MessageState::Accepted {
-                tracing::warn!(mail = %claim.id, channel = claim.channel.word(), unit = %claim.unit, answer = end.answer, detail = %end.detail, "not accepted");
+                tracing::warn!(mail = %claim.id, channel = claim.channel.word(), unit = %claim.unit, answer = end.answer, detail = %end.detail, "{} not accepted: {}", claim.id, end.detail);
             }
         }
         Ok(())

@@ -71,7 +71,7 @@ impl Engine {
                 meta.newest_update = newest.or(meta.newest_update);
             }
             Err(ReadError::Source(error)) => {
-                tracing::error!(%error, "the ticket database cannot be read; what is known is used as far as source.max_age allows");
+                tracing::error!(%error, "the ticket database cannot be read; what is known is used as far as source.max_age allows: {error}");
                 seen.problems.push(down(&error));
             }
             Err(ReadError::Stopping) => {
@@ -208,7 +208,7 @@ impl Engine {
                 before: found.open_here,
                 after: found.open_there,
             };
-            tracing::error!(%problem, "sweep held");
+            tracing::error!(%problem, "{problem}");
             seen.problems.push(problem);
             return Ok(());
         }
@@ -357,7 +357,7 @@ const NAMED: usize = 50;
 
 fn note(seen: &mut Observed, problem: Problem) {
     if seen.problems.len() < NAMED && !seen.problems.contains(&problem) {
-        tracing::warn!(%problem, "row of the ticket database");
+        tracing::warn!(%problem, "{problem}");
         seen.problems.push(problem);
     }
 }

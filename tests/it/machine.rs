@@ -12,28 +12,10 @@ use std::time::Duration;
 use dondoc::demo::reading;
 use tempfile::TempDir;
 
+use crate::daemon::URGENT;
 use crate::world::World;
 
 const NOBODY: u32 = 65534;
-
-/// Told at once, at any hour: the machine's clock is the real one.
-const URGENT: &str = r#"
-[[rule]]
-id = "overdue"
-title = "Phiếu quá hạn xử lý"
-when = "overdue"
-
-[[rule.step]]
-id = "L1"
-after = "1wd"
-to = ["agency:contact"]
-template = "overdue-1"
-urgent = true
-
-[[deadline]]
-id = "normal"
-due = "5wd"
-"#;
 
 /// Beside the shipped unit: short times, and a secret handed over as a credential.
 const DROP_IN: &str = "[Service]
