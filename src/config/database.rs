@@ -50,7 +50,7 @@ fn read_server(node: Node<'_>, text: &str, password: Option<SecretString>) -> Op
     let url = Url::parse(&plain)
         .map_err(|e| node.error(format!("the place of the database cannot be read: {e}")))
         .ok()?;
-    if url.password().is_some() {
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
         // The text itself is not repeated: it holds the password.
         node.error_hint(
             "a password does not stand in the url",

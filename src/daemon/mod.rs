@@ -17,6 +17,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 
@@ -203,6 +204,13 @@ fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
     }
     if before.http.listen != after.http.listen {
         return Some("another `http.listen`");
+    }
+    let token = |config: &Config| config.http.token.as_ref().map(|t| t.expose_secret().to_owned());
+    if token(before) != token(after) {
+        return Some("another `http.token`");
+    }
+    if before.run.pid_file != after.run.pid_file {
+        return Some("another `run.pid_file`");
     }
     None
 }

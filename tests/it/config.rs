@@ -508,10 +508,15 @@ fn a_password_stands_in_no_file_that_others_read_and_in_no_message() {
         ["dondoc.toml:4:12: `password` stands in a file that others read \
           (write `password_file`, or give it by a variable)"]
     );
-    assert_eq!(
-        faults(&SERVER.replace("dondoc@", "dondoc:secret@"), &[]),
-        ["dondoc.toml:3:7: a password does not stand in the url (write `password_file`, or give it by a variable)"]
-    );
+    for inline in [
+        SERVER.replace("dondoc@", "dondoc:secret@"),
+        SERVER.replace("/hotline", "/hotline?password=secret"),
+    ] {
+        assert_eq!(
+            faults(&inline, &[]),
+            ["dondoc.toml:3:7: a password does not stand in the url (write `password_file`, or give it by a variable)"]
+        );
+    }
     assert_eq!(
         faults(&SERVER.replace("/hotline", ""), &[]),
         [

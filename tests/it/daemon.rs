@@ -293,6 +293,17 @@ async fn a_reload_takes_up_what_is_sound_and_leaves_all_as_it_is_where_it_is_not
             .is_some_and(|w| w.starts_with("another `store.url` takes a restart")),
         "{refused}"
     );
+    // So is another token: the pages would go on asking for the old one.
+    world.write("dondoc.toml", |text| text.replace("sqlite:other.db", "sqlite:store.db"));
+    std::fs::write(dir.join("token"), "bí mật\n").expect("a file");
+    world.write("dondoc.toml", |text| format!("{text}token_file = \"token\"\n"));
+    daemon.signal(Signal::HUP);
+    let refused = daemon.says("the configuration was not taken up").await;
+    assert!(
+        refused["fields"]["why"]
+            .as_str()
+            .is_some_and(|w| w.starts_with("another `http.token`"))
+    );
     assert!(daemon.stops().await.success());
 }
 
