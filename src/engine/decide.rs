@@ -14,7 +14,8 @@ use crate::domain::evaluate::{Evaluation, Subject, evaluate};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Mode, Notice, NoticeState, Telling, TellingKey};
 use crate::domain::rule::{Digest, When};
-use crate::domain::ticket::{Memory, Ticket};
+use crate::domain::text::fold;
+use crate::domain::ticket::{Memory, Status, Ticket};
 use crate::source::Row;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::tellings::Tell;
@@ -238,15 +239,20 @@ impl Engine {
         })
     }
 
-    /// A known ticket under today's directory.
+    /// A known ticket under today's directory and mapping.
     fn follow(&self, kept: &Kept, context: &Context<'_>, meta: &Meta, now: Moment) -> Kept {
         let mut after = kept.clone();
         after.generation = meta.generation;
         let on = self.config.calendars.base().date_of(now);
         let lead = self.lead(&kept.ticket, on);
         let succession = |old: &str, new: &str| self.config.directory.is_succession(old, new, on);
-        after.memory.follow_lead(lead.as_deref(), false, succession, now, now);
-        remember_deadline(Some(kept), &kept.ticket, &mut after.memory, context);
+        // Its status word may mean something else by now.
+        let status = self.config.source.status.get(&fold(&kept.ticket.status_word)).copied();
+        after.ticket.status_mapped = status.is_some();
+        after.ticket.status = status.unwrap_or(Status::Open);
+        let before = (&kept.ticket, &kept.memory);
+        after.memory = Memory::after(Some(before), &after.ticket, lead.as_deref(), succession, now);
+        remember_deadline(Some(kept), &after.ticket, &mut after.memory, context);
         after
     }
 

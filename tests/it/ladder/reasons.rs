@@ -5,7 +5,7 @@ use dondoc::domain::evaluate::{Cap, Passed, Verdict};
 use dondoc::domain::facts::Unconcerned;
 
 use super::{CONTACT, HEAD, NOTHING, OFFICE, begun, rule};
-use crate::world::{FIVE_DAYS, World, at};
+use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 fn late(more: &str, steps: &[(&str, &str, &str)]) -> String {
     rule("late", "overdue", more, steps) + FIVE_DAYS
@@ -460,5 +460,37 @@ async fn a_repetition_waits_for_the_database_too() {
     assert_eq!(
         world.verdict("T1", "late", "L1", "2021-09-17 16:00").await,
         Verdict::StaleSource
+    );
+}
+
+#[tokio::test]
+async fn a_status_word_that_ops_map_later_lets_the_ladder_go_on_though_no_row_changes() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.change("T1", "2021-09-06 09:30", "status = 'tạm gác'").await;
+    assert_eq!(
+        world.days("2021-09-07", "2021-09-20").await,
+        ["14/09 syt: T1 overdue/L1"],
+        "no higher than contact"
+    );
+    world
+        .edit("dondoc.toml", |text| {
+            text.replace("\"mới\" = \"open\"", "\"mới\" = \"open\"\n\"tạm gác\" = \"open\"")
+        })
+        .await;
+    assert_eq!(
+        world.days("2021-09-21", "2021-09-21").await,
+        ["21/09 giamdoc-syt: T1 overdue/L2"]
+    );
+    world
+        .edit("dondoc.toml", |text| {
+            text.replace("\"tạm gác\" = \"open\"", "\"tạm gác\" = \"closed\"")
+        })
+        .await;
+    let told = world.days("2021-09-22", "2021-09-23").await;
+    assert_eq!(
+        told,
+        ["22/09 giamdoc-syt: T1 @settled/done", "22/09 syt: T1 @settled/done"]
     );
 }
