@@ -94,6 +94,11 @@ pub async fn run<R: Future<Output = Result<Prepared, String>>>(
     let ended = work(&mut engine, &mut alarm, &mut watch, &reload, clock).await;
     alarm.end().await;
     engine.close().await;
+    outcome(ended)
+}
+
+/// How the process ends: with a failure where a task ended under it.
+fn outcome(ended: Result<(), Ending>) -> Result<(), DaemonError> {
     match ended {
         Err(Ending::Task(what)) => Err(DaemonError::Task(what)),
         Err(Ending::Abandoned(why)) => {
@@ -340,4 +345,55 @@ impl Watch {
 
 fn ended_task(ended: Result<String, JoinError>) -> Ending {
     Ending::Task(ended.unwrap_or_else(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::Moment;
+
+    /// A daemon's watch over one task.
+    fn watch(task: impl Future<Output = String> + Send + 'static) -> Watch {
+        let dir = tempfile::tempdir().unwrap();
+        crate::shipped::copy(dir.path()).unwrap();
+        let config = crate::config::load(dir.path(), std::iter::empty()).unwrap().config;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task);
+        let state = Arc::new(State::new(&config, || Moment::UNIX_EPOCH));
+        Watch::new(Signals::listen().unwrap(), tasks, Arc::default(), state, &config)
+    }
+
+    #[tokio::test]
+    async fn a_task_that_crashes_in_the_middle_of_a_turn_ends_the_daemon_with_an_error() {
+        let ended = watch(async { panic!("a page fell over") }).over(pending::<()>()).await;
+        let error = outcome(ended).unwrap_err();
+        assert!(
+            matches!(&error, DaemonError::Task(what) if what.contains("a page fell over")),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_while_there_is_nothing_to_do_ends_the_daemon_with_an_error() {
+        let mut alarm = Alarm::set(TimeDelta::hours(1)).await.unwrap();
+        let ended = watch(ready("the pages are not served".to_owned()))
+            .idle(&mut alarm)
+            .await;
+        let error = outcome(ended.map(drop)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a task of the daemon has ended: the pages are not served"
+        );
+        alarm.end().await;
+    }
+
+    #[tokio::test]
+    async fn work_under_which_no_task_ends_comes_to_its_end() {
+        let done = watch(pending()).over(ready(7)).await;
+        assert!(matches!(done, Ok(7)));
+    }
 }
