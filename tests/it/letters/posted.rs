@@ -1,6 +1,8 @@
 //! Webhooks in the path: what is posted when, to whom, how often, and what is told by mail instead.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener as Ear};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -16,7 +18,9 @@ use tokio::sync::Notify;
 
 use super::delivery::{Moods, fates};
 use super::{letters_at, letters_of, line};
-use crate::cli::dondoc;
+use crate::cli::{dondoc, said, text};
+use crate::smtp_tls::relay::Authority;
+use crate::webhooks::receiver::{self, Receiver};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 /// A unit's system, which does what it is told to.
@@ -417,4 +421,59 @@ async fn a_test_is_posted_beside_the_letters_and_says_that_it_is_one() {
     assert_eq!(posts.len(), 1);
     assert_eq!(posts[0].1["type"], "test");
     assert_eq!(world.mails().len(), 2);
+}
+
+/// The names resolve as in this file, for one command.
+const UNDER_HOSTS: &str = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
+
+#[tokio::test]
+async fn of_a_name_with_several_addresses_only_those_that_may_be_posted_to_are_knocked_at() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["phieu.syt.example"], 2999);
+    let answer = "HTTP/1.1 204 No Content\r\n\r\n".to_owned();
+    let system = Receiver::start(Some(identity), receiver::Do::Say(answer)).await;
+    let port = system.address.port();
+    // Within a barred network, on the same port.
+    let barred = Ear::bind((Ipv4Addr::new(127, 0, 0, 2), port)).expect("the other address");
+    barred.set_nonblocking(true).expect("an ear");
+    let mut world = World::new(&via(HOOK)).await;
+    let endpoint = format!("{{ id = \"syt\", url = \"https://phieu.syt.example:{port}/\", key_files = [\"a.key\"] }}");
+    with_endpoints(&mut world, &[(SYT, endpoint)]).await;
+    std::fs::write(world.dir().join("ca.pem"), authority.pem()).expect("a file");
+    world.write("dondoc.toml", |text| {
+        text.replace("127.0.0.0/8\"]", "127.0.0.1/32\"]\nca_file = \"ca.pem\"")
+    });
+    for addresses in [
+        ["127.0.0.2", "127.0.0.1"],
+        ["127.0.0.1", "127.0.0.2"],
+        ["127.0.0.2", "10.0.0.9"],
+    ] {
+        std::fs::write(
+            world.dir().join("hosts"),
+            addresses.map(|a| format!("{a} phieu.syt.example\n")).concat(),
+        )
+        .expect("a file");
+        let dir = world.dir();
+        let test = tokio::task::spawn_blocking(move || {
+            Command::new("unshare")
+                .args(["--mount", "sh", "-c", UNDER_HOSTS, "sh"])
+                .arg(dir.join("hosts"))
+                .args([env!("CARGO_BIN_EXE_dondoc"), "--config"])
+                .arg(&dir)
+                .args(["send-test", "SYT"])
+                .output()
+                .expect("unshare")
+        });
+        let test = test.await.expect("a test");
+        let lines = text(&test);
+        let line = lines.lines().find(|l| l.starts_with("webhook")).unwrap_or_default();
+        let expected = match addresses[1] {
+            "10.0.0.9" => "later: address not allowed",
+            _ => "accepted: 204",
+        };
+        assert!(line.contains(expected), "{addresses:?}: {lines}{}", said(&test));
+        let nobody = barred.accept().expect_err("nobody knocks");
+        assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    assert_eq!(system.posts().len(), 2);
 }
