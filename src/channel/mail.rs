@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use chrono::FixedOffset;
-use lettre::message::header::{self, ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{self, ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Mailboxes, Message, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, error::Error as BuildError};
 
@@ -39,8 +39,18 @@ pub struct Mail<'a> {
     pub references: &'a [String],
     pub text: &'a str,
     pub html: &'a str,
+    pub attachments: &'a [Attachment],
     /// More headers by name and value, such as `X-Dondoc-Rule`. None may touch what is set here.
     pub headers: &'a [(String, String)],
+}
+
+/// A file that goes with a mail.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// ASCII without quotes and backslashes, at most 120 characters: what every mail program shows right.
+    pub name: String,
+    pub media_type: &'static str,
+    pub content: Vec<u8>,
 }
 
 /// Why a mail could not be built. All of these are faults of the parts; another attempt changes nothing.
@@ -58,6 +68,10 @@ pub enum MailError {
     MessageId(String),
     #[error("header `{0}` cannot be set")]
     Header(String),
+    #[error("`{0}` is not a media type")]
+    MediaType(&'static str),
+    #[error("`{0}` is no name that a file of a mail can have")]
+    FileName(String),
     #[error("a line of {0} bytes is longer than mail allows (998)")]
     LongLine(usize),
     #[error("the mail could not be put together")]
@@ -69,7 +83,7 @@ pub enum MailError {
 /// # Errors
 /// When an address, an id or a header name is not one, or an unbreakable word makes a line too long.
 pub fn build(mail: &Mail<'_>) -> Result<Vec<u8>, MailError> {
-    let mut message = headed(mail)?.multipart(alternative(mail))?;
+    let mut message = headed(mail)?.multipart(content(mail)?)?;
     // lettre writes dates in UTC only; readers in an office look for their own time of day.
     let date = mail
         .date
@@ -122,15 +136,76 @@ fn headed(mail: &Mail<'_>) -> Result<MessageBuilder, MailError> {
     Ok(builder)
 }
 
-/// The text, and the same as HTML.
-fn alternative(mail: &Mail<'_>) -> MultiPart {
-    // `=_` cannot occur in quoted-printable, so no text can contain its own boundary.
+/// The text in both forms, and the files beside it.
+fn content(mail: &Mail<'_>) -> Result<MultiPart, MailError> {
     let id: String = mail
         .message_id
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .take(60)
         .collect();
+    let alternative = alternative(mail, &id);
+    if mail.attachments.is_empty() {
+        return Ok(alternative);
+    }
+    // As with `=_` below; and neither boundary begins with the other.
+    let mut mixed = MultiPart::mixed().boundary(format!("=-{id}")).multipart(alternative);
+    for Attachment {
+        name,
+        media_type,
+        content,
+    } in mail.attachments
+    {
+        let kind = ContentType::parse(media_type).map_err(|_| MailError::MediaType(media_type))?;
+        // A copy of the bytes in base64, whatever they are.
+        let encoding = ContentTransferEncoding::Base64;
+        let body = Body::new_with_encoding(content.clone(), encoding).unwrap_or_else(Body::new);
+        let file = SinglePart::builder().header(kind).header(Disposition::of(name)?);
+        mixed = mixed.singlepart(file.body(body));
+    }
+    Ok(mixed)
+}
+
+/// `Content-Disposition` with the name in one piece: lettre cuts a longer one up by RFC 2231, which old Outlook does not
+/// put together again.
+#[derive(Clone)]
+struct Disposition(HeaderValue);
+
+impl Disposition {
+    fn of(name: &str) -> Result<Disposition, MailError> {
+        let plain = |c: char| (c.is_ascii_graphic() || c == ' ') && !matches!(c, '"' | '\\');
+        if name.is_empty() || name.len() > 120 || !name.chars().all(plain) {
+            return Err(MailError::FileName(header_text(name)));
+        }
+        let value = |between| format!("attachment;{between}filename=\"{name}\"");
+        Ok(Disposition(HeaderValue::dangerous_new_pre_encoded(
+            Disposition::name(),
+            value(" "),
+            value("\r\n "),
+        )))
+    }
+}
+
+impl Header for Disposition {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Content-Disposition")
+    }
+
+    fn parse(value: &str) -> Result<Disposition, Box<dyn std::error::Error + Send + Sync>> {
+        let name = value
+            .split_once("filename=\"")
+            .and_then(|(_, name)| name.strip_suffix('"'));
+        Ok(Disposition::of(name.unwrap_or_default())?)
+    }
+
+    fn display(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+/// The text, and the same as HTML.
+fn alternative(mail: &Mail<'_>, id: &str) -> MultiPart {
+    // `=_` cannot occur in quoted-printable, so no text can contain its own boundary.
     MultiPart::alternative()
         .boundary(format!("=_{id}"))
         .singlepart(part(ContentType::TEXT_PLAIN, mail.text))
@@ -273,6 +348,7 @@ mod tests {
             references: &[],
             text: "Kính gửi Sở Y tế,\n\nCòn 3 phiếu quá hạn.\n",
             html: "<p>Kính gửi <b>Sở Y tế</b></p>\n",
+            attachments: &[],
             headers: &[],
         }
     }
@@ -403,6 +479,50 @@ mod tests {
         })
         .unwrap();
         assert!(MessageParser::default().parse(&bytes).unwrap().bcc().is_none());
+    }
+
+    #[test]
+    fn a_file_goes_beside_the_text_under_its_name_and_byte_for_byte() {
+        let to = to();
+        let long = format!("{}.xlsx", "x ".repeat(57).trim());
+        let names = ["Danh sach phieu - So Y te - 2021-09-14.xlsx", "a.bin", &long];
+        let content: Vec<u8> = (0..=255).cycle().take(5000).collect();
+        let attachments = names.map(|name| Attachment {
+            name: name.to_owned(),
+            media_type: "application/octet-stream",
+            content: content.clone(),
+        });
+        let parts = Mail {
+            attachments: &attachments,
+            ..mail(&to)
+        };
+        let bytes = build(&parts).unwrap();
+        assert_eq!(build(&parts).unwrap(), bytes, "same parts, same bytes");
+        well_formed(&bytes);
+        let read = MessageParser::default().parse(&bytes).unwrap();
+        assert_eq!(
+            read.body_text(0).unwrap(),
+            "Kính gửi Sở Y tế,\r\n\r\nCòn 3 phiếu quá hạn.\r\n"
+        );
+        assert_eq!(read.body_html(0).unwrap(), "<p>Kính gửi <b>Sở Y tế</b></p>\r\n");
+        let found: Vec<_> = read
+            .attachments()
+            .map(|a| (a.attachment_name(), a.contents()))
+            .collect();
+        assert_eq!(found, names.map(|name| (Some(name), content.as_slice())));
+        let written = String::from_utf8(bytes).unwrap();
+        assert!(!written.contains("filename*"), "no name is cut or encoded");
+        for bad in ["", "Danh sách.xlsx", "a\"b", "a\\b", "a\r\nX: y", &"x".repeat(121)] {
+            let attachments = [Attachment {
+                name: bad.to_owned(),
+                ..attachments[0].clone()
+            }];
+            let parts = Mail {
+                attachments: &attachments,
+                ..mail(&to)
+            };
+            assert!(matches!(build(&parts), Err(MailError::FileName(_))), "{bad}");
+        }
     }
 
     #[test]

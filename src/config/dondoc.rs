@@ -242,6 +242,7 @@ fn read_delivery(s: &mut Section<'_>, domains: &MailDomains) -> Option<DeliveryS
     let signature = s.required("signature");
     let digest_at = s.or("digest_at", NaiveTime::MIN + TimeDelta::hours(8));
     let give_up_after = s.or("give_up_after", TimeDelta::hours(72));
+    let annex_above = s.or("annex_above", 20u32);
     Some(DeliverySettings {
         from_address: from_address?,
         from_name: from_name?,
@@ -252,6 +253,7 @@ fn read_delivery(s: &mut Section<'_>, domains: &MailDomains) -> Option<DeliveryS
         signature: signature?,
         digest_at,
         give_up_after,
+        annex_above: Some(annex_above as usize).filter(|n| *n > 0),
         allowed_domains: domains.names(),
     })
 }

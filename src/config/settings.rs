@@ -210,6 +210,8 @@ pub struct DeliverySettings {
     pub digest_at: NaiveTime,
     /// A notice is dead this long after its first attempt, in time its recipient's window was open; default 72 h.
     pub give_up_after: TimeDelta,
+    /// A mail with more tickets than this carries them as a workbook too; default 20, `None` = never.
+    pub annex_above: Option<usize>,
     /// Recipient domains that mail may go to (`dongthap.example`, subdomains included).
     pub allowed_domains: Vec<String>,
 }

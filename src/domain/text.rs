@@ -38,6 +38,20 @@ pub fn fold(text: &str) -> String {
     words.join(" ").trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }
 
+/// The letters of Vietnamese without their marks, case kept: for names in places that hold ASCII only.
+#[must_use]
+pub fn unaccented(text: &str) -> String {
+    let plain = nfc(text)
+        .chars()
+        .map(|c| match c {
+            'đ' | 'ð' => 'd',
+            'Đ' | 'Ð' => 'D',
+            other => other,
+        })
+        .collect::<String>();
+    plain.nfd().filter(|c| !is_combining_mark(*c)).collect()
+}
+
 /// A key that sorts as Vietnamese dictionaries (CLDR `vi`) do: letters first, then tones, then case.
 ///
 /// `a ă â … d đ e ê … o ô ơ … u ư`, tones in the order ngang, huyền, hỏi, ngã, sắc, nặng.
@@ -167,6 +181,14 @@ mod tests {
         check("“Công an tỉnh.”", "cong an tinh");
         check("  \u{A0}Đã xử lý!  ", "da xu ly");
         check("---", "");
+    }
+
+    #[test]
+    fn without_marks_the_case_stays() {
+        assert_eq!(
+            unaccented("Sở Y tế, Đồng Tháp; đường Ðiện Biên"),
+            "So Y te, Dong Thap; duong Dien Bien"
+        );
     }
 
     #[test]

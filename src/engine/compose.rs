@@ -630,10 +630,14 @@ impl Engine {
         };
         match channel {
             Channel::Email => {
-                let letter = letter::write(&self.config, &self.renderer, &recipient, &view, thread, now)?;
+                let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, now)?;
                 if let Some(failed) = &letter.rendered.failed {
                     tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
                     composed.problems.push(format!("template: {failed}"));
+                }
+                if let Some(failed) = &letter.annex_failed {
+                    tracing::error!(%failed, unit = %recipient.unit, "the list could not be attached; the mail went out without it: {failed}");
+                    composed.problems.push(format!("annex: {failed}"));
                 }
                 let told: Vec<&Told> = told.iter().collect();
                 Ok(vec![ready(id, letter.rendered.subject, letter.bytes, &told)])

@@ -4,10 +4,11 @@
 use chrono::{DateTime, NaiveDate, Offset};
 use chrono_tz::Tz;
 
-use crate::channel::mail::{self, Mail, MailError};
+use crate::channel::mail::{self, Attachment, Mail, MailError};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::{OPS, Recipient};
+use crate::render::annex;
 use crate::render::view::{self, Addressee, MessageView, SectionView};
 use crate::render::webhook::{self, About, Page};
 use crate::render::{Rendered, Renderer};
@@ -30,6 +31,8 @@ pub(super) struct Parts<'a> {
 pub(super) struct Letter {
     pub(super) rendered: Rendered,
     pub(super) bytes: Vec<u8>,
+    /// The list could not be written and is not with it.
+    pub(super) annex_failed: Option<String>,
 }
 
 /// What a message says at an instant, whichever way it goes.
@@ -38,7 +41,7 @@ pub(super) fn view(config: &Config, parts: Parts<'_>, now: Moment) -> MessageVie
     let calendar = config.calendars.of(&recipient.unit);
     let local = |at: Moment| at.with_timezone(&calendar.zone()).naive_local();
     let delivery = &config.delivery;
-    MessageView {
+    let mut view = MessageView {
         form: match parts.form {
             Form::Digest => view::Form::Digest,
             Form::Single => view::Form::Single,
@@ -50,10 +53,17 @@ pub(super) fn view(config: &Config, parts: Parts<'_>, now: Moment) -> MessageVie
         at: local(now),
         data_as_of: parts.data_as_of.map(local),
         sections: parts.sections,
+        annex: None,
         contact_line: delivery.contact_line.clone(),
         signature: delivery.signature.lines().map(str::to_owned).collect(),
         message_id: parts.id.to_owned(),
+    };
+    // What goes alone has no list; so no sensitive ticket ever stands in one.
+    let lines = view.sections.iter().map(|s| s.lines.len()).sum::<usize>();
+    if view.form == view::Form::Digest && delivery.annex_above.is_some_and(|most| lines > most) {
+        view.annex = Some(annex::file_name(&view));
     }
+    view
 }
 
 /// Writes a letter to a recipient at an instant; `thread` holds the ids of the messages to answer to, oldest first.
@@ -61,7 +71,7 @@ pub(super) fn write(
     config: &Config,
     renderer: &Renderer,
     recipient: &Recipient,
-    view: &MessageView,
+    mut view: MessageView,
     thread: &[String],
     now: Moment,
 ) -> Result<Letter, MailError> {
@@ -70,7 +80,23 @@ pub(super) fn write(
         view::Form::Digest => Form::Digest,
         view::Form::Single => Form::Single,
     };
-    let rendered = renderer.render(view);
+    let mut attachments = Vec::new();
+    let mut annex_failed = None;
+    if let Some(name) = view.annex.clone() {
+        match annex::write(&view, now) {
+            Ok(content) => attachments.push(Attachment {
+                name,
+                media_type: annex::MEDIA_TYPE,
+                content,
+            }),
+            // The mail says all of it too.
+            Err(failed) => {
+                annex_failed = Some(failed.to_string());
+                view.annex = None;
+            }
+        }
+    }
+    let rendered = renderer.render(&view);
     let bytes = mail::build(&Mail {
         message_id: &view.message_id,
         domain: &config.smtp.hello,
@@ -86,10 +112,15 @@ pub(super) fn write(
         references: thread,
         text: &rendered.text,
         html: &rendered.html,
+        attachments: &attachments,
         // For filters in mail programs, and for whoever counts.
         headers: &[(FORM_HEADER.to_owned(), form.word().to_owned())],
     })?;
-    Ok(Letter { rendered, bytes })
+    Ok(Letter {
+        rendered,
+        bytes,
+        annex_failed,
+    })
 }
 
 /// The pages of a message to a recipient's endpoint, all of one batch: the message's id.

@@ -4,6 +4,7 @@
 //! layouts `digest.txt.j2` and `digest.html.j2` put them around each section's table. A template that fails never
 //! loses content: the message goes out in a plain built-in text, and the failure is reported.
 
+pub mod annex;
 pub mod vietnamese;
 pub mod view;
 pub mod webhook;
@@ -292,10 +293,12 @@ fn environment() -> Environment<'static> {
         Ok::<_, minijinja::Error>(vietnamese::deadline(day, time))
     });
     // Anything but a web address is no link: `javascript:` in a source's column stays text.
-    env.add_test("web", |url: &str| {
-        url.starts_with("https://") || url.starts_with("http://")
-    });
+    env.add_test("web", is_web);
     env
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 fn by_date(value: &Value, format: impl Fn(NaiveDate) -> String) -> Result<String, minijinja::Error> {
@@ -441,6 +444,7 @@ fn samples(template: &str) -> Vec<MessageView> {
         at: day(15).and_time(NaiveTime::from_hms_opt(8, 0, 0).unwrap_or_default()),
         data_as_of,
         sections,
+        annex: (form == Form::Digest).then(|| "Danh sach phieu.xlsx".into()),
         contact_line: "Đầu mối liên hệ".into(),
         signature: vec!["TRUNG TÂM".into()],
         message_id: "id".into(),

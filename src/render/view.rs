@@ -25,6 +25,8 @@ pub struct MessageView {
     pub data_as_of: Option<NaiveDateTime>,
     /// The highest step first.
     pub sections: Vec<SectionView>,
+    /// The file name under which the list goes with a long mail, see [`super::annex`].
+    pub annex: Option<String>,
     pub contact_line: String,
     pub signature: Vec<String>,
     pub message_id: String,

@@ -1,5 +1,6 @@
 //! The one integration test binary, so that linking stays short; each module is a subject.
 
+mod annex;
 mod architecture;
 mod calendar;
 mod cli;
@@ -12,6 +13,7 @@ mod ladder_properties;
 mod letters;
 mod machine;
 mod postgres;
+mod readers;
 mod readme;
 mod render;
 mod sink;

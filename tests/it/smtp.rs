@@ -726,6 +726,7 @@ async fn a_built_mail_arrives_as_built_and_no_value_becomes_a_header_or_a_comman
         references: &[],
         text: "Kính gửi Sở Y tế,\n.\n..\nMAIL FROM:<ai@do.example>\n",
         html: "<p>\n.\nKính gửi</p>",
+        attachments: &[],
         headers: &[("X-Dondoc-Unit".to_owned(), attack.to_owned())],
     })
     .unwrap();

@@ -78,6 +78,7 @@ fn message(form: Form, sections: Vec<SectionView>) -> MessageView {
         at: day(7).and_time(NaiveTime::MIN),
         data_as_of: None,
         sections,
+        annex: None,
         contact_line: "Đầu mối liên hệ".to_owned(),
         signature: Vec::new(),
         message_id: "m-1".to_owned(),
