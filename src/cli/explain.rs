@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::outbox::{local, rfc3339, to_json as message_json};
+use super::outbox::{in_shadow, local, rfc3339, to_json as message_json};
 use super::{CliError, instant, load, say, say_json};
 use crate::config::Config;
 use crate::domain::Moment;
@@ -12,7 +12,7 @@ use crate::domain::calendar::Due;
 use crate::domain::deadline::{Basis, Reckoned};
 use crate::domain::evaluate::Evaluation;
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{NoticeState, Telling};
+use crate::domain::notice::{Mode, NoticeState, Telling};
 use crate::engine::{self, Explained};
 use crate::store::Store;
 use crate::store::as_of::Past;
@@ -28,7 +28,13 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         _ => instant(at, &config)?,
     };
     let code = crate::domain::text::nfc(code);
-    let Some(Explained { past, known, found }) = engine::explain(&config, &store, &code, now).await? else {
+    let Some(Explained {
+        past,
+        known,
+        mode,
+        found,
+    }) = engine::explain(&config, &store, &code, now).await?
+    else {
         return Err(CliError::Failed(anyhow::anyhow!(
             "ticket {code} is not known at {}: it was received later, was closed before dondoc's first turn, or is not in the ticket database",
             local(now, &config)
@@ -45,6 +51,7 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         config: &config,
         context: &context,
         past: &past,
+        mode,
         found: &found,
         messages: &messages,
         known: &known,
@@ -62,6 +69,7 @@ struct Shown<'a> {
     config: &'a Config,
     context: &'a Context<'a>,
     past: &'a Past,
+    mode: Mode,
     found: &'a Evaluation,
     messages: &'a [Listed],
     known: &'a [Telling],
@@ -120,6 +128,7 @@ impl Shown<'_> {
             "at": rfc3339(self.now, self.config),
             "status": t.status.word(),
             "agency": self.past.memory.agency,
+            "mode": self.mode.word(),
             "transfers": self.past.memory.transfers,
             "reopened": self.past.memory.reopened,
             "due": self.due(),
@@ -184,6 +193,10 @@ impl Shown<'_> {
                 .unwrap_or_default(),
             local(t.received_at, self.config),
         );
+        if self.mode == Mode::Shadow {
+            let to = self.config.shadow_box().join(", ");
+            out.push_str(&format!("mode      shadow: told to {to} only\n"));
+        }
         if !self.past.logged {
             out.push_str("note      first seen after this instant: shown by its time columns\n");
         }
@@ -209,11 +222,12 @@ impl Shown<'_> {
         out.push_str("messages\n");
         for m in self.messages {
             out.push_str(&format!(
-                "  {}  {:8} {}/{}  {}\n",
+                "  {}  {:8} {}/{}{}  {}\n",
                 local(m.created(), self.config),
                 m.state,
                 m.unit,
                 m.desk,
+                in_shadow(m),
                 m.subject
             ));
         }

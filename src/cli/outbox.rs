@@ -11,6 +11,7 @@ use super::{CliError, OutboxCommand, instant, load, say, say_json, who};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::Moment;
+use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
 use crate::store::Store;
 use crate::store::outbox::{Listed, MessageState};
@@ -146,12 +147,13 @@ async fn list(config: &Config, store: &Store, state: Option<&str>, limit: i64, a
     let mut text = String::new();
     for m in &messages {
         text.push_str(&format!(
-            "{}  {:8}  {}  {}/{}  {}  {} notices, {} attempts{}\n",
+            "{}  {:8}  {}  {}/{}{}  {}  {} notices, {} attempts{}\n",
             m.id,
             m.state,
             local(m.created(), config),
             m.unit,
             m.desk,
+            in_shadow(m),
             list_of(&m.steps).join(" "),
             m.notices,
             m.attempts,
@@ -184,13 +186,14 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
         return Ok(());
     }
     let mut out = format!(
-        "{}\nstate     {} since {}{}\nto        {}/{} by {}\nsubject   {}\n",
+        "{}\nstate     {} since {}{}\nto        {}/{}{} by {}\nsubject   {}\n",
         message.id,
         message.state,
         local(message.since(), config),
         message.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default(),
         message.unit,
         message.desk,
+        in_shadow(&message),
         message.channel,
         message.subject
     );
@@ -238,6 +241,11 @@ pub(super) fn to_json(m: &Listed, config: &Config) -> Value {
         "next_attempt_at": m.next_attempt().map(|at| rfc3339(at, config)),
         "reason": m.reason,
     })
+}
+
+/// What stands behind the recipient of a message that went to ops' box instead.
+pub(super) fn in_shadow(m: &Listed) -> &'static str {
+    if m.mode == Mode::Shadow.word() { " (shadow)" } else { "" }
 }
 
 /// A stored JSON list of ids; one that can't be read shows as it is.

@@ -9,6 +9,7 @@ use super::{CliError, load, say, say_json};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::directory::{Endpoint, Unit};
+use crate::domain::notice::Mode;
 use crate::store::Store;
 use crate::store::endpoints::{Disabled, DisabledEndpoints};
 
@@ -19,6 +20,8 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let counts = store.message_counts().await?;
     let of = |state: &str| counts.iter().find(|c| c.state == state);
     let count = |state: &str| of(state).map_or(0, |c| c.messages);
+    let accepted_in_shadow = of("accepted").map_or(0, |c| c.in_shadow);
+    let accepted = count("accepted") - accepted_in_shadow;
     let unknown: i64 = counts.iter().map(|c| c.unknown).sum();
     // Under simulated time (a demo's store) the present is the last turn.
     let now = meta.last_turn_at.map_or_else(clock::now, |last| last.max(clock::now()));
@@ -36,13 +39,17 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "waiting_notices": store.count_waiting_notices().await?,
             "waiting": count("waiting"),
             "oldest_waiting_s": oldest,
-            "accepted": count("accepted"),
+            "accepted": accepted,
+            "accepted_in_shadow": accepted_in_shadow,
             "dead": count("dead"),
             "unknown": unknown,
             "bounced": count("bounced"),
             "config_loaded_at": meta.config_loaded_at.map(|at| rfc3339(at, &config)),
             "config_refused": meta.config_refused,
             "paused": meta.paused,
+            "mode": config.delivery.mode.word(),
+            "live_units": config.delivery.live_units,
+            "shadow_to": config.shadow_box(),
             "endpoints": endpoints.iter().map(|e| e.to_json(&config)).collect::<Vec<_>>(),
             "calendar_until": until.to_string(),
         }));
@@ -68,7 +75,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let at = |m: Option<crate::domain::Moment>| m.map_or("never".to_owned(), |at| local(at, &config));
     say(&format!(
         "dondoc {}\nconfiguration  taken up {}\nlast turn      {} (ticket database read {})\ntickets        {} known, {} open\nnotices        {} wait for their digest or window\n\
-         messages       {} wait, {} accepted, {} dead, {} answers unknown\nwebhooks       {} endpoints\ncalendar       entered until {until}\n{notes}",
+         messages       {} wait, {} accepted, {} dead, {} answers unknown\nmode           {}\nwebhooks       {} endpoints\ncalendar       entered until {until}\n{notes}",
         env!("CARGO_PKG_VERSION"),
         at(meta.config_loaded_at),
         at(meta.last_turn_at),
@@ -77,12 +84,36 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         store.count_open().await?,
         store.count_waiting_notices().await?,
         count("waiting"),
-        count("accepted"),
+        accepted,
         count("dead"),
         unknown,
+        mode(&config, accepted_in_shadow),
         endpoints.len(),
     ));
     Ok(())
+}
+
+/// Who is told, and what was told in shadow so far.
+fn mode(config: &Config, accepted_in_shadow: i64) -> String {
+    let live: Vec<&str> = config.delivery.live_units.iter().map(String::as_str).collect();
+    let told = match accepted_in_shadow {
+        0 => String::new(),
+        n => format!("; {n} more messages accepted in shadow"),
+    };
+    match config.delivery.mode {
+        Mode::Live => format!("live{told}"),
+        Mode::Shadow => {
+            let live = if live.is_empty() {
+                "none".to_owned()
+            } else {
+                live.join(", ")
+            };
+            format!(
+                "shadow, everything goes to {}; live units: {live}{told}",
+                config.shadow_box().join(", ")
+            )
+        }
+    }
 }
 
 /// An endpoint of the directory, and whether anything is posted to it.

@@ -1,6 +1,6 @@
 //! `dondoc.toml` and the variables over it: source, store, mail relay, delivery, limits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use chrono::{NaiveTime, TimeDelta};
 
 use super::database::{read_database, read_secret};
 use super::mail::{Address, Domain, MailDomains};
+use super::problem::Place;
 use super::read::{Node, Read, Section};
 use super::settings::{
     Database, DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings,
@@ -16,6 +17,7 @@ use super::settings::{
 use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
 use crate::domain::Moment;
+use crate::domain::notice::Mode;
 use crate::domain::rule::{DueReading, PeriodKind};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Rating, Status};
@@ -30,6 +32,8 @@ pub(super) struct MainFile {
     pub delivery: Option<DeliverySettings>,
     /// Where mail may go; nowhere while `[delivery]` cannot be read.
     pub domains: MailDomains,
+    /// Where each of `delivery.live_units` stands; the directory says whether there is such a unit.
+    pub live_units: BTreeMap<String, Place>,
     /// Without the keys, which the endpoints name.
     pub webhooks: WebhookSettings,
     pub limits: Limits,
@@ -47,9 +51,11 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
             read_source(s, dir)
         });
         let mut domains = MailDomains::default();
+        let mut live_units = BTreeMap::new();
         let delivery = section(file, "delivery", |s| {
             domains = read_domains(s);
-            read_delivery(s, &domains)
+            live_units = read_live_units(s);
+            read_delivery(s, &domains, &live_units)
         });
         let hello = delivery
             .as_ref()
@@ -74,6 +80,7 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
             smtp: section(file, "smtp", |s| read_smtp(s, hello, dir)),
             delivery,
             domains,
+            live_units,
             webhooks: file
                 .get("webhooks")
                 .and_then(|n| n.table(|s| read_webhooks(s, dir)))
@@ -223,7 +230,23 @@ fn read_domains(s: &mut Section<'_>) -> MailDomains {
     MailDomains::new(domains.unwrap_or_default())
 }
 
-fn read_delivery(s: &mut Section<'_>, domains: &MailDomains) -> Option<DeliverySettings> {
+/// Ids as they stand there, each with its place.
+fn read_live_units(s: &mut Section<'_>) -> BTreeMap<String, Place> {
+    let mut units = BTreeMap::new();
+    for node in s.items("live_units") {
+        let Some(id) = String::read(node) else { continue };
+        if units.insert(id.clone(), node.place()).is_some() {
+            node.error(format!("`{id}` stands here twice"));
+        }
+    }
+    units
+}
+
+fn read_delivery(
+    s: &mut Section<'_>,
+    domains: &MailDomains,
+    live_units: &BTreeMap<String, Place>,
+) -> Option<DeliverySettings> {
     let mut sender = |key| {
         let node = s.get(key);
         if node.is_none() {
@@ -243,6 +266,14 @@ fn read_delivery(s: &mut Section<'_>, domains: &MailDomains) -> Option<DeliveryS
     let digest_at = s.or("digest_at", NaiveTime::MIN + TimeDelta::hours(8));
     let give_up_after = s.or("give_up_after", TimeDelta::hours(72));
     let annex_above = s.or("annex_above", 20u32);
+    let mode = choice(s, "mode", &[("live", Mode::Live), ("shadow", Mode::Shadow)]).unwrap_or(Mode::Live);
+    if let (Mode::Live, false, Some(node)) = (mode, live_units.is_empty(), s.get("live_units")) {
+        node.warn(
+            "every unit is live, so `live_units` means nothing",
+            "write `mode = \"shadow\"` to have the others in shadow".to_owned(),
+        );
+    }
+    let shadow_to = s.get("shadow_to").and_then(|node| domains.recipient(node));
     Some(DeliverySettings {
         from_address: from_address?,
         from_name: from_name?,
@@ -255,6 +286,9 @@ fn read_delivery(s: &mut Section<'_>, domains: &MailDomains) -> Option<DeliveryS
         give_up_after,
         annex_above: Some(annex_above as usize).filter(|n| *n > 0),
         allowed_domains: domains.names(),
+        mode,
+        shadow_to,
+        live_units: live_units.keys().cloned().collect(),
     })
 }
 

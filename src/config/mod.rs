@@ -26,12 +26,13 @@ use ::config::Value;
 
 use crate::domain::calendars::Calendars;
 use crate::domain::directory::Directory;
+use crate::domain::notice::Mode;
 use crate::domain::rule::RuleSet;
 
 pub use problem::{Problem, Problems, Severity};
 
 use layer::Layer;
-use problem::Place;
+use problem::{Place, did_you_mean};
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{
@@ -58,6 +59,21 @@ pub struct Config {
     /// Changes with every file that decides (rules, directory, calendar, source), so that a changed configuration has
     /// all tickets evaluated anew.
     pub fingerprint: String,
+}
+
+impl Config {
+    /// How a ticket is told that a unit is responsible for. Without one it is the Office's, which has it assigned.
+    #[must_use]
+    pub fn mode_of(&self, agency: Option<&str>) -> Mode {
+        self.delivery.mode_of(agency.unwrap_or(&self.directory.office))
+    }
+
+    /// Where everything goes that is told in shadow.
+    #[must_use]
+    pub fn shadow_box(&self) -> Vec<String> {
+        let given = self.delivery.shadow_to.as_ref();
+        given.map_or_else(|| self.directory.ops.clone(), |address| vec![address.clone()])
+    }
 }
 
 /// A usable configuration, and what is doubtful in it.
@@ -113,6 +129,9 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
     let (directory, hours) = agencies
         .as_ref()
         .map_or((None, &no_hours), |a| (Some(&a.directory), &a.hours));
+    if let (Some(main), Some(directory)) = (&main, directory) {
+        check_live_units(&main.live_units, directory, findings);
+    }
     let calendars = calendar.and_then(|file| calendars::build(&file, directory, hours));
 
     let templates_dir = dir.join("templates");
@@ -148,6 +167,23 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         dir: dir.to_owned(),
         fingerprint: fingerprint(dir),
     })
+}
+
+/// Only units that can be told can go live.
+fn check_live_units(live: &BTreeMap<String, Place>, directory: &Directory, findings: &Findings) {
+    for (id, place) in live {
+        match directory.unit(id) {
+            None => {
+                let hint = did_you_mean(id, directory.units.iter().map(|u| u.id.as_str()));
+                findings.error(place, format!("no unit has the id `{id}`"), hint);
+            }
+            Some(unit) if unit.external => {
+                let message = format!("`{id}` is outside the province's power and is never mailed");
+                findings.error(place, message, None);
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 /// The rule files in the order of their names.

@@ -1,7 +1,7 @@
 //! What `dondoc.toml` means once it has been read and checked. Plain values and what they allow; no place, no
 //! parsing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use url::{Host, Url};
 
 use super::address::is_public;
+use crate::domain::notice::Mode;
 use crate::domain::ticket::{Rating, Status};
 use crate::domain::time::Span;
 
@@ -214,6 +215,24 @@ pub struct DeliverySettings {
     pub annex_above: Option<usize>,
     /// Recipient domains that mail may go to (`dongthap.example`, subdomains included).
     pub allowed_domains: Vec<String>,
+    /// How units are told that are not in `live_units`; default live.
+    pub mode: Mode,
+    /// The box that gets everything that is told in shadow; `None` = ops' boxes in the directory.
+    pub shadow_to: Option<String>,
+    /// Ids of the units that are live while the others are in shadow.
+    pub live_units: BTreeSet<String>,
+}
+
+impl DeliverySettings {
+    /// How tickets that a unit is responsible for are told.
+    #[must_use]
+    pub fn mode_of(&self, unit: &str) -> Mode {
+        if self.live_units.contains(unit) {
+            Mode::Live
+        } else {
+            self.mode
+        }
+    }
 }
 
 /// `[run]`: the daemon.

@@ -204,6 +204,7 @@ fn adapt(config_dir: &Path, receiver: SocketAddr) -> Result<()> {
             match (section, line.split_once('=').map(|(key, _)| key.trim())) {
                 ("[source]", Some("url")) => "url = \"sqlite:../tickets.db\"".to_owned(),
                 ("[store]", Some("url")) => "url = \"sqlite:../store.db\"".to_owned(),
+                ("[delivery]", Some("mode")) => "mode = \"live\"".to_owned(),
                 ("[smtp]", Some("host")) => format!("host = \"{}\"", receiver.ip()),
                 ("[smtp]", Some("port")) => format!("port = {}", receiver.port()),
                 _ => line.to_owned(),

@@ -144,8 +144,10 @@ pub struct Subject<'a> {
     pub rule_since: &'a dyn Fn(&str) -> Option<Moment>,
     /// Whether the ticket database shows its usual life (`source.stale_after`).
     pub source_is_fresh: bool,
-    /// How the telling counts for the ticket's unit.
+    /// How the ticket's unit is told.
     pub mode: Mode,
+    /// Since when it is told so; what was before then starts at the first step.
+    pub mode_since: Moment,
 }
 
 /// Evaluates all rules for one ticket.
@@ -256,6 +258,14 @@ fn ladder(l: &Ladder<'_>, out: &mut Evaluation, holding: &mut BTreeSet<i64>) {
                 && (t.key.rule == rule.id || rule.was.contains(&t.key.rule))
         })
         .collect();
+    // As before the first turn: what happened in another mode is not news in this one.
+    let is_event = matches!(rule.when, When::Received | When::Unsatisfied);
+    if is_event && mine.is_empty() && occurrence.instant < subject.mode_since {
+        let why = Unconcerned::BeforeStart(occurrence.instant);
+        let before = |s| judged(rule, s, Verdict::NotConcerned(why.clone()));
+        out.judged.extend(rule.steps.iter().map(before));
+        return;
+    }
     let fact_holds = occurrence.from <= now && occurrence.until.is_none_or(|u| now < u);
     if fact_holds {
         holding.extend(mine.iter().map(|t| t.id));
@@ -384,13 +394,15 @@ fn standing(telling: &Telling) -> Verdict {
     }
 }
 
-/// From when the ticket, its lead and the rule have been known together; a first step that fell due before is late.
+/// From when the ticket, its lead, the rule and the unit's mode have been known together; a first step that fell due
+/// before is late.
 fn known_since(l: &Ladder<'_>) -> Moment {
     let rule = (l.subject.rule_since)(&l.rule.id).unwrap_or(l.now);
     l.subject
         .memory
         .first_seen_at
         .max(l.subject.memory.lead_since)
+        .max(l.subject.mode_since)
         .max(rule)
 }
 
@@ -618,7 +630,7 @@ fn competence(
     let told = subject
         .known
         .iter()
-        .find(|t| t.key.rule == COMPETENCE && t.key.occurrence == occurrence);
+        .find(|t| t.key.mode == subject.mode && t.key.rule == COMPETENCE && t.key.occurrence == occurrence);
     if let Some(told) = told {
         holding.insert(told.id);
         return;
@@ -649,12 +661,27 @@ fn competence(
     });
 }
 
-/// Who was told of a ticket is told of its ending, once per ending. Whose mail is accepted only after the others were
-/// told of the ending is told of it then.
+/// Who was told of a ticket is told of its ending, once per ending and in the mode in which they were told. Whose mail
+/// is accepted only after the others were told of the ending is told of it then. While its unit is in shadow nobody is
+/// told live: what was told so is settled once the unit is live again.
 fn settle(subject: &Subject<'_>, reckoned: &Reckoned, ctx: &Context<'_>, now: Moment, out: &mut Evaluation) {
+    settle_in(Mode::Shadow, subject, reckoned, ctx, now, out);
+    if subject.mode == Mode::Live {
+        settle_in(Mode::Live, subject, reckoned, ctx, now, out);
+    }
+}
+
+fn settle_in(
+    mode: Mode,
+    subject: &Subject<'_>,
+    reckoned: &Reckoned,
+    ctx: &Context<'_>,
+    now: Moment,
+    out: &mut Evaluation,
+) {
     // By ending and by the occurrence of the telling by which others have heard of it.
     let mut endings: BTreeMap<(Ending, Option<&str>), Vec<Reached<'_>>> = BTreeMap::new();
-    for telling in subject.known.iter().filter(|t| t.key.mode == subject.mode) {
+    for telling in subject.known.iter().filter(|t| t.key.mode == mode) {
         let Some(ending) = ending_of(telling, subject, reckoned, ctx) else {
             continue;
         };
@@ -678,10 +705,10 @@ fn settle(subject: &Subject<'_>, reckoned: &Reckoned, ctx: &Context<'_>, now: Mo
         let occurrence = before.map_or_else(of_latest, str::to_owned);
         let (rule, step) = (SETTLED.to_owned(), ending.word().to_owned());
         let same = subject.known.iter().filter(|t| {
-            t.key.mode == subject.mode && t.key.rule == rule && t.key.step == step && t.key.occurrence == occurrence
+            t.key.mode == mode && t.key.rule == rule && t.key.step == step && t.key.occurrence == occurrence
         });
         let key = TellingKey {
-            mode: subject.mode,
+            mode,
             ticket: subject.ticket.code.clone(),
             repetition: same.map(|t| t.key.repetition + 1).max().unwrap_or(0),
             rule,
@@ -769,12 +796,14 @@ fn ending_of(telling: &Telling, subject: &Subject<'_>, reckoned: &Reckoned, ctx:
     None
 }
 
-/// Waiting notices of tellings that no longer hold lapse; lapsed ones of those that hold again wait again.
+/// Waiting notices of tellings that no longer hold lapse, and so does what waits to be told live while the unit is in
+/// shadow; lapsed ones of those that hold again wait again.
 fn lapse_and_revive(subject: &Subject<'_>, holding: &BTreeSet<i64>, out: &mut Evaluation) {
-    for telling in subject.known.iter().filter(|t| t.key.mode == subject.mode) {
-        let holds = holding.contains(&telling.id);
+    for telling in subject.known {
+        let is_so = holding.contains(&telling.id);
+        let holds = is_so && may_be_told(telling.key.mode, subject.mode);
         let waits = telling.notices.iter().any(|n| n.state == NoticeState::Waiting);
-        if telling.key.rule == SETTLED && !holds && waits {
+        if telling.key.rule == SETTLED && !is_so && waits {
             out.unsettle.push(telling.id);
         }
         for notice in &telling.notices {
@@ -785,6 +814,12 @@ fn lapse_and_revive(subject: &Subject<'_>, holding: &BTreeSet<i64>, out: &mut Ev
             }
         }
     }
+}
+
+/// Whether what is told in a mode may be told while the ticket's unit is in another: nothing is told live in shadow.
+#[must_use]
+pub fn may_be_told(mode: Mode, unit: Mode) -> bool {
+    mode == Mode::Shadow || unit == Mode::Live
 }
 
 fn judged(rule: &Rule, step: &Step, verdict: Verdict) -> Judged {

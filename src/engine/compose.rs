@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{NaiveDate, TimeDelta};
 
 use super::letter::{self, Parts};
+use super::modes::Modes;
 use super::observe::Observed;
 use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
 use super::{Engine, TurnError, down, span_time};
@@ -124,6 +125,7 @@ impl Told {
 
 /// What a message is to be made of.
 struct Draft {
+    mode: Mode,
     channel: Channel,
     recipient: Recipient,
     items: Vec<Item>,
@@ -146,19 +148,21 @@ struct Ready {
 /// Messages rendered and stored together.
 const TOGETHER: usize = 50;
 
-/// Where bundles go: unit, desk and channel.
-type Place = (String, Desk, Channel);
+/// Where bundles go: mode, unit, desk and channel.
+type Place = (Mode, String, Desk, Channel);
 
-/// What goes to one recipient by one channel.
+/// What goes to one recipient by one channel. In shadow it is what would go there.
 struct Bundle {
+    mode: Mode,
     channel: Channel,
     recipient: Recipient,
     items: Vec<Item>,
 }
 
 impl Bundle {
-    fn to(channel: Channel, recipient: Recipient) -> Bundle {
+    fn to(mode: Mode, channel: Channel, recipient: Recipient) -> Bundle {
         Bundle {
+            mode,
             channel,
             recipient,
             items: Vec::new(),
@@ -230,7 +234,7 @@ impl Engine {
                     tracing::error!(mail = %id, %unit, "nobody took the mail in time; it is given up");
                     given_up += usize::from(tx.give_up_message(id, &self.given_up(Channel::Email), now).await?);
                 } else {
-                    tx.replace(id, now).await?;
+                    tx.replace(id, "not accepted when the next digest was due", now).await?;
                 }
             }
             tx.commit().await?;
@@ -291,6 +295,7 @@ impl Engine {
         let context = self.context(meta, now);
         let disabled = self.store.disabled_endpoints().await?;
         let mut recipients = Recipients::new(&self.config, disabled, now);
+        let modes = Modes::read(&self.config, &self.store).await?;
         let mut singles = Vec::new();
         let mut made: HashMap<String, bool> = HashMap::new();
         let mut tx = self.begin_deciding().await?;
@@ -305,10 +310,13 @@ impl Engine {
                 known,
                 rule_since: &|_| None,
                 source_is_fresh: true,
-                mode: Mode::Live,
+                mode: modes.of(&kept.memory),
+                mode_since: modes.since(&kept.memory),
             };
             for telling in known {
-                let holds = evaluate::still_holds(telling, &subject, &context, now);
+                let mode = telling.key.mode;
+                let holds = evaluate::still_holds(telling, &subject, &context, now)
+                    && evaluate::may_be_told(mode, subject.mode);
                 for notice in telling
                     .notices
                     .iter()
@@ -374,7 +382,7 @@ impl Engine {
                         tx.postpone(notice.id, next).await?;
                         continue;
                     }
-                    let key = digest_key(&recipient, self.config.calendars.base().date_of(now));
+                    let key = digest_key(mode, &recipient, self.config.calendars.base().date_of(now));
                     let is_made = match made.get(&key) {
                         _ if !awaits_digest => false,
                         Some(is_made) => *is_made,
@@ -390,12 +398,14 @@ impl Engine {
                         continue;
                     }
                     let item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
-                    let place = (recipient.unit.clone(), recipient.desk, channel);
+                    let place = (mode, recipient.unit.clone(), recipient.desk, channel);
                     let bundles = match channel {
                         Channel::Email if is_alone => &mut own,
                         Channel::Email | Channel::Webhook => &mut *digests,
                     };
-                    let bundle = bundles.entry(place).or_insert_with(|| Bundle::to(channel, recipient));
+                    let bundle = bundles
+                        .entry(place)
+                        .or_insert_with(|| Bundle::to(mode, channel, recipient));
                     bundle.items.push(item);
                 }
             }
@@ -515,6 +525,7 @@ impl Engine {
 
     fn draft(&self, bundle: Bundle, form: Form, ticket: &str, now: Moment) -> Draft {
         let Bundle {
+            mode,
             channel,
             recipient,
             items,
@@ -528,7 +539,12 @@ impl Engine {
             // A mail answers to mails only.
             (Channel::Webhook, _) => format!("webhook|{unit}|{desk}|{period}"),
         };
+        let matter = match mode {
+            Mode::Live => matter,
+            Mode::Shadow => format!("shadow|{matter}"),
+        };
         Draft {
+            mode,
             channel,
             recipient,
             items,
@@ -571,6 +587,7 @@ impl Engine {
         now: Moment,
     ) -> Result<Vec<Ready>, TurnError> {
         let Draft {
+            mode,
             channel,
             recipient,
             items,
@@ -594,27 +611,30 @@ impl Engine {
         };
         let view = letter::view(&self.config, parts, now);
         let schedule = recipients::schedule(&self.config, &recipient.unit, Some(now));
-        let mut ready = |id: String, subject: String, body: Vec<u8>, told: &[&Told]| {
+        // In shadow what would be posted is shown in a mail, at the hour at which it would be.
+        let is_posted = channel == Channel::Webhook && mode == Mode::Live;
+        let is_shown_post = channel == Channel::Webhook && mode == Mode::Shadow;
+        let mut ready = |id: String, recipients: Vec<String>, subject: String, body: Vec<u8>, told: &[&Told]| {
             let mut notices: Vec<i64> = told.iter().map(|t| t.notice).collect();
             notices.sort_unstable();
             let (rules, steps) = named(told);
             let is_mail = channel == Channel::Email;
             let message = NewMessage {
                 id,
-                mode: Mode::Live.word(),
-                channel,
+                mode: mode.word(),
+                channel: if is_posted { channel } else { Channel::Email },
                 form,
                 unit: recipient.unit.clone(),
                 desk: recipient.desk.word(),
                 matter: matter.clone(),
-                digest_key: (is_mail && form == Form::Digest).then(|| digest_key(&recipient, on)),
-                recipients: recipient.addresses.clone(),
+                digest_key: (is_mail && form == Form::Digest).then(|| digest_key(mode, &recipient, on)),
+                recipients,
                 subject,
                 body,
                 rules,
                 steps,
                 notices,
-                urgent,
+                urgent: urgent || is_shown_post,
                 // What a system does not take is worth as much tomorrow as it was today.
                 replace_at: is_mail.then(|| match form {
                     Form::Digest => schedule.digest_after(now),
@@ -628,9 +648,10 @@ impl Engine {
                 next_digest: schedule.digest_after(now),
             }
         };
-        match channel {
-            Channel::Email => {
-                let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, now)?;
+        match is_posted {
+            false => {
+                let intended = (mode == Mode::Shadow).then_some(channel);
+                let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, intended, now)?;
                 if let Some(failed) = &letter.rendered.failed {
                     tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
                     composed.problems.push(format!("template: {failed}"));
@@ -640,9 +661,15 @@ impl Engine {
                     composed.problems.push(format!("annex: {failed}"));
                 }
                 let told: Vec<&Told> = told.iter().collect();
-                Ok(vec![ready(id, letter.rendered.subject, letter.bytes, &told)])
+                Ok(vec![ready(
+                    id,
+                    letter.recipients,
+                    letter.rendered.subject,
+                    letter.bytes,
+                    &told,
+                )])
             }
-            Channel::Webhook => {
+            true => {
                 let pages = letter::pages(&self.config, &recipient, &view, now)?;
                 let count = pages.len();
                 let pages = pages.into_iter().enumerate().map(|(n, page)| {
@@ -654,7 +681,7 @@ impl Engine {
                     // Each page is accepted for itself, and so has an id of its own.
                     let id = if n == 0 { id.clone() } else { letter::new_id(now) };
                     let subject = format!("{} tickets, page {} of {count}", page.tickets.len(), n + 1);
-                    ready(id, subject, page.body, &told)
+                    ready(id, recipient.addresses.clone(), subject, page.body, &told)
                 });
                 Ok(pages.collect())
             }
@@ -771,10 +798,10 @@ fn builtin_title(rule: &str) -> &'static str {
 }
 
 /// Names the digest of a recipient, role and local date; unique in the store.
-fn digest_key(recipient: &Recipient, on: NaiveDate) -> String {
+fn digest_key(mode: Mode, recipient: &Recipient, on: NaiveDate) -> String {
     format!(
         "{}|email|{}|{}|{on}",
-        Mode::Live.word(),
+        mode.word(),
         recipient.unit,
         recipient.desk.word()
     )

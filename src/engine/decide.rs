@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::modes::Modes;
 use super::observe::candidates;
 use super::recipients::{self, Addressed, Recipients, Way, digest_of, goes_daily};
 use super::{Engine, TurnError, rules_since};
@@ -12,7 +13,7 @@ use crate::domain::Moment;
 use crate::domain::deadline::{self, Known};
 use crate::domain::evaluate::{Evaluation, Subject, evaluate};
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{Mode, Notice, NoticeState, Telling, TellingKey};
+use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey};
 use crate::domain::rule::{Digest, When};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
@@ -98,6 +99,7 @@ impl Engine {
         let codes: Vec<String> = batch.iter().map(|c| c.code().to_owned()).collect();
         let since = rules_since(&self.store).await?;
         let rule_since = |id: &str| since.get(id).copied();
+        let modes = Modes::read(&self.config, &self.store).await?;
         let fresh = self.source_is_fresh(meta, now);
         let context = self.context(meta, now);
         let disabled = self.store.disabled_endpoints().await?;
@@ -130,7 +132,8 @@ impl Engine {
                 known: &known,
                 rule_since: &rule_since,
                 source_is_fresh: fresh,
-                mode: Mode::Live,
+                mode: modes.of(&after.memory),
+                mode_since: modes.since(&after.memory),
             };
             let found = if after.gone_at.is_some() {
                 lapse_all(&known)

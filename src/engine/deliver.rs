@@ -360,7 +360,7 @@ impl Engine {
                 data_as_of: None,
             };
             let view = letter::view(&self.config, parts, at);
-            let letter = letter::write(&self.config, &self.renderer, &recipient, view, &[], at)?;
+            let letter = letter::write(&self.config, &self.renderer, &recipient, view, &[], None, at)?;
             letters.push(NewMessage {
                 id,
                 mode: Mode::Live.word(),

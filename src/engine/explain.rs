@@ -2,6 +2,7 @@
 //!
 //! It reads the store only and decides with the very functions of a turn, so that it never tells another story.
 
+use super::modes::Modes;
 use super::{TurnError, context, source_is_fresh};
 use crate::config::Config;
 use crate::domain::Moment;
@@ -15,6 +16,8 @@ use crate::store::as_of::{AsOf, Past};
 pub struct Explained {
     pub past: Past,
     pub known: Vec<Telling>,
+    /// How its unit was told.
+    pub mode: Mode,
     pub found: Evaluation,
 }
 
@@ -27,16 +30,23 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
     let known = as_known_at(store.tellings(&codes).await?.remove(code).unwrap_or_default(), now);
     let since = store.rules_seen().await?;
     let meta = store.meta().await?;
+    let (mode, mode_since) = Modes::read(config, store).await?.of_at(&past.memory, now);
     let subject = Subject {
         ticket: &past.ticket,
         memory: &past.memory,
         known: &known,
         rule_since: &|id| since.get(id).copied(),
         source_is_fresh: source_is_fresh(config, &meta, now),
-        mode: Mode::Live,
+        mode,
+        mode_since,
     };
     let found = evaluate(&subject, &context(config, &meta, now), now);
-    Ok(Some(Explained { past, known, found }))
+    Ok(Some(Explained {
+        past,
+        known,
+        mode,
+        found,
+    }))
 }
 
 /// Tellings as they stood at an instant: what was decided or answered later is taken back.

@@ -8,7 +8,10 @@ use crate::channel::mail::{self, Attachment, Mail, MailError};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::{OPS, Recipient};
+use crate::domain::notice::Mode;
+use crate::domain::rule::Channel;
 use crate::render::annex;
+use crate::render::shadow::{self, Intended};
 use crate::render::view::{self, Addressee, MessageView, SectionView};
 use crate::render::webhook::{self, About, Page};
 use crate::render::{Rendered, Renderer};
@@ -16,6 +19,9 @@ use crate::store::outbox::Form;
 
 /// Says in the mail's header whether it is a digest or speaks of one ticket.
 pub const FORM_HEADER: &str = "X-Dondoc-Form";
+
+/// Says in the mail's header whether it is the real one or shows in shadow what would be told.
+pub const MODE_HEADER: &str = "X-Dondoc-Mode";
 
 /// What a message is made of, beside what the configuration puts on each.
 pub(super) struct Parts<'a> {
@@ -29,6 +35,8 @@ pub(super) struct Parts<'a> {
 
 /// A letter and the bytes of its mail.
 pub(super) struct Letter {
+    /// Where it goes: the recipient's addresses, in shadow ops' box.
+    pub(super) recipients: Vec<String>,
     pub(super) rendered: Rendered,
     pub(super) bytes: Vec<u8>,
     /// The list could not be written and is not with it.
@@ -66,13 +74,15 @@ pub(super) fn view(config: &Config, parts: Parts<'_>, now: Moment) -> MessageVie
     view
 }
 
-/// Writes a letter to a recipient at an instant; `thread` holds the ids of the messages to answer to, oldest first.
+/// Writes a letter to a recipient at an instant; `thread` holds the ids of the messages to answer to, oldest first. In
+/// shadow, which is where the channel is given by which it would have gone, it is to ops' box and says so.
 pub(super) fn write(
     config: &Config,
     renderer: &Renderer,
     recipient: &Recipient,
     mut view: MessageView,
     thread: &[String],
+    in_shadow: Option<Channel>,
     now: Moment,
 ) -> Result<Letter, MailError> {
     let delivery = &config.delivery;
@@ -97,13 +107,26 @@ pub(super) fn write(
         }
     }
     let rendered = renderer.render(&view);
+    let (mode, recipients, to_name, rendered) = match in_shadow {
+        None => (Mode::Live, recipient.addresses.clone(), &view.unit_name, rendered),
+        Some(channel) => {
+            let intended = Intended {
+                unit_name: &view.unit_name,
+                desk: recipient.desk,
+                channel,
+                addresses: &recipient.addresses,
+            };
+            let marked = shadow::mark(rendered, &intended);
+            (Mode::Shadow, config.shadow_box(), &delivery.hotline, marked)
+        }
+    };
     let bytes = mail::build(&Mail {
         message_id: &view.message_id,
         domain: &config.smtp.hello,
         from_name: &delivery.from_name,
         from_address: &delivery.from_address,
-        to: &recipient.addresses,
-        to_name: &view.unit_name,
+        to: &recipients,
+        to_name,
         reply_to: Some(&delivery.reply_to),
         subject: &rendered.subject,
         date: now,
@@ -114,9 +137,13 @@ pub(super) fn write(
         html: &rendered.html,
         attachments: &attachments,
         // For filters in mail programs, and for whoever counts.
-        headers: &[(FORM_HEADER.to_owned(), form.word().to_owned())],
+        headers: &[
+            (FORM_HEADER.to_owned(), form.word().to_owned()),
+            (MODE_HEADER.to_owned(), mode.word().to_owned()),
+        ],
     })?;
     Ok(Letter {
+        recipients,
         rendered,
         bytes,
         annex_failed,

@@ -8,6 +8,7 @@ mod decide;
 mod deliver;
 mod explain;
 mod letter;
+mod modes;
 mod observe;
 mod pulse;
 mod recipients;
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::webhook::{WebhookError, Webhooks};
+use modes::Modes;
+
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::facts::Context;
@@ -35,7 +38,7 @@ use crate::store::{Store, StoreError, Term, Tx};
 pub use compose::Composed;
 pub use deliver::Delivered;
 pub use explain::{Explained, explain};
-pub use letter::FORM_HEADER;
+pub use letter::{FORM_HEADER, MODE_HEADER};
 pub use observe::{Observed, Problem};
 pub use pulse::Pulse;
 pub use send_test::{TestError, Tested, send_test};
@@ -307,6 +310,10 @@ impl Engine {
         if self.claims_voided && meta.first_turn_at.is_some() && !is_changed {
             return Ok(meta);
         }
+        // A variable may have changed them, which no file shows.
+        let modes = Modes::read(&self.config, &self.store).await?;
+        let changed_modes = modes.changed();
+        let is_changed = is_changed || !changed_modes.is_empty();
         let seen = if is_changed {
             self.store.rules_seen().await?
         } else {
@@ -322,6 +329,7 @@ impl Engine {
                 );
             }
         }
+        modes::take_up(&mut tx, &changed_modes, now).await?;
         if meta.first_turn_at.is_none() {
             tx.put_moments(&[(MetaMoment::FirstTurn, now)]).await?;
             meta.first_turn_at = Some(now);

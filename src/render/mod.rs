@@ -5,6 +5,7 @@
 //! loses content: the message goes out in a plain built-in text, and the failure is reported.
 
 pub mod annex;
+pub mod shadow;
 pub mod vietnamese;
 pub mod view;
 pub mod webhook;

@@ -8,6 +8,7 @@ pub mod as_of;
 pub mod endpoints;
 mod lease;
 pub mod meta;
+pub mod modes;
 pub mod outbox;
 mod postgres;
 mod sqlite;
@@ -46,6 +47,7 @@ pub fn statements() -> Vec<&'static str> {
         outbox::STATEMENTS,
         as_of::STATEMENTS,
         endpoints::STATEMENTS,
+        modes::STATEMENTS,
     ];
     lists
         .concat()

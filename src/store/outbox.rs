@@ -54,8 +54,9 @@ const TICKETS_WAKE: &str = concat!(
 );
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
 const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT $2";
+const WAITING_LIVE: &str = "SELECT id FROM message WHERE state = 'waiting' AND mode = 'live' AND notices > 0 AND unknown = 0 AND claimed_by IS NULL ORDER BY id";
 const REPLACE: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, \
-     reason = 'not accepted when the next digest was due' WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
+     reason = $3 WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
 const NOTICES_FREED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = $2, message = NULL WHERE message = $1 AND state = 'composed'";
 const LAST_FIRST_TRY: &str = "SELECT COALESCE((SELECT MAX(COALESCE(first_attempt_at, $2)) FROM notice WHERE message = $1), \
      (SELECT first_attempt_at FROM message WHERE id = $1))";
@@ -75,7 +76,7 @@ const DIGEST_MADE: &str = "SELECT COUNT(*) FROM message WHERE digest_key = $1";
 /// The last twenty of each matter, oldest first.
 const THREADS: &str = concat!(
     "SELECT matter, id FROM (SELECT matter, id, ROW_NUMBER() OVER (PARTITION BY matter ORDER BY created_at DESC, id DESC) AS back \
-     FROM message WHERE state = 'accepted' AND matter IN (",
+     FROM message WHERE state IN ('accepted', 'corrected') AND matter IN (",
     keys_50!(),
     ")) AS last WHERE back <= 20 ORDER BY matter, back DESC"
 );
@@ -89,9 +90,10 @@ const BODY: &str = "SELECT bytes FROM body WHERE message = $1";
 const ATTEMPTS: &str = "SELECT at, answer, detail FROM attempt WHERE message = $1 ORDER BY at, id";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting'";
 /// What is not settled: its cost does not grow with what is.
-const BACKLOG: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT) FROM message \
-     WHERE state IN ('waiting', 'dead', 'bounced') GROUP BY state";
-const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT) FROM message GROUP BY state";
+const BACKLOG: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT), \
+     COUNT(CASE WHEN mode = 'shadow' THEN 1 END) FROM message WHERE state IN ('waiting', 'dead', 'bounced') GROUP BY state";
+const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT), \
+     COUNT(CASE WHEN mode = 'shadow' THEN 1 END) FROM message GROUP BY state";
 
 pub const STATEMENTS: &[&str] = &[
     CLAIMABLE,
@@ -106,6 +108,7 @@ pub const STATEMENTS: &[&str] = &[
     TICKETS_WAKE,
     MAX_ATTEMPT,
     REPLACEABLE,
+    WAITING_LIVE,
     REPLACE,
     NOTICES_FREED,
     LAST_FIRST_TRY,
@@ -334,6 +337,8 @@ pub struct StateCount {
     pub messages: i64,
     pub oldest_created: Moment,
     pub unknown: i64,
+    /// Those among them that went, or are to go, to ops' box.
+    pub in_shadow: i64,
 }
 
 #[derive(FromRow)]
@@ -517,14 +522,15 @@ impl Store {
     }
 
     async fn state_counts(&self, which: &'static str) -> Result<Vec<StateCount>, StoreError> {
-        let rows: Vec<(String, i64, i64, i64)> = on!(self.db(), fetch_all(sqlx::query_as(which)));
+        let rows: Vec<(String, i64, i64, i64, i64)> = on!(self.db(), fetch_all(sqlx::query_as(which)));
         Ok(rows
             .into_iter()
-            .map(|(state, messages, oldest, unknown)| StateCount {
+            .map(|(state, messages, oldest, unknown, in_shadow)| StateCount {
                 state,
                 messages,
                 oldest_created: moment(oldest),
                 unknown,
+                in_shadow,
             })
             .collect())
     }
@@ -726,9 +732,18 @@ impl Tx {
         Ok(changed == 1)
     }
 
-    /// Replaces a message that was not accepted in time: its notices wait again.
-    pub async fn replace(&mut self, id: &str, now: Moment) -> Result<bool, StoreError> {
-        let replaced = on!(self.db(), execute(sqlx::query(REPLACE).bind(id).bind(micros(now)))) == 1;
+    /// Messages that wait to be sent to whom they are meant for. Not those that may have arrived, which keep their ids,
+    /// nor those that carry no notice.
+    pub async fn waiting_live(&mut self) -> Result<Vec<String>, StoreError> {
+        Ok(on!(self.db(), fetch_all(sqlx::query_scalar(WAITING_LIVE))))
+    }
+
+    /// Replaces a message that was not accepted: its notices wait again.
+    pub async fn replace(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
+        let replaced = on!(
+            self.db(),
+            execute(sqlx::query(REPLACE).bind(id).bind(micros(now)).bind(why))
+        ) == 1;
         if replaced {
             on!(
                 self.db(),

@@ -161,7 +161,7 @@ fn channel(word: &str) -> Option<Channel> {
         .find(|c| c.word() == word)
 }
 
-fn mode(word: &str) -> Option<Mode> {
+pub(super) fn mode(word: &str) -> Option<Mode> {
     [Mode::Live, Mode::Shadow].into_iter().find(|m| m.word() == word)
 }
 

@@ -25,7 +25,7 @@ pub fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
-fn json(config: &Path, arguments: &[&str]) -> Value {
+pub fn json(config: &Path, arguments: &[&str]) -> Value {
     let output = dondoc(config, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", said(&output));
     serde_json::from_slice(&output.stdout).expect("JSON")

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use dondoc::config::settings::{Database, SmtpTls};
 use dondoc::config::{Config, Loaded, Problem, Severity, load};
 use dondoc::domain::matcher::{Column, Matcher};
+use dondoc::domain::notice::Mode;
 use dondoc::domain::rule::{Digest, When};
 use dondoc::domain::ticket::{Status, Texts, Ticket};
 use dondoc::domain::time::Span;
@@ -1174,4 +1175,37 @@ fn units_have_their_own_hours_and_closures() {
         "a closure without areas and units is everybody's"
     );
     assert!(!calendars.base().is_working_day("2021-09-02".parse().expect("a date")));
+}
+
+#[test]
+fn the_box_of_a_rehearsal_is_held_against_the_domains_and_live_units_against_the_directory() {
+    with_more(
+        "dondoc.toml",
+        "mode = \"shadow\"\nshadow_to = \"chaythu@khac.example\"\nlive_units = [\"SYT\", \"SYTT\", \"C06\", \"SYT\"]",
+        &[
+            "dondoc.toml:24:13: `chaythu@khac.example` is outside `delivery.allowed_domains` \
+             (list its domain there if mail may go to it)",
+            "dondoc.toml:25:22: no unit has the id `SYTT` (did you mean `SYT`?)",
+            "dondoc.toml:25:30: `C06` is outside the province's power and is never mailed",
+            "dondoc.toml:25:37: `SYT` stands here twice",
+        ],
+    );
+    with_more(
+        "dondoc.toml",
+        "mode = \"shaddow\"",
+        &["dondoc.toml:23:8: `shaddow` is not one of `live`, `shadow` (did you mean `shadow`?)"],
+    );
+}
+
+#[test]
+fn who_is_told_live_goes_by_unit_and_without_a_box_ops_stand_in() {
+    let folder = Folder::sound();
+    folder.append("dondoc.toml", "mode = \"shadow\"\nlive_units = [\"SYT\"]");
+    let config = load(folder.dir.path(), no_variables())
+        .expect("a sound configuration")
+        .config;
+    assert_eq!(config.mode_of(Some("SYT")), Mode::Live);
+    assert_eq!(config.mode_of(Some("UBND")), Mode::Shadow);
+    assert_eq!(config.mode_of(None), Mode::Shadow, "the Office is not live yet");
+    assert_eq!(config.shadow_box(), ["truc@tinh.example"]);
 }

@@ -509,6 +509,7 @@ fn subject<'a>(ticket: &'a Ticket, memory: &'a Memory, known: &'a [Telling], is_
         rule_since: &since_the_start,
         source_is_fresh: !is_stale,
         mode: Mode::Live,
+        mode_since: Moment::UNIX_EPOCH,
     }
 }
 

@@ -186,7 +186,7 @@ impl Kit {
 
     async fn replace(&self, id: &str, when: &str) -> bool {
         let mut tx = self.store.begin().await.expect("a transaction");
-        let done = tx.replace(id, at(when)).await.expect("replaced");
+        let done = tx.replace(id, "later", at(when)).await.expect("replaced");
         tx.commit().await.expect("committed");
         done
     }

@@ -235,12 +235,17 @@ impl World {
 
     /// The engine of a process with the same configuration.
     pub async fn another_engine(&self) -> Engine {
+        let prepared = self.prepared().await;
+        let store = Store::open(&prepared.config.store.database).await.expect("a store");
+        Engine::new(prepared, store)
+    }
+
+    async fn prepared(&self) -> Prepared {
         let config = Arc::new(self.config());
         let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
         let source = Source::open(&config.source, reads_text).await.expect("a source");
-        let store = Store::open(&config.store.database).await.expect("a store");
         let renderer = Renderer::load(&config.templates_dir).unwrap_or_else(|e| panic!("{e:?}"));
-        Engine::new(Prepared::new(config, source, renderer).expect("clients"), store)
+        Prepared::new(config, source, renderer).expect("clients")
     }
 
     /// Has the store, which is still empty, on the database of a story.
@@ -384,6 +389,12 @@ impl World {
 
 /// Looking without touching, and small changes.
 impl World {
+    /// Has the running engine take up the files as they are, as the daemon does with a reload.
+    pub async fn adopt(&mut self) {
+        let prepared = self.prepared().await;
+        self.engine.as_mut().expect("a running engine").adopt(prepared).await;
+    }
+
     /// What `dondoc explain` finds for a ticket at a local time.
     pub async fn explained(&self, code: &str, local: &str) -> Explained {
         let config = self.config();

@@ -8,6 +8,7 @@ mod digest;
 mod fresh;
 mod posted;
 mod settled;
+mod shadow;
 mod shared;
 mod stalls;
 mod telling;

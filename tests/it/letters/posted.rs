@@ -25,7 +25,7 @@ use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 /// A unit's system, which does what it is told to.
 #[derive(Clone)]
-struct System {
+pub(super) struct System {
     port: u16,
     /// The status it answers; 0 for no answer at all.
     status: Arc<Mutex<u16>>,
@@ -34,7 +34,7 @@ struct System {
 }
 
 impl System {
-    async fn start() -> System {
+    pub(super) async fn start() -> System {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let system = System {
             port: listener.local_addr().expect("an address").port(),
@@ -57,12 +57,12 @@ impl System {
     }
 
     /// What was posted since this was asked last, each as `ticket rule/step, …`.
-    fn told(&self) -> Vec<String> {
+    pub(super) fn told(&self) -> Vec<String> {
         self.posts().iter().map(|(_, body)| told(body)).collect()
     }
 
     /// An endpoint at it.
-    fn endpoint(&self, id: &str, more: &str) -> String {
+    pub(super) fn endpoint(&self, id: &str, more: &str) -> String {
         let port = self.port;
         format!("{{ id = \"{id}\", url = \"http://127.0.0.1:{port}/{id}\", key_files = [\"a.key\"]{more} }}")
     }
@@ -90,15 +90,15 @@ fn told(body: &Value) -> String {
 }
 
 /// The ladder by these channels.
-fn via(channels: &str) -> String {
+pub(super) fn via(channels: &str) -> String {
     LADDER.replace("template =", &format!("via = {channels}\ntemplate =")) + FIVE_DAYS
 }
 
-const BOTH: &str = "[\"email\", \"webhook\"]";
+pub(super) const BOTH: &str = "[\"email\", \"webhook\"]";
 const HOOK: &str = "[\"webhook\"]";
 
 /// Gives units endpoints: the text after which they stand in `agencies.toml`, and the endpoint.
-async fn with_endpoints(world: &mut World, endpoints: &[(&str, String)]) {
+pub(super) async fn with_endpoints(world: &mut World, endpoints: &[(&str, String)]) {
     std::fs::write(
         world.dir().join("a.key"),
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
@@ -117,7 +117,7 @@ async fn with_endpoints(world: &mut World, endpoints: &[(&str, String)]) {
         .await;
 }
 
-const SYT: &str = "name = \"Sở Y tế\"";
+pub(super) const SYT: &str = "name = \"Sở Y tế\"";
 const SXD: &str = "name = \"Sở Xây dựng\"";
 
 /// A province whose Sở Y tế has a system, with a ticket that falls due for L1 on 14/9/2021.

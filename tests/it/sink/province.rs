@@ -60,6 +60,7 @@ impl Province {
         let file = config.join("dondoc.toml");
         let text = std::fs::read_to_string(&file).expect("dondoc.toml");
         let text = text.replace("\nport = 25\n", &format!("\nport = {port}\n"));
+        let text = text.replace("\nmode = \"shadow\"\n", "\nmode = \"live\"\n");
         std::fs::write(&file, text).expect("dondoc.toml");
         Province { dir, sink }
     }
