@@ -15,8 +15,12 @@ use crate::domain::Moment;
 /// What came of one attempt to hand a message over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The other side has taken responsibility; `reply` is its last line, as proof for the record.
-    Accepted { reply: String },
+    /// The other side has taken responsibility; `reply` is its last line, as proof for the record. `refused` are those of
+    /// several recipients that it did not take, each with why.
+    Accepted {
+        reply: String,
+        refused: Vec<(String, Failure)>,
+    },
     /// Not taken, and certainly not kept by the other side: try again, not before the instant it named, if it did.
     Later { why: Failure, not_before: Option<Moment> },
     /// Not taken, and the same bytes to the same address won't be taken another time.

@@ -57,6 +57,8 @@ use crate::config::settings::{SmtpLogin, SmtpSettings, SmtpTls};
 /// The wait where the settings hold none that makes sense.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// Refusals of RFC 3207 and RFC 4954 that ask for TLS or for an account.
+/// Within `WatchdogSec` of the unit.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(150);
 const WANTS_MORE: [u16; 4] = [530, 534, 535, 538];
 /// Longest reply that is read, all its lines together. RFC 5321 asks for 512 bytes a line.
 const MOST_REPLY: u64 = 16 * 1024;
@@ -152,16 +154,18 @@ impl Smtp {
         }
     }
 
-    /// How long an attempt may take in all: a server that answers each step just in time ends here.
+    /// How long an attempt may take in all: a server that answers each step just in time ends here, before the watchdog
+    /// of the unit thinks that nothing goes forward.
     #[must_use]
     pub fn longest_attempt(&self) -> Duration {
-        self.wait * 3
+        (self.wait * 3).min(LONGEST_ATTEMPT)
     }
 
     /// Hands `bytes` to the relay in one transaction for all of `to`; an empty `envelope_from` is the null sender.
     ///
-    /// If one recipient is refused, nobody gets the mail and the answer is that recipient's. Line ends are made CRLF; a
-    /// text that has them already arrives byte for byte.
+    /// Recipients that are refused for good are left out and named in the answer, unless all are: then it is the first
+    /// one's. One that is put off puts the mail off for all of them, so that nobody gets it twice. Line ends are made
+    /// CRLF; a text that has them already arrives byte for byte.
     ///
     /// `conn` is the caller's connection of the last call, or `None`. It is reused if it is still good, opened anew if
     /// not (also when the server turns out to have closed it before the first answer), and left in `conn` unless it broke,
@@ -195,10 +199,11 @@ impl Smtp {
             outcome = line.transact(&envelope, &wire).await;
         }
         match outcome {
-            Ok(reply) => {
+            Ok((reply, refused)) => {
                 *conn = Some(line);
                 Answer::Accepted {
                     reply: one_line(&format!("{} {}", reply.code, reply.text())),
+                    refused,
                 }
             }
             Err(stop) => {
@@ -375,8 +380,8 @@ impl Connection {
         Ok(())
     }
 
-    /// One mail, from RSET where one is due to the answer to the final dot.
-    async fn transact(&mut self, envelope: &Envelope, wire: &[u8]) -> Result<Reply, Stop> {
+    /// One mail, from RSET where one is due to the answer to the final dot; with the recipients that were refused.
+    async fn transact(&mut self, envelope: &Envelope, wire: &[u8]) -> Result<(Reply, Vec<(String, Failure)>), Stop> {
         if self.refused {
             let cleared = self.ask(Stage::Reset, &Rset.to_string()).await.map_err(Stop::later)?;
             positive(Stage::Reset, cleared)?;
@@ -384,17 +389,26 @@ impl Connection {
         }
         let mail = Mail::new(envelope.from.clone(), self.parameters(wire)?);
         self.command(Stage::Mail, &mail.to_string()).await?;
+        let mut refused: Vec<(String, Stop)> = Vec::new();
         for address in &envelope.to {
-            self.command(Stage::Recipient, &Rcpt::new(address.clone(), Vec::new()).to_string())
-                .await?;
+            let rcpt = Rcpt::new(address.clone(), Vec::new()).to_string();
+            match self.command(Stage::Recipient, &rcpt).await {
+                Ok(()) => {}
+                Err(stop) if stop.verdict == Verdict::Never => refused.push((address.to_string(), stop)),
+                Err(stop) => return Err(stop),
+            }
         }
+        if refused.len() == envelope.to.len() {
+            return Err(refused.swap_remove(0).1);
+        }
+        let refused = refused.into_iter().map(|(address, stop)| (address, stop.why)).collect();
         self.command(Stage::Data, &Data.to_string()).await?;
         // From here to the last reply a refusal leaves no transaction behind.
         self.refused = false;
         self.hand_over(wire).await?;
         let last = self.reply(Stage::Final).await.map_err(Stop::unknown)?;
         match last.code {
-            200..=299 => Ok(last),
+            200..=299 => Ok((last, refused)),
             400..=599 => Err(Stop::refused(Stage::Final, &last)),
             _ => Err(Stop::unknown(garbled(Stage::Final, &last))),
         }
@@ -520,7 +534,8 @@ impl Stop {
             stage,
             Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login | Stage::Reset
         ) || WANTS_MORE.contains(&reply.code);
-        let verdict = if reply.code >= 500 && !servers_own {
+        // The sender is the same on all mails: its refusal is no one mail's fault.
+        let verdict = if reply.code >= 500 && !servers_own && stage != Stage::Mail {
             Verdict::Never
         } else {
             Verdict::Later

@@ -265,6 +265,7 @@ async fn answer(mut response: Response, at: Moment) -> Answer {
         let reply = format!("{} {words}", status.as_str());
         return Answer::Accepted {
             reply: reply.trim_end().to_owned(),
+            refused: Vec::new(),
         };
     }
     let words = if status.is_redirection() {

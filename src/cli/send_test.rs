@@ -25,7 +25,7 @@ pub(super) async fn run(dir: &Path, unit: &str) -> Result<(), CliError> {
 fn line(tested: &Tested) -> String {
     let (what, to) = (tested.what, tested.to.join(", "));
     let said = match (&tested.answer, tested.answer.failure()) {
-        (Answer::Accepted { reply }, _) => format!("accepted: {reply}"),
+        (Answer::Accepted { reply, .. }, _) => format!("accepted: {reply}"),
         (answer, Some(why)) => format!("{}: {why}", answer.word()),
         (answer, None) => answer.word().to_owned(),
     };

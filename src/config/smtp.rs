@@ -41,7 +41,15 @@ pub(super) fn read_smtp(s: &mut Section<'_>, hello: Option<String>, dir: &Path) 
     let port = s.or("port", if tls == SmtpTls::Implicit { 465 } else { 25 });
     let hello = s.optional("hello").or(hello).unwrap_or_default();
     let connections = s.or("connections", AtLeastOne(4)).0 as usize;
+    if let Some(node) = s.get("hello").filter(|_| !is_name(&hello)) {
+        node.error(format!(
+            "`{hello}` is neither a host's name nor its address; every Message-ID ends in it"
+        ));
+    }
     let timeout = s.or("timeout", TimeDelta::seconds(60));
+    if let Some(node) = s.get("timeout").filter(|_| timeout > LONGEST_TIMEOUT) {
+        node.error("the mail server is waited for 2 m at most for each of its answers");
+    }
     Some(SmtpSettings {
         host: host?,
         port,
@@ -52,6 +60,13 @@ pub(super) fn read_smtp(s: &mut Section<'_>, hello: Option<String>, dir: &Path) 
         connections,
         timeout,
     })
+}
+
+/// Longer than any relay should take; within the watchdog's time.
+const LONGEST_TIMEOUT: TimeDelta = TimeDelta::minutes(2);
+
+fn is_name(hello: &str) -> bool {
+    hello.parse::<IpAddr>().is_ok() || ServerName::try_from(hello).is_ok()
 }
 
 fn is_this_machine(host: &str) -> bool {

@@ -382,6 +382,15 @@ impl Engine {
                         tx.postpone(notice.id, next).await?;
                         continue;
                     }
+                    // Freed from an endpoint that takes no more, it joins the desk's next digest and makes none of its own.
+                    if awaits_digest && notice.channel == Channel::Webhook {
+                        let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
+                        let next = schedule.chance(&Digest::Day, false, now);
+                        if next > now {
+                            tx.postpone(notice.id, next).await?;
+                            continue;
+                        }
+                    }
                     let key = digest_key(mode, &recipient, self.config.calendars.base().date_of(now));
                     let is_made = match made.get(&key) {
                         _ if !awaits_digest => false,

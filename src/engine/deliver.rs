@@ -99,11 +99,16 @@ impl Engine {
         // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
         let began = clock();
         loop {
-            let now = clock();
+            // A clock that was set back meanwhile makes nothing due that the turn has dealt with.
+            let now = clock().max(began);
             if self.pulse.is_stopping() {
                 return Ok(delivered);
             }
-            let claims = self.store.claim(Channel::Email, &self.name, began, LEASE, most).await?;
+            let clocks = (began, now);
+            let claims = self
+                .store
+                .claim(Channel::Email, &self.name, clocks, LEASE, most)
+                .await?;
             if claims.is_empty() {
                 return Ok(delivered);
             }
@@ -114,7 +119,7 @@ impl Engine {
             // What was sent was answered meanwhile; a clock that was set back does not turn that round.
             let answered = clock().max(now);
             self.mark(&tried, &mut delivered, answered).await?;
-            let unreachable = !tried.is_empty() && tried.iter().all(|(_, answer)| is_unreachable(answer));
+            let unreachable = !tried.is_empty() && tried.iter().all(|(_, answer)| takes_no_mail(answer));
             if unreachable {
                 let why = tried
                     .iter()
@@ -137,13 +142,15 @@ impl Engine {
         let mut stalled: HashSet<String> = HashSet::new();
         let began = clock();
         loop {
-            let now = clock();
+            // A clock that was set back meanwhile makes nothing due that the turn has dealt with.
+            let now = clock().max(began);
             if self.pulse.is_stopping() {
                 return Ok(delivered);
             }
+            let clocks = (began, now);
             let claims = self
                 .store
-                .claim(Channel::Webhook, &self.name, began, LEASE, most)
+                .claim(Channel::Webhook, &self.name, clocks, LEASE, most)
                 .await?;
             if claims.is_empty() {
                 return Ok(delivered);
@@ -296,7 +303,7 @@ impl Engine {
             }
         }
         tx.commit().await?;
-        for ((claim, end), held) in settlements.into_iter().zip(held) {
+        for (((claim, answer), end), held) in tried.iter().zip(&ends).zip(held) {
             if !held {
                 tracing::warn!(mail = %claim.id, "the claim had run out; the answer is recorded as an attempt only");
             }
@@ -309,7 +316,11 @@ impl Engine {
                 _ if end.unknown => delivered.unknown += 1,
                 MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => delivered.later += 1,
             }
-            if end.state != MessageState::Accepted {
+            if let Answer::Accepted { refused, .. } = answer {
+                for (address, why) in refused {
+                    tracing::error!(mail = %claim.id, unit = %claim.unit, %address, %why, "the mail server refused one of several boxes; the others have the mail");
+                }
+            } else {
                 tracing::warn!(mail = %claim.id, channel = claim.channel.word(), unit = %claim.unit, answer = end.answer, detail = %end.detail, "{} not accepted: {}", claim.id, end.detail);
             }
         }
@@ -421,7 +432,17 @@ impl Engine {
             unknown: false,
         };
         let (why, not_before, unknown) = match answer {
-            Answer::Accepted { reply } => return Ok(end(MessageState::Accepted, "accepted", reply.clone())),
+            Answer::Accepted { reply, refused } => {
+                let not_to = refused
+                    .iter()
+                    .map(|(address, why)| format!("; not to {address}: {why}"));
+                let detail = format!("{reply}{}", not_to.collect::<String>());
+                return Ok(end(MessageState::Accepted, "accepted", detail));
+            }
+            // An endpoint that is there no more or wants no more: its notices go to the one that the unit has now, or by mail.
+            Answer::Never { why } if claim.channel == Channel::Webhook => {
+                return Ok(end(MessageState::Replaced, "never", why.to_string()));
+            }
             Answer::Never { why } => return Ok(end(MessageState::Dead, "never", why.to_string())),
             Answer::Later { why, not_before } => (why, *not_before, false),
             Answer::Unknown { why } => (why, None, true),
@@ -467,6 +488,12 @@ async fn attempt(smtp: &Smtp, connection: &mut Option<Connection>, from: &str, c
 fn has_stalled(answer: &Answer) -> bool {
     let is_timeout = |why: &Failure| matches!(why.kind, FailureKind::Timeout { .. });
     answer.failure().is_some_and(is_timeout) || is_unreachable(answer)
+}
+
+/// Whatever the mail: the server takes none from us, or not under this sender, who is the same on all.
+fn takes_no_mail(answer: &Answer) -> bool {
+    let at = answer.failure().and_then(|why| why.kind.stage());
+    is_unreachable(answer) || (matches!(answer, Answer::Later { .. }) && at == Some(Stage::Mail))
 }
 
 /// The server did not take the connection, or did not get as far as a mail.

@@ -205,14 +205,17 @@ impl Engine {
                     self.term = None;
                     Default::default()
                 }
-                prepared => prepared?,
+                // Without a turn of its own what is made goes out.
+                Err(error @ TurnError::BackInTime { .. }) => return Err(error),
+                Err(error) => {
+                    self.deliver(clock).await?;
+                    return Err(error);
+                }
+                Ok(prepared) => prepared,
             },
             None => Default::default(),
         };
-        let mut delivered = match is_paused {
-            false => self.deliver(clock).await?,
-            true => Delivered::default(),
-        };
+        let mut delivered = self.deliver(clock).await?;
         delivered.dead += composed.given_up;
         let waiting = self.store.count_waiting_messages().await?;
         Ok(TurnReport {
@@ -236,7 +239,8 @@ impl Engine {
         // Observing learns how fresh the source is; what is decided next must know it.
         let observed = self.observe(&mut meta, now).await?;
         let decided = observed.decided + self.decide_due(&meta, now).await?;
-        let composed = match meta.paused {
+        // Reading and deciding may have taken long enough for ops to have paused meanwhile.
+        let composed = match self.store.meta().await?.paused {
             None => self.compose(&meta, now).await?,
             Some(_) => Composed::default(),
         };
@@ -256,10 +260,7 @@ impl Engine {
     /// Delivers what is made, without a look at the ticket database: what is left of a turn while the clock is behind.
     pub async fn deliver_only(&mut self, clock: &Clock<'_>) -> Result<TurnReport, TurnError> {
         let is_paused = self.store.meta().await?.paused.is_some();
-        let delivered = match is_paused {
-            false => self.deliver(clock).await?,
-            true => Delivered::default(),
-        };
+        let delivered = self.deliver(clock).await?;
         Ok(TurnReport {
             at: clock(),
             delivered,

@@ -14,7 +14,8 @@ use crate::domain::Moment;
 use crate::domain::rule::Channel;
 
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
-     WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY next_attempt_at, id LIMIT $3";
+     WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) \
+     AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'paused') ORDER BY next_attempt_at, id LIMIT $3";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
      WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53) AND id IN (",
@@ -355,13 +356,13 @@ struct ClaimRow {
 }
 
 impl Store {
-    /// Claims messages of a channel whose attempt is due, for `by` and the length of a lease. A claim left open by a
-    /// process that ended is recorded as an unknown answer first.
+    /// Claims messages of a channel whose attempt is due at `due`, for `by` and the length of a lease from `now` on; none
+    /// while all sending is paused. A claim left open by a process that ended is recorded as an unknown answer first.
     pub async fn claim(
         &self,
         channel: Channel,
         by: &str,
-        now: Moment,
+        (due, now): (Moment, Moment),
         lease: TimeDelta,
         limit: usize,
     ) -> Result<Vec<Claim>, StoreError> {
@@ -374,7 +375,7 @@ impl Store {
             tx.db(),
             fetch_all(
                 sqlx::query_as(CLAIMABLE)
-                    .bind(micros(now))
+                    .bind(micros(due))
                     .bind(leases)
                     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
                     .bind(channel.word())
@@ -714,6 +715,12 @@ impl Tx {
                     execute(sqlx::query(NOTICES_TRIED).bind(&claim.id).bind(micros(at)))
                 );
             }
+        }
+        if end.state == MessageState::Replaced {
+            on!(
+                self.db(),
+                execute(sqlx::query(NOTICES_FREED).bind(&claim.id).bind(micros(at)))
+            );
         }
         Ok(true)
     }

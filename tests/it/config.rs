@@ -988,6 +988,26 @@ fn a_variable_that_is_wrong_is_named() {
 }
 
 #[test]
+fn our_name_is_a_hosts_and_the_relay_is_waited_for_within_bounds() {
+    let faults = [
+        (
+            "hello = \"1022 đồng tháp\"",
+            "`1022 đồng tháp` is neither a host's name nor its address; every Message-ID ends in it",
+        ),
+        (
+            "timeout = \"5m\"",
+            "the mail server is waited for 2 m at most for each of its answers",
+        ),
+    ];
+    for (line, expected) in faults {
+        let folder = Folder::sound();
+        folder.change("dondoc.toml", "[smtp]\n", &format!("[smtp]\n{line}\n"));
+        let problems = folder.problems();
+        assert!(problems.len() == 1 && problems[0].ends_with(expected), "{problems:?}");
+    }
+}
+
+#[test]
 fn what_is_not_written_has_its_default() {
     let config = Folder::sound().config();
     assert_eq!((config.smtp.port, config.smtp.connections), (25, 4));

@@ -141,7 +141,8 @@ async fn an_accepted_mail_arrives_byte_for_byte_with_its_envelope() {
     assert_eq!(
         answer,
         Answer::Accepted {
-            reply: "250 2.0.0 Ok: kept as 1".to_owned()
+            reply: "250 2.0.0 Ok: kept as 1".to_owned(),
+            refused: Vec::new(),
         }
     );
     let received = world.relay.received();
@@ -382,8 +383,18 @@ async fn senseless_answers_before_the_text_are_for_later_and_end_the_connection(
 // Never.
 
 #[tokio::test]
-async fn a_5xx_to_any_step_of_the_mail_is_never_and_leaves_the_connection_good() {
-    for (step, stage) in TRANSACTION {
+async fn a_5xx_to_the_senders_name_is_the_servers_own_matter_and_for_later() {
+    let mut world = World::new(at(1, Step::Mail, reply(550, "5.7.60 không được gửi dưới tên này"))).await;
+    let answer = world.send(TEXT).await;
+    let refused = FailureKind::Refused { stage: Stage::Mail };
+    assert_eq!((answer.word(), kind(&answer)), ("later", Some(refused)));
+    assert_eq!(world.send(TEXT).await.word(), "accepted");
+    assert_eq!(world.relay.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_5xx_to_any_later_step_of_the_mail_is_never_and_leaves_the_connection_good() {
+    for (step, stage) in TRANSACTION.into_iter().filter(|(step, _)| *step != Step::Mail) {
         let mut world = World::new(at(1, step, reply(550, "5.1.1 không có hộp thư này"))).await;
         let answer = world.send(TEXT).await;
         let Answer::Never { why } = &answer else {
@@ -400,35 +411,61 @@ async fn a_5xx_to_any_step_of_the_mail_is_never_and_leaves_the_connection_good()
     }
 }
 
+/// A relay at which one of the boxes has this answer.
+async fn without_a_box(code: u16) -> World {
+    World::new(move |step, address| match (step, address) {
+        (Step::Recipient, "khongco@dongthap.example") => reply(code, "không nhận"),
+        _ => Do::Go,
+    })
+    .await
+}
+
 #[tokio::test]
-async fn if_one_of_two_recipients_is_refused_nobody_gets_the_mail() {
-    for (code, word) in [(550, "never"), (450, "later")] {
-        let mut world = World::new(move |step, address| match (step, address) {
-            (Step::Recipient, "khongco@dongthap.example") => reply(code, "không nhận"),
-            _ => Do::Go,
-        })
-        .await;
-        let answer = world
-            .send_to(&["soyte@dongthap.example", "khongco@dongthap.example"], TEXT)
-            .await;
-        assert_eq!(
-            (answer.word(), kind(&answer)),
-            (
-                word,
-                Some(FailureKind::Refused {
-                    stage: Stage::Recipient
-                })
-            )
-        );
-        assert_eq!(world.relay.count(), 0);
+async fn one_of_two_boxes_that_is_refused_for_good_does_not_keep_the_mail_from_the_other() {
+    for boxes in [
+        ["khongco@dongthap.example", "soyte@dongthap.example"],
+        ["soyte@dongthap.example", "khongco@dongthap.example"],
+    ] {
+        let mut world = without_a_box(550).await;
+        let answer = world.send_to(&boxes, TEXT).await;
+        let Answer::Accepted { refused, .. } = &answer else {
+            panic!("{answer:?}")
+        };
+        let refused: Vec<_> = refused.iter().map(|(a, why)| format!("{a}: {why}")).collect();
+        assert_eq!(refused, ["khongco@dongthap.example: recipient refused: 550 không nhận"]);
+        let received = world.relay.received();
+        assert_eq!(received.len(), 1);
+        assert_eq!(received[0].to, ["soyte@dongthap.example"]);
         assert_eq!(world.send_to(&["vp@dongthap.example"], TEXT).await.word(), "accepted");
-        assert_eq!(
-            world.relay.received()[0].to,
-            ["vp@dongthap.example"],
-            "nobody is left over from the refused mail"
-        );
+        assert_eq!(world.relay.received()[1].to, ["vp@dongthap.example"]);
         assert_eq!(world.relay.connections(), 1);
     }
+}
+
+#[tokio::test]
+async fn one_of_two_boxes_that_is_put_off_puts_off_the_mail() {
+    let mut world = without_a_box(450).await;
+    let both = ["soyte@dongthap.example", "khongco@dongthap.example"];
+    let answer = world.send_to(&both, TEXT).await;
+    let stage = Stage::Recipient;
+    let refused = Some(FailureKind::Refused { stage });
+    assert_eq!((answer.word(), kind(&answer)), ("later", refused));
+    assert_eq!(world.relay.count(), 0);
+    assert_eq!(world.send_to(&["vp@dongthap.example"], TEXT).await.word(), "accepted");
+    assert_eq!(
+        world.relay.received()[0].to,
+        ["vp@dongthap.example"],
+        "nobody is left over from the refused mail"
+    );
+    assert_eq!(world.relay.connections(), 1);
+}
+
+#[tokio::test]
+async fn where_all_boxes_are_refused_the_first_ones_no_is_the_answer() {
+    let mut world = World::new(at(1, Step::Recipient, reply(550, "5.1.1 không có"))).await;
+    let answer = world.send_to(&["khongco@dongthap.example"], TEXT).await;
+    assert_eq!(answer.word(), "never");
+    assert_eq!(world.relay.count(), 0);
 }
 
 #[tokio::test]

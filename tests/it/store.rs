@@ -165,7 +165,7 @@ impl Kit {
     async fn claim(&self, by: &str, when: &str) -> Vec<Claim> {
         let now = at(when);
         self.store
-            .claim(Channel::Email, by, now, TimeDelta::minutes(30), 10)
+            .claim(Channel::Email, by, (now, now), TimeDelta::minutes(30), 10)
             .await
             .expect("claims")
     }

@@ -118,7 +118,13 @@ async fn a_post_is_json_under_its_id_with_a_signature_that_others_verify() {
     let at = now();
     let answer = world.webhooks().post("syt", &world.url(), "m-1.1", BODY, at).await;
     let reply = "202 Accepted".to_owned();
-    assert_eq!(answer, Answer::Accepted { reply });
+    assert_eq!(
+        answer,
+        Answer::Accepted {
+            reply,
+            refused: Vec::new()
+        }
+    );
     let post = world.only_post();
     assert_eq!(post.line, "POST /dondoc HTTP/1.1");
     assert_eq!(post.body, BODY);

@@ -1,7 +1,11 @@
 //! What ops do about messages by command, beside the process that holds the store: `outbox retry`, `outbox cancel` and
 //! `backup`.
 
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
 use dondoc::config::settings::Database;
+use dondoc::demo::receiver::{Do, Step};
 use dondoc::store::Store;
 use mail_parser::MessageParser;
 
@@ -245,4 +249,35 @@ async fn while_paused_nothing_is_made_or_sent_and_after_it_the_day_begins_where_
         ["14/09 09:15 sxd digest: T2 overdue/L1"]
     );
     assert_eq!(text(&dondoc(&world.dir(), &["resume"])).trim(), "it was not paused");
+}
+
+#[tokio::test]
+async fn a_pause_in_the_middle_of_the_morning_holds_what_is_not_on_its_way_yet() {
+    let dir: Arc<OnceLock<PathBuf>> = Arc::default();
+    let known = Arc::clone(&dir);
+    let pause_once = OnceLock::new();
+    let mut world = World::with_mail_server(&ladder(), move |step, _| {
+        // Ops see the first mail go.
+        if let (Step::Final, Some(dir)) = (step, known.get()) {
+            pause_once.get_or_init(|| assert!(dondoc(dir, &["pause", "--reason", "nhầm"]).status.success()));
+        }
+        Do::Go
+    })
+    .await;
+    let one_at_a_time = |text: String| text.replace("timeout = \"2s\"", "connections = 1\n[limits]\nin_flight = 1");
+    world.edit("dondoc.toml", one_at_a_time).await;
+    world.turn("2021-09-06 07:00").await;
+    for (code, agency) in [HEALTH, BUILDING, ("T3", "Sở Tài chính")] {
+        world.ticket(code, agency, "2021-09-06 09:00").await;
+    }
+    world.turn("2021-09-13 16:00").await;
+    dir.set(world.dir()).expect("once");
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!(
+        (report.composed.messages, report.delivered.accepted, report.waiting),
+        (3, 1, 2)
+    );
+    assert_eq!(world.turn("2021-09-14 08:01").await.delivered.accepted, 0);
+    assert!(dondoc(&world.dir(), &["resume"]).status.success());
+    assert_eq!(world.turn("2021-09-14 08:02").await.delivered.accepted, 2);
 }

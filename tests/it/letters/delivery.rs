@@ -117,6 +117,24 @@ fn arrived_lines(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_relay_that_takes_nothing_under_our_name_for_a_while_kills_no_letter() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH, BUILDING]).await;
+    moods.set(Step::Mail, "", Do::Reply(550, "5.7.60 not under this name".to_owned()));
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!((report.delivered.dead, report.waiting), (0, 2));
+    moods.well();
+    letters_at(&mut world, &["2021-09-14 08:02", "2021-09-14 08:03"]).await;
+    for code in ["T1", "T2"] {
+        let fate = fates(&world, code).await;
+        assert!(
+            fate[0].starts_with("accepted") && fate[0].ends_with("accepted"),
+            "{fate:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_accepted_letter_is_never_sent_again() {
     let moods = Moods::default();
     let mut world = moods.province(&ladder(), &[HEALTH]).await;

@@ -312,6 +312,55 @@ async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and
 }
 
 #[tokio::test]
+async fn what_an_endpoint_that_wants_no_more_was_to_tell_is_told_by_mail_the_same_day() {
+    let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
+    system.answers(410);
+    world.turn("2021-09-14 07:00").await;
+    assert_eq!(system.told(), ["T1 overdue/L1"]);
+    assert_eq!(fates(&world, "T1").await, ["replaced: never"]);
+    world.turn("2021-09-14 07:30").await;
+    world.letters();
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-16").await,
+        [
+            "14/09 08:00 syt digest: T1 overdue/L1",
+            "16/09 08:00 giamdoc-syt digest: T1 overdue/L2"
+        ],
+        "and the head only two days after that"
+    );
+    assert!(system.told().is_empty());
+}
+
+#[tokio::test]
+async fn what_waited_for_an_endpoint_that_the_unit_has_no_more_goes_to_the_next_one_or_by_mail() {
+    for has_another in [false, true] {
+        let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
+        system.answers(503);
+        world.turn("2021-09-14 08:00").await;
+        assert_eq!(system.told(), ["T1 overdue/L1"]);
+        let another = System::start().await;
+        let next = match has_another {
+            true => format!("webhooks = [{}]", another.endpoint("syt-2", "")),
+            false => String::new(),
+        };
+        let change = |text: String| {
+            let lines = text.lines().map(|l| if l.starts_with("webhooks") { &next } else { l });
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        world.edit("agencies.toml", change).await;
+        let letters = letters_of(&mut world, "2021-09-14", "2021-09-15").await;
+        let by_mail: &[&str] = match has_another {
+            true => &[],
+            false => &["15/09 08:00 syt digest: T1 overdue/L1"],
+        };
+        assert_eq!(letters, by_mail);
+        assert_eq!(another.told().len(), usize::from(has_another));
+        assert!(system.told().is_empty());
+        assert!(fates(&world, "T1").await.iter().all(|fate| !fate.starts_with("dead")));
+    }
+}
+
+#[tokio::test]
 async fn the_ending_is_told_by_the_channel_that_told_of_the_ticket() {
     let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
     world.turn("2021-09-14 07:00").await;

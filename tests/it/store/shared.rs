@@ -65,7 +65,7 @@ async fn processes_that_claim_at_the_same_time_never_get_the_same_message() {
     let claims = stores.iter().flat_map(|store| (0..4).map(move |n| (store, n)));
     let claims = claims.map(|(store, n)| async move {
         let claimed = store
-            .claim(Channel::Email, &format!("p{n}"), now, TimeDelta::minutes(30), 3)
+            .claim(Channel::Email, &format!("p{n}"), (now, now), TimeDelta::minutes(30), 3)
             .await;
         claimed.expect("claims").into_iter().map(|c| c.id).collect::<Vec<_>>()
     });
@@ -339,7 +339,7 @@ async fn tables_of_a_newer_program_stop_an_older_one_that_is_at_work() {
     is_newer(kit.store.lead("a", TimeDelta::minutes(2)).await.expect_err("newer"));
     is_newer(
         kit.store
-            .claim(Channel::Email, "a", now, TimeDelta::minutes(30), 1)
+            .claim(Channel::Email, "a", (now, now), TimeDelta::minutes(30), 1)
             .await
             .expect_err("newer"),
     );
