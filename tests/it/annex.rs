@@ -1,4 +1,5 @@
-//! The list that goes with a long mail: when it does, what stands in it as others read it, and who never does.
+//! Mails as programs of others read them, and the list that goes with a long one: when it does, what stands in it, and
+//! who never does.
 
 use serde_json::{Value, json};
 
@@ -259,4 +260,62 @@ async fn a_sensitive_ticket_stands_in_nobodys_list() {
             to("Sở Y tế <syt@tinh.example>", &["T03", "T04"]),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_months_digests_with_long_names_are_one_thread_for_python_too() {
+    let name = format!("Sở {}", "Đặng Ữ ế ữ đ Nguyễn ".repeat(9).trim());
+    assert!(name.chars().count() > 180);
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world
+        .edit("agencies.toml", |text| {
+            text.replace("\"Sở Y tế\"", &format!("\"{name}\""))
+        })
+        .await;
+    world.turn("2021-09-06 07:00").await;
+    for (code, received) in [
+        ("T1", "2021-09-06"),
+        ("T2", "2021-09-07"),
+        ("T3", "2021-09-08"),
+        ("T4", "2021-09-09"),
+    ] {
+        world.ticket(code, &name, &format!("{received} 09:00")).await;
+    }
+    for day in ["14", "15", "16", "17"] {
+        world.turn(&format!("2021-09-{day} 08:00")).await;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let received = world.received();
+    let mails: Vec<Value> = received
+        .iter()
+        .filter(|m| m.to == ["syt@tinh.example"])
+        .map(|m| readers::mail(&m.bytes, dir.path()))
+        .collect();
+    assert_eq!(mails.len(), 4);
+    let mut ids: Vec<String> = Vec::new();
+    let subjects = received
+        .iter()
+        .filter_map(|m| dondoc::demo::reading::read(&m.bytes))
+        .filter(|letter| letter.to == ["syt@tinh.example"])
+        .map(|letter| letter.subject);
+    for ((mail, day), subject) in mails.iter().zip(14..).zip(subjects) {
+        assert_eq!(mail["defects"], json!([]));
+        let header = |name: &str| mail["headers"][name].as_str().unwrap_or_default().to_owned();
+        assert!(subject.contains(&name));
+        assert_eq!(header("Subject"), subject, "two parsers read the same");
+        assert_eq!(header("To"), format!("{name} <syt@tinh.example>"));
+        assert!(
+            header("Date").ends_with(&format!("{day} Sep 2021 08:00:00 +0700")),
+            "{}",
+            header("Date")
+        );
+        assert_eq!(header("In-Reply-To"), ids.last().cloned().unwrap_or_default());
+        let before: Vec<String> = header("References").split_whitespace().map(str::to_owned).collect();
+        assert_eq!(before, ids);
+        assert_eq!(
+            (header("Auto-Submitted"), header("Cc")),
+            ("auto-generated".to_owned(), String::new())
+        );
+        ids.push(header("Message-ID"));
+    }
 }
