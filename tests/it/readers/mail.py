@@ -1,12 +1,19 @@
 """Reads a mail from standard input by Python's own parser and prints what it found as JSON; files go into a folder."""
 
 import email
+import email.header
 import email.policy
 import json
 import os
 import sys
 
-message = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
+data = sys.stdin.buffer.read()
+message = email.message_from_bytes(data, policy=email.policy.default)
+# Header by header: the default policy leaves the spaces between the encoded words of a display name.
+headers = {
+    name: str(email.header.make_header(email.header.decode_header(value)))
+    for name, value in email.message_from_bytes(data, policy=email.policy.compat32).items()
+}
 
 
 def shape(part):
@@ -26,7 +33,7 @@ for part in message.walk():
 print(
     json.dumps(
         {
-            "headers": {name: str(value) for name, value in message.items()},
+            "headers": headers,
             "shape": shape(message),
             "text": message.get_body(("plain",)).get_content(),
             "html": message.get_body(("html",)).get_content(),
