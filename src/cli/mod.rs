@@ -10,6 +10,7 @@ mod manual;
 mod once;
 mod outbox;
 mod pause;
+mod preview;
 mod report;
 mod run;
 mod send_test;
@@ -102,6 +103,25 @@ enum Command {
         at: Option<String>,
         #[arg(long)]
         json: bool,
+    },
+    /// The messages of a rule's step as they would go out now. Nothing is stored or sent, and the daemon goes on beside it.
+    Preview {
+        /// The rule's id.
+        rule: String,
+        /// The id of its step.
+        step: String,
+        /// What the step says, or would say, of this ticket; of all for which it is due without it.
+        #[arg(long, value_name = "CODE")]
+        ticket: Option<String>,
+        /// The step's words on made-up data, whatever tickets there are.
+        #[arg(long, conflicts_with = "ticket")]
+        sample: bool,
+        /// Writes each message into this folder: .eml, .html and .xlsx, or .json of a webhook.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// The instant to look at, by the change log; that of the last turn by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
     },
     /// The working calendar and deadlines by it.
     Calendar {
@@ -322,6 +342,23 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Demo { dir, seed } => demo::run(dir, seed).await,
         Command::Check { offline, json } => check::run(&dir, offline, json).await,
         Command::Explain { code, at, json } => explain::run(&dir, &code, at.as_deref(), json).await,
+        Command::Preview {
+            rule,
+            step,
+            ticket,
+            sample,
+            out,
+            at,
+        } => {
+            let wanted = preview::Wanted {
+                rule,
+                step,
+                ticket,
+                sample,
+                at,
+            };
+            preview::run(&dir, wanted, out.as_deref()).await
+        }
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
         Command::Outbox { command } => outbox::run(&dir, command).await,

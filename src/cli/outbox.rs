@@ -173,7 +173,7 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
     };
     let attempts = store.attempts(id).await?;
     let body = store.body(id).await?.unwrap_or_default();
-    let text = readable(&message, &body);
+    let text = readable(&message.channel, &body);
     if as_json {
         let mut value = to_json(&message, config);
         value["subject"] = json!(message.subject);
@@ -212,8 +212,8 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
 }
 
 /// What a message says: a mail's text, a webhook's JSON.
-fn readable(message: &Listed, body: &[u8]) -> String {
-    if message.channel == Channel::Webhook.word() {
+pub(super) fn readable(channel: &str, body: &[u8]) -> String {
+    if channel == Channel::Webhook.word() {
         let value = serde_json::from_slice(body).and_then(|value: Value| serde_json::to_string_pretty(&value));
         return value.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned()) + "\n";
     }

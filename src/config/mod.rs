@@ -29,10 +29,10 @@ use crate::domain::directory::Directory;
 use crate::domain::notice::Mode;
 use crate::domain::rule::RuleSet;
 
-pub use problem::{Problem, Problems, Severity};
+pub use problem::{Problem, Problems, Severity, did_you_mean};
 
 use layer::Layer;
-use problem::{Place, did_you_mean};
+use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{

@@ -97,8 +97,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// The known word that was probably meant.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+/// `did you mean …?` with the known word that was probably meant.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     resembling(word, known, 0.6)
 }
 

@@ -205,6 +205,36 @@ pub fn still_holds(telling: &Telling, subject: &Subject<'_>, ctx: &Context<'_>, 
     }
 }
 
+/// The first telling of a step as it would be now, were the step due; for those who want to see what it says.
+///
+/// # Errors
+/// Why the step has nothing to say of the ticket, or nobody to say it to.
+pub fn as_if_due(
+    subject: &Subject<'_>,
+    ctx: &Context<'_>,
+    rule: &Rule,
+    step: &Step,
+    now: Moment,
+) -> Result<NewTelling, Verdict> {
+    let Subject { ticket, memory, .. } = *subject;
+    if !rule.matcher.holds(ticket, &Texts::default()) {
+        return Err(Verdict::NotConcerned(Unconcerned::Matcher));
+    }
+    let cal = ctx.calendar(memory);
+    let reckoned = facts::deadline_of(ticket, memory, ctx);
+    let occurrence = facts::occurrence(rule, ticket, memory, &reckoned, ctx, now).map_err(Verdict::NotConcerned)?;
+    let due_at = facts::step_due(&occurrence, step.after, cal);
+    let ladder = Ladder {
+        rule,
+        subject,
+        ctx,
+        cal,
+        reckoned: &reckoned,
+        now,
+    };
+    new_telling(&ladder, &occurrence, step, 0, due_at, false)
+}
+
 /// The rule of an id, or the one that took it over by `was`.
 #[must_use]
 pub fn rule_of<'a>(ctx: &Context<'a>, id: &str) -> Option<&'a Rule> {

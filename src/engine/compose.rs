@@ -46,7 +46,7 @@ pub struct Composed {
 }
 
 /// A notice that goes into a message now, with what its line says.
-struct Item {
+pub(super) struct Item {
     notice: i64,
     section: SectionKey,
     /// Place in the message: the highest step first.
@@ -124,19 +124,19 @@ impl Told {
 }
 
 /// What a message is to be made of.
-struct Draft {
+pub(super) struct Draft {
     mode: Mode,
     channel: Channel,
     recipient: Recipient,
     items: Vec<Item>,
     form: Form,
     /// The thread: unit, role and period for digests, the ticket for single mails.
-    matter: String,
+    pub(super) matter: String,
 }
 
 /// A rendered message that is not stored yet.
-struct Ready {
-    message: NewMessage,
+pub(super) struct Ready {
+    pub(super) message: NewMessage,
     /// Since when the first of its notices could be composed.
     ready_at: Moment,
     /// Notices that a higher step in it replaces today.
@@ -149,18 +149,18 @@ struct Ready {
 const TOGETHER: usize = 50;
 
 /// Where bundles go: mode, unit, desk and channel.
-type Place = (Mode, String, Desk, Channel);
+pub(super) type Place = (Mode, String, Desk, Channel);
 
 /// What goes to one recipient by one channel. In shadow it is what would go there.
-struct Bundle {
+pub(super) struct Bundle {
     mode: Mode,
     channel: Channel,
     recipient: Recipient,
-    items: Vec<Item>,
+    pub(super) items: Vec<Item>,
 }
 
 impl Bundle {
-    fn to(mode: Mode, channel: Channel, recipient: Recipient) -> Bundle {
+    pub(super) fn to(mode: Mode, channel: Channel, recipient: Recipient) -> Bundle {
         Bundle {
             mode,
             channel,
@@ -428,7 +428,7 @@ impl Engine {
         clippy::too_many_arguments,
         reason = "a line draws on the telling, the ticket, its history and the recipient"
     )]
-    fn item(
+    pub(super) fn item(
         &self,
         telling: &Telling,
         notice: &Notice,
@@ -532,7 +532,7 @@ impl Engine {
         }
     }
 
-    fn draft(&self, bundle: Bundle, form: Form, ticket: &str, now: Moment) -> Draft {
+    pub(super) fn draft(&self, bundle: Bundle, form: Form, ticket: &str, now: Moment) -> Draft {
         let Bundle {
             mode,
             channel,
@@ -587,7 +587,7 @@ impl Engine {
     }
 
     /// Renders one message: a mail, or the pages of a webhook.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         draft: Draft,
         thread: &[String],

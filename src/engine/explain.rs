@@ -50,7 +50,7 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
 }
 
 /// Tellings as they stood at an instant: what was decided or answered later is taken back.
-fn as_known_at(tellings: Vec<Telling>, now: Moment) -> Vec<Telling> {
+pub(super) fn as_known_at(tellings: Vec<Telling>, now: Moment) -> Vec<Telling> {
     let mut known: Vec<Telling> = tellings.into_iter().filter(|t| t.decided_at <= now).collect();
     for notice in known.iter_mut().flat_map(|t| &mut t.notices).filter(|n| n.at > now) {
         notice.state = NoticeState::Waiting;

@@ -10,6 +10,7 @@ mod explain;
 mod letter;
 mod modes;
 mod observe;
+mod preview;
 mod pulse;
 mod recipients;
 mod send_test;
@@ -40,6 +41,7 @@ pub use deliver::Delivered;
 pub use explain::{Explained, explain};
 pub use letter::{FORM_HEADER, MODE_HEADER};
 pub use observe::{Observed, Problem};
+pub use preview::{Asked, Previewed, sample as preview_sample};
 pub use pulse::Pulse;
 pub use send_test::{TestError, Tested, send_test};
 

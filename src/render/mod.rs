@@ -363,8 +363,15 @@ fn plain(message: &MessageView) -> (String, String) {
     (subject.split_whitespace().collect::<Vec<_>>().join(" "), text)
 }
 
+/// A step's message on made-up data, with everything that a line can have.
+#[must_use]
+pub fn sample(template: &str) -> MessageView {
+    let [_, full] = samples(template);
+    full
+}
+
 /// Sample messages for a step's template: plain and with everything that a line can have.
-fn samples(template: &str) -> Vec<MessageView> {
+fn samples(template: &str) -> [MessageView; 2] {
     let day = |d| NaiveDate::from_ymd_opt(2021, 9, d).unwrap_or_default();
     let bare = LineView {
         code: "DT1022.20210903.0001".into(),
@@ -451,7 +458,7 @@ fn samples(template: &str) -> Vec<MessageView> {
         message_id: "id".into(),
     };
     let at = day(15).and_time(NaiveTime::from_hms_opt(7, 30, 0).unwrap_or_default());
-    vec![
+    [
         message(Form::Single, None, vec![section(false, vec![bare.clone()])]),
         message(
             Form::Digest,

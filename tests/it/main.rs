@@ -13,6 +13,7 @@ mod ladder_properties;
 mod letters;
 mod machine;
 mod postgres;
+mod preview;
 mod readers;
 mod readme;
 mod render;
