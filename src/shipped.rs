@@ -27,6 +27,8 @@ const SHIPPED: &[Shipped] = &shipped![
     "templates/due-soon.txt.j2",
     "templates/send-test.txt.j2",
     "templates/endpoint-disabled.txt.j2",
+    "templates/approval.txt.j2",
+    "templates/correction.txt.j2",
     "templates/overdue-1.txt.j2",
     "templates/overdue-2.txt.j2",
     "templates/overdue-3.txt.j2",

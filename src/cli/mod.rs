@@ -207,7 +207,8 @@ enum ReportFormat {
 enum OutboxCommand {
     /// Messages, oldest first.
     List {
-        /// Only those in this state: waiting, accepted, dead, replaced or cancelled.
+        /// Only those in this state: waiting, accepted, dead, replaced, cancelled, awaiting_approval, released, withdrawn or
+        /// corrected.
         #[arg(long)]
         state: Option<String>,
         /// At most this many.
@@ -222,7 +223,7 @@ enum OutboxCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Sends dead or cancelled messages again: what of them still holds goes into new ones at the next chance.
+    /// Sends dead, cancelled, withdrawn or corrected messages again: what of them still holds goes into new ones at the next chance.
     Retry {
         /// The messages; or else --since.
         #[arg(required_unless_present = "since", conflicts_with = "since")]
@@ -237,7 +238,37 @@ enum OutboxCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Takes a waiting message back; its notices are not told.
+    /// Sends a message that waits for approval, once its tickets have been read again and say the same; else what they say
+    /// by then waits in its stead.
+    Release {
+        id: String,
+        /// The instant of it, for a store under simulated time; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
+    },
+    /// Takes a message back that waits, for approval or for an attempt. Its notices do not count as told: no ladder climbs
+    /// on them.
+    Withdraw {
+        id: String,
+        /// Why; it is kept with the message.
+        #[arg(long)]
+        reason: String,
+        /// The instant of it, for a store under simulated time; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
+    },
+    /// Tells whoever got a message that it was wrong, in its thread, and takes it out of all counts. What has not been
+    /// accepted is withdrawn instead.
+    Correct {
+        id: String,
+        /// Why; the letter says it.
+        #[arg(long)]
+        reason: String,
+        /// The instant of it, for a store under simulated time; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
+    },
+    /// Takes a waiting message back; its notices are not told, and ladders climb on as if they were.
     Cancel {
         id: String,
         /// Why; it is kept with the message.

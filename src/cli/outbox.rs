@@ -1,4 +1,4 @@
-//! `dondoc outbox list|show|retry|cancel`: messages, their states and their attempts, and what ops do about them.
+//! `dondoc outbox list|show|retry|cancel|release|withdraw|correct`: messages, their states and their attempts, and what ops do about them.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -38,6 +38,21 @@ pub(super) async fn run(dir: &Path, command: OutboxCommand) -> Result<(), CliErr
                 },
             };
             retry(&store, &ids).await
+        }
+        OutboxCommand::Release { id, at } => {
+            let at = instant(at.as_deref(), &config)?;
+            let store = Store::open_beside(database).await?;
+            release(&store, &id, at).await
+        }
+        OutboxCommand::Withdraw { id, reason, at } => {
+            let at = instant(at.as_deref(), &config)?;
+            let store = Store::open_beside(database).await?;
+            withdraw(&store, &id, &reason, at).await
+        }
+        OutboxCommand::Correct { id, reason, at } => {
+            let at = instant(at.as_deref(), &config)?;
+            let store = Store::open_beside(database).await?;
+            correct(&store, &id, reason.trim(), at).await
         }
         OutboxCommand::Cancel { id, reason, at } => {
             let at = instant(at.as_deref(), &config)?;
@@ -103,7 +118,7 @@ async fn retry(store: &Store, ids: &[String]) -> Result<(), CliError> {
         match tx.retry(id, &why, now).await? {
             Some(notices) => waiting += notices,
             None => {
-                let why = "only what is dead or cancelled can be sent again; nothing was changed";
+                let why = "only what is dead, cancelled, withdrawn or corrected can be sent again; nothing was changed";
                 return Err(CliError::Failed(anyhow::anyhow!("message {id}: {why}")));
             }
         }
@@ -114,6 +129,72 @@ async fn retry(store: &Store, ids: &[String]) -> Result<(), CliError> {
         ids.len()
     ));
     Ok(())
+}
+
+async fn release(store: &Store, id: &str, at: Moment) -> Result<(), CliError> {
+    let why = format!("released by {}", who());
+    let mut tx = store.begin().await?;
+    if !tx.release(id, &why, at).await? {
+        let why = "only a message that waits for approval can be released";
+        return Err(CliError::Failed(anyhow::anyhow!("message {id}: {why}")));
+    }
+    tx.commit().await?;
+    say(&format!(
+        "message {id} is released: the next turn reads its tickets again and sends it if they still say the same; else what they say \
+         by then waits for approval instead (`dondoc outbox list --state awaiting_approval`)"
+    ));
+    Ok(())
+}
+
+async fn withdraw(store: &Store, id: &str, reason: &str, at: Moment) -> Result<(), CliError> {
+    let why = format!("withdrawn by {}: {reason}", who());
+    let mut tx = store.begin().await?;
+    if !tx.withdraw(id, &why, at).await? {
+        let why = "only a message that waits, and is not being sent just now, can be withdrawn";
+        return Err(CliError::Failed(anyhow::anyhow!("message {id}: {why}")));
+    }
+    tx.commit().await?;
+    say(&format!(
+        "message {id} is withdrawn; its notices are not told and no ladder climbs on them unless `outbox retry` says so"
+    ));
+    Ok(())
+}
+
+async fn correct(store: &Store, id: &str, reason: &str, at: Moment) -> Result<(), CliError> {
+    if reason.is_empty() {
+        return Err(CliError::Usage("the letter says why: `--reason` is empty".to_owned()));
+    }
+    let Some(message) = store.message(id).await? else {
+        return Err(no_message(id));
+    };
+    let by = who();
+    let mut tx = store.begin().await?;
+    let said = if tx
+        .correct(id, &format!("corrected by {by}: {reason}"), reason, at)
+        .await?
+    {
+        "counts nowhere any more; the next turn tells whoever got it"
+    } else if tx.withdraw(id, &format!("withdrawn by {by}: {reason}"), at).await? {
+        match message.unknown {
+            0 => "had not been accepted and is withdrawn; nobody got it, so nobody is told",
+            _ => "is withdrawn; an answer to it was lost, so that it may have arrived all the same",
+        }
+    } else {
+        let state = &message.state;
+        let why = format!(
+            "it is {state}; what is accepted and tells of tickets can be corrected, once, and what waits withdrawn"
+        );
+        return Err(CliError::Failed(anyhow::anyhow!("message {id}: {why}")));
+    };
+    tx.commit().await?;
+    say(&format!("message {id} {said}"));
+    Ok(())
+}
+
+fn no_message(id: &str) -> CliError {
+    CliError::Failed(anyhow::anyhow!(
+        "there is no message {id}; `dondoc outbox list` shows all"
+    ))
 }
 
 async fn cancel(store: &Store, id: &str, reason: &str, at: Moment) -> Result<(), CliError> {
@@ -167,9 +248,7 @@ async fn list(config: &Config, store: &Store, state: Option<&str>, limit: i64, a
 
 async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result<(), CliError> {
     let Some(message) = store.message(id).await? else {
-        return Err(CliError::Failed(anyhow::anyhow!(
-            "there is no message {id}; `dondoc outbox list` shows all"
-        )));
+        return Err(no_message(id));
     };
     let attempts = store.attempts(id).await?;
     let body = store.body(id).await?.unwrap_or_default();
@@ -197,6 +276,9 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
         message.channel,
         message.subject
     );
+    if let Some(by) = &message.corrected_by {
+        out.push_str(&format!("corrected by {by}\n"));
+    }
     for a in &attempts {
         out.push_str(&format!(
             "attempt   {} {}: {}\n",
@@ -240,6 +322,8 @@ pub(super) fn to_json(m: &Listed, config: &Config) -> Value {
         "created_at": rfc3339(m.created(), config),
         "next_attempt_at": m.next_attempt().map(|at| rfc3339(at, config)),
         "reason": m.reason,
+        "approver": m.approver,
+        "corrected_by": m.corrected_by,
     })
 }
 

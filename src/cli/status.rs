@@ -42,6 +42,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "accepted": accepted,
             "accepted_in_shadow": accepted_in_shadow,
             "dead": count("dead"),
+            "awaiting_approval": count("awaiting_approval"),
             "unknown": unknown,
             "bounced": count("bounced"),
             "config_loaded_at": meta.config_loaded_at.map(|at| rfc3339(at, &config)),
@@ -56,6 +57,13 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         return Ok(());
     }
     let mut notes = String::new();
+    if let Some(awaiting) = of("awaiting_approval") {
+        let since = local(awaiting.oldest_created, &config);
+        notes.push_str(&format!(
+            "! {} messages wait for approval, the oldest since {since}: `dondoc outbox list --state awaiting_approval`\n",
+            awaiting.messages
+        ));
+    }
     if let Some(paused) = &meta.paused {
         let since = local(paused.at, &config);
         notes.push_str(&format!("! paused since {since} by {}: {}\n", paused.by, paused.reason));

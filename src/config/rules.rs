@@ -11,7 +11,7 @@ use super::problem::{Place, did_you_mean};
 use super::read::{Id, Node, Read, Section};
 use crate::domain::directory::{Base, Desk, Directory, Role};
 use crate::domain::matcher::{Column, Matcher};
-use crate::domain::rule::{Channel, Classify, DeadlinePolicy, Digest, From, Repeat, Rule, Step, When};
+use crate::domain::rule::{Approver, Channel, Classify, DeadlinePolicy, Digest, From, Repeat, Rule, Step, When};
 use crate::domain::text::{fold, nfc};
 use crate::domain::ticket::Status;
 use crate::domain::time::Span;
@@ -252,6 +252,8 @@ fn read_step(
     let repeat = s.get("repeat").and_then(|node| node.table(read_repeat).flatten());
     let min_gap = positive(s, "min_gap").unwrap_or(Span::WorkingDays(2));
     let urgent = s.or("urgent", false);
+    let approvers = Approver::ALL.map(|who| (who.word(), who));
+    let approve = s.get("approve").and_then(|node| node.choice(&approvers));
     Some(Step {
         id: id?,
         after: after?,
@@ -262,6 +264,7 @@ fn read_step(
         repeat,
         min_gap,
         urgent,
+        approve,
     })
 }
 

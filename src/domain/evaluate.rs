@@ -53,6 +53,19 @@ pub enum Verdict {
     AwaitsAnswer {
         decided_at: Moment,
     },
+    /// The message about a step waits to be released since then, and the ladder with it.
+    AwaitsApproval {
+        step: String,
+        since: Moment,
+    },
+    /// Somebody decided then that it is not told.
+    Withdrawn {
+        at: Moment,
+    },
+    /// Told, and taken back by a correction then.
+    Corrected {
+        at: Moment,
+    },
     /// Decided; its fact was over before it was told.
     Lapsed,
     PassedOver(Passed),
@@ -412,7 +425,16 @@ fn standing(telling: &Telling) -> Verdict {
     if let Some(at) = telling.accepted_at() {
         return Verdict::AlreadyTold { at };
     }
+    if let Some(verdict) = awaits_approval(telling) {
+        return verdict;
+    }
+    if let Some(at) = telling.since(NoticeState::Corrected) {
+        return Verdict::Corrected { at };
+    }
     let all = |s: NoticeState| telling.notices.iter().all(|n| n.state == s);
+    if let (true, Some(at)) = (all(NoticeState::Withdrawn), telling.since(NoticeState::Withdrawn)) {
+        return Verdict::Withdrawn { at };
+    }
     if all(NoticeState::PassedOver) {
         Verdict::PassedOver(Passed::SameDay)
     } else if all(NoticeState::Lapsed) {
@@ -422,6 +444,12 @@ fn standing(telling: &Telling) -> Verdict {
             decided_at: telling.decided_at,
         }
     }
+}
+
+fn awaits_approval(telling: &Telling) -> Option<Verdict> {
+    let since = telling.since(NoticeState::AwaitingApproval)?;
+    let step = telling.key.step.clone();
+    Some(Verdict::AwaitsApproval { step, since })
 }
 
 /// From when the ticket, its lead, the rule and the unit's mode have been known together; a first step that fell due
@@ -449,16 +477,17 @@ fn may_climb(l: &Ladder<'_>, mine: &[&Telling], i: usize) -> Result<(), Verdict>
     let Some(before) = l.rule.steps[..i].iter().rfind(|s| concerns_somebody(l, s)) else {
         return Ok(());
     };
-    let told = mine
-        .iter()
-        .filter(|t| t.key.step == before.id && t.key.repetition == 0)
-        .find_map(|t| t.told_at());
+    let first = mine.iter().find(|t| t.key.step == before.id && t.key.repetition == 0);
+    let told = first.and_then(|t| t.told_at());
     match told.map(|at| facts::gap_over(at, step.min_gap, l.cal)) {
         Some(over) if over <= l.now => Ok(()),
-        until => Err(Verdict::BehindStep {
-            step: before.id.clone(),
-            until,
-        }),
+        until => {
+            let approval = first.filter(|_| until.is_none()).and_then(|t| awaits_approval(t));
+            Err(approval.unwrap_or_else(|| Verdict::BehindStep {
+                step: before.id.clone(),
+                until,
+            }))
+        }
     }
 }
 
@@ -873,6 +902,9 @@ impl Verdict {
             Verdict::NotYet { .. } => "not_yet",
             Verdict::AlreadyTold { .. } => "already_told",
             Verdict::AwaitsAnswer { .. } => "awaits_answer",
+            Verdict::AwaitsApproval { .. } => "awaits_approval",
+            Verdict::Withdrawn { .. } => "withdrawn",
+            Verdict::Corrected { .. } => "corrected",
             Verdict::Lapsed => "lapsed",
             Verdict::PassedOver(_) => "passed_over",
             Verdict::BehindStep { .. } => "behind_step",
@@ -888,9 +920,12 @@ impl Verdict {
     #[must_use]
     pub fn at(&self) -> Option<Moment> {
         match self {
-            Verdict::NotYet { at } | Verdict::AlreadyTold { at } | Verdict::AwaitsAnswer { decided_at: at } => {
-                Some(*at)
-            }
+            Verdict::NotYet { at }
+            | Verdict::AlreadyTold { at }
+            | Verdict::AwaitsAnswer { decided_at: at }
+            | Verdict::AwaitsApproval { since: at, .. }
+            | Verdict::Withdrawn { at }
+            | Verdict::Corrected { at } => Some(*at),
             Verdict::BehindStep { until, .. } => *until,
             Verdict::NotConcerned(Unconcerned::Paused(at) | Unconcerned::BeforeStart(at)) => Some(*at),
             _ => None,
@@ -907,6 +942,13 @@ impl Verdict {
             Verdict::AwaitsAnswer { .. } => {
                 "decided; waits for its recipient's digest or window, or for the mail server's answer".into()
             }
+            Verdict::AwaitsApproval { step, .. } => {
+                format!("waiting for approval: step {step} waits for `dondoc outbox release` or `withdraw`")
+            }
+            Verdict::Withdrawn { .. } => {
+                "its message was withdrawn; `dondoc outbox retry` has it told after all".into()
+            }
+            Verdict::Corrected { .. } => "told and taken back by a correction; it doesn't count as told".into(),
             Verdict::Lapsed => "was decided, but the fact was over before anybody was told".into(),
             Verdict::PassedOver(Passed::DeadlineOver) => "the deadline is over".into(),
             Verdict::PassedOver(Passed::HigherStep) => "a higher step has been told".into(),

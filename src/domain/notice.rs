@@ -59,10 +59,16 @@ pub enum NoticeState {
     Lapsed,
     /// A higher step reached the same recipient on the same day.
     PassedOver,
+    /// Is in a message that waits to be released.
+    AwaitingApproval,
+    /// Somebody decided that it is not told: the ladder stands still there.
+    Withdrawn,
+    /// Was told, and taken back by a correction: it counts nowhere.
+    Corrected,
 }
 
 impl NoticeState {
-    pub const ALL: [NoticeState; 7] = [
+    pub const ALL: [NoticeState; 10] = [
         NoticeState::Waiting,
         NoticeState::Composed,
         NoticeState::Accepted,
@@ -70,6 +76,9 @@ impl NoticeState {
         NoticeState::Cancelled,
         NoticeState::Lapsed,
         NoticeState::PassedOver,
+        NoticeState::AwaitingApproval,
+        NoticeState::Withdrawn,
+        NoticeState::Corrected,
     ];
 
     /// The word in the store, in JSON and in logs.
@@ -83,6 +92,9 @@ impl NoticeState {
             NoticeState::Cancelled => "cancelled",
             NoticeState::Lapsed => "lapsed",
             NoticeState::PassedOver => "passed_over",
+            NoticeState::AwaitingApproval => "awaiting_approval",
+            NoticeState::Withdrawn => "withdrawn",
+            NoticeState::Corrected => "corrected",
         }
     }
 }
@@ -143,14 +155,16 @@ impl Telling {
         })
     }
 
+    /// Since when the first of its notices is in a state.
+    #[must_use]
+    pub fn since(&self, state: NoticeState) -> Option<Moment> {
+        self.notices.iter().filter(|n| n.state == state).map(|n| n.at).min()
+    }
+
     /// When somebody was first reached by it; cc counts here, for «Nhắc lần n» and for the ending.
     #[must_use]
     pub fn accepted_at(&self) -> Option<Moment> {
-        self.notices
-            .iter()
-            .filter(|n| n.state == NoticeState::Accepted)
-            .map(|n| n.at)
-            .min()
+        self.since(NoticeState::Accepted)
     }
 }
 

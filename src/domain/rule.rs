@@ -68,6 +68,25 @@ impl Channel {
     }
 }
 
+/// Who has to approve what a step tells before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Approver {
+    Ops,
+    Office,
+}
+
+impl Approver {
+    pub const ALL: [Approver; 2] = [Approver::Ops, Approver::Office];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Approver::Ops => "ops",
+            Approver::Office => "office",
+        }
+    }
+}
+
 /// How a rule's tellings are bundled into messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Digest {
@@ -102,6 +121,8 @@ pub struct Step {
     pub min_gap: Span,
     /// Lifts the send window and the digest.
     pub urgent: bool,
+    /// Its messages wait until they are released.
+    pub approve: Option<Approver>,
 }
 
 #[derive(Debug, Clone)]

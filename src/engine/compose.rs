@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{NaiveDate, TimeDelta};
 
+use super::approval;
 use super::letter::{self, Parts};
 use super::modes::Modes;
 use super::observe::Observed;
@@ -19,11 +20,11 @@ use crate::domain::directory::{Desk, Recipient};
 use crate::domain::evaluate::{self, Ending, Subject};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling};
-use crate::domain::rule::{Channel, Digest, When};
+use crate::domain::rule::{Approver, Channel, Digest, When};
 use crate::domain::time::Period;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
 use crate::store::meta::Meta;
-use crate::store::outbox::{Form, NewMessage};
+use crate::store::outbox::{Approval, Form, NewMessage};
 use crate::store::tickets::Kept;
 
 /// Tickets looked at together.
@@ -129,6 +130,7 @@ pub(super) struct Draft {
     channel: Channel,
     recipient: Recipient,
     items: Vec<Item>,
+    apart: Option<Apart>,
     form: Form,
     /// The thread: unit, role and period for digests, the ticket for single mails.
     pub(super) matter: String,
@@ -143,13 +145,25 @@ pub(super) struct Ready {
     passed_over: Vec<i64>,
     /// When its notices wait for the next digest, should this one have been made already.
     next_digest: Moment,
+    /// The message with which its notices were released.
+    released: Option<String>,
 }
 
 /// Messages rendered and stored together.
 const TOGETHER: usize = 50;
 
-/// Where bundles go: mode, unit, desk and channel.
-pub(super) type Place = (Mode, String, Desk, Channel);
+/// Where bundles go: mode, unit, desk and channel, and apart what has to be approved.
+pub(super) type Place = (Mode, String, Desk, Channel, Option<Apart>);
+
+/// What has to be approved is a message of its own for each rule and step, so that it holds nothing else back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Apart {
+    approver: Approver,
+    rule: String,
+    step: String,
+    /// The message with which it was released: what is read again is held against what was approved.
+    released: Option<String>,
+}
 
 /// What goes to one recipient by one channel. In shadow it is what would go there.
 pub(super) struct Bundle {
@@ -157,15 +171,17 @@ pub(super) struct Bundle {
     channel: Channel,
     recipient: Recipient,
     pub(super) items: Vec<Item>,
+    apart: Option<Apart>,
 }
 
 impl Bundle {
-    pub(super) fn to(mode: Mode, channel: Channel, recipient: Recipient) -> Bundle {
+    pub(super) fn to(mode: Mode, channel: Channel, recipient: Recipient, apart: Option<Apart>) -> Bundle {
         Bundle {
             mode,
             channel,
             recipient,
             items: Vec::new(),
+            apart,
         }
     }
 }
@@ -178,6 +194,8 @@ impl Engine {
             ..Composed::default()
         };
         let mut digests: BTreeMap<Place, Bundle> = BTreeMap::new();
+        self.tell_corrections(meta, &mut composed, now).await?;
+        let released = self.store.released().await?;
         let mut after = String::new();
         let mut oldest = None;
         loop {
@@ -195,19 +213,22 @@ impl Engine {
                 return Ok(composed);
             };
             oldest = oldest.or(fresh.data_as_of);
-            let singles = self.gather(meta, &fresh.there, &mut digests, now).await?;
+            let singles = self.gather(meta, &fresh.there, &released, &mut digests, now).await?;
             let singles = singles
                 .into_iter()
                 .map(|(ticket, bundle)| self.draft(bundle, Form::Single, &ticket, now));
             let singles = singles.collect();
-            self.make(singles, fresh.data_as_of, &mut composed, now).await?;
+            self.make(singles, &released, fresh.data_as_of, &mut composed, now)
+                .await?;
             self.pulse.beat();
         }
         let digests = digests.into_values();
         let digests = digests
             .map(|bundle| self.draft(bundle, Form::Digest, "", now))
             .collect();
-        self.make(digests, oldest, &mut composed, now).await?;
+        self.make(digests, &released, oldest, &mut composed, now).await?;
+        self.look_after_approvals(!released.is_empty(), &mut composed, now)
+            .await?;
         composed.is_complete = !self.pulse.is_stopping();
         Ok(composed)
     }
@@ -287,6 +308,7 @@ impl Engine {
         &mut self,
         meta: &Meta,
         codes: &[String],
+        released: &HashMap<String, Option<String>>,
         digests: &mut BTreeMap<Place, Bundle>,
         now: Moment,
     ) -> Result<Vec<(String, Bundle)>, TurnError> {
@@ -391,9 +413,15 @@ impl Engine {
                             continue;
                         }
                     }
+                    let apart = self.approver(&key.rule, &key.step).map(|approver| Apart {
+                        approver,
+                        rule: key.rule.clone(),
+                        step: key.step.clone(),
+                        released: notice.message.clone().filter(|id| released.contains_key(id)),
+                    });
                     let key = digest_key(mode, &recipient, self.config.calendars.base().date_of(now));
                     let is_made = match made.get(&key) {
-                        _ if !awaits_digest => false,
+                        _ if !awaits_digest || apart.is_some() => false,
                         Some(is_made) => *is_made,
                         None => {
                             let is_made = tx.digest_made(&key).await?;
@@ -407,14 +435,14 @@ impl Engine {
                         continue;
                     }
                     let item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
-                    let place = (mode, recipient.unit.clone(), recipient.desk, channel);
+                    let place = (mode, recipient.unit.clone(), recipient.desk, channel, apart.clone());
                     let bundles = match channel {
                         Channel::Email if is_alone => &mut own,
                         Channel::Email | Channel::Webhook => &mut *digests,
                     };
                     let bundle = bundles
                         .entry(place)
-                        .or_insert_with(|| Bundle::to(mode, channel, recipient));
+                        .or_insert_with(|| Bundle::to(mode, channel, recipient, apart));
                     bundle.items.push(item);
                 }
             }
@@ -479,7 +507,7 @@ impl Engine {
         }
     }
 
-    fn line(
+    pub(super) fn line(
         &self,
         telling: &Telling,
         kept: &Kept,
@@ -538,6 +566,7 @@ impl Engine {
             channel,
             recipient,
             items,
+            apart,
         } = bundle;
         let on = self.config.calendars.of(&recipient.unit).date_of(now);
         let period = Period::of(on, self.config.rules.period);
@@ -557,6 +586,7 @@ impl Engine {
             channel,
             recipient,
             items,
+            apart,
             form,
             matter,
         }
@@ -566,6 +596,7 @@ impl Engine {
     async fn make(
         &mut self,
         drafts: Vec<Draft>,
+        released: &HashMap<String, Option<String>>,
         data_as_of: Option<Moment>,
         composed: &mut Composed,
         now: Moment,
@@ -580,7 +611,7 @@ impl Engine {
                 let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
                 ready.extend(self.finish(draft, thread, data_as_of, composed, now)?);
             }
-            self.enqueue(ready, composed, now).await?;
+            self.enqueue(ready, released, composed, now).await?;
             self.pulse.beat();
         }
         Ok(())
@@ -600,6 +631,7 @@ impl Engine {
             channel,
             recipient,
             items,
+            apart,
             form,
             matter,
         } = draft;
@@ -619,6 +651,10 @@ impl Engine {
             data_as_of,
         };
         let view = letter::view(&self.config, parts, now);
+        let says = match &apart {
+            None => Vec::new(),
+            Some(_) => approval::lines(&view)?,
+        };
         let schedule = recipients::schedule(&self.config, &recipient.unit, Some(now));
         // In shadow what would be posted is shown in a mail, at the hour at which it would be.
         let is_posted = channel == Channel::Webhook && mode == Mode::Live;
@@ -627,6 +663,12 @@ impl Engine {
             let mut notices: Vec<i64> = told.iter().map(|t| t.notice).collect();
             notices.sort_unstable();
             let (rules, steps) = named(told);
+            let approval = apart.as_ref().map(|apart| Approval {
+                by: apart.approver.word(),
+                said: approval::fingerprint(&recipient.addresses, &says, |line| {
+                    told.iter().any(|t| line.is_about(&t.ticket, t.settled))
+                }),
+            });
             let is_mail = channel == Channel::Email;
             let message = NewMessage {
                 id,
@@ -636,7 +678,8 @@ impl Engine {
                 unit: recipient.unit.clone(),
                 desk: recipient.desk.word(),
                 matter: matter.clone(),
-                digest_key: (is_mail && form == Form::Digest).then(|| digest_key(mode, &recipient, on)),
+                digest_key: (is_mail && form == Form::Digest && approval.is_none())
+                    .then(|| digest_key(mode, &recipient, on)),
                 recipients,
                 subject,
                 body,
@@ -644,17 +687,19 @@ impl Engine {
                 steps,
                 notices,
                 urgent: urgent || is_shown_post,
-                // What a system does not take is worth as much tomorrow as it was today.
-                replace_at: is_mail.then(|| match form {
+                // What a system does not take is worth as much tomorrow as it was today; what was approved is sent as it is.
+                replace_at: (is_mail && approval.is_none()).then(|| match form {
                     Form::Digest => schedule.digest_after(now),
                     Form::Single => schedule.opening_after(now),
                 }),
+                approval,
             };
             Ready {
                 message,
                 ready_at,
                 passed_over: std::mem::take(&mut passed_over),
                 next_digest: schedule.digest_after(now),
+                released: apart.as_ref().and_then(|apart| apart.released.clone()),
             }
         };
         match is_posted {
@@ -697,18 +742,44 @@ impl Engine {
         }
     }
 
-    /// Stores rendered messages with their notices.
-    async fn enqueue(&self, ready: Vec<Ready>, composed: &mut Composed, now: Moment) -> Result<(), TurnError> {
-        let messages: Vec<&NewMessage> = ready.iter().map(|r| &r.message).collect();
+    /// Stores rendered messages with their notices. What was released and says the same as when it was approved goes out
+    /// as it is; else what is so now waits for approval in its stead.
+    async fn enqueue(
+        &self,
+        ready: Vec<Ready>,
+        released: &HashMap<String, Option<String>>,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<(), TurnError> {
         let mut tx = self.begin_deciding().await?;
-        for notice in ready.iter().flat_map(|r| &r.passed_over) {
-            tx.pass_over(*notice, now).await?;
+        let mut new = Vec::with_capacity(ready.len());
+        for ready in &ready {
+            for notice in &ready.passed_over {
+                tx.pass_over(*notice, now).await?;
+            }
+            if let Some(id) = &ready.released {
+                let says = ready.message.approval.as_ref().map(|approval| &approval.said);
+                let is_same = released.get(id).is_some_and(|said| said.as_ref() == says);
+                if is_same && tx.send_released(id, now).await? {
+                    continue;
+                }
+                let why = format!(
+                    "released, but its tickets say otherwise by now: {} instead",
+                    ready.message.id
+                );
+                // Withdrawn since it was gathered, none of it is to be told.
+                if !tx.outdate_released(id, &why, now).await? {
+                    continue;
+                }
+            }
+            new.push(ready);
         }
+        let messages: Vec<&NewMessage> = new.iter().map(|r| &r.message).collect();
         let made = tx.compose(&messages, now).await?;
         composed.messages += made.len();
-        let stored = ready.iter().filter(|r| made.contains(&r.message.id));
+        let stored = new.iter().filter(|r| made.contains(&r.message.id));
         composed.lateness.extend(stored.map(|r| now - r.ready_at));
-        for late in ready.iter().filter(|r| !made.contains(&r.message.id)) {
+        for late in new.iter().filter(|r| !made.contains(&r.message.id)) {
             for notice in &late.message.notices {
                 tx.postpone(*notice, late.next_digest).await?;
             }
@@ -790,6 +861,7 @@ impl Engine {
             earlier: Vec::new(),
             lines: Vec::new(),
             settled: item.section.rule == SETTLED,
+            note: None,
         }
     }
 }

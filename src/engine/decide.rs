@@ -14,7 +14,7 @@ use crate::domain::deadline::{self, Known};
 use crate::domain::evaluate::{Evaluation, Subject, evaluate};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey};
-use crate::domain::rule::{Digest, When};
+use crate::domain::rule::{Approver, Digest, Step, When};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
 use crate::source::Row;
@@ -334,11 +334,17 @@ impl Engine {
     }
 
     pub(super) fn is_urgent(&self, rule: &str, step: &str) -> bool {
-        self.config
-            .rules
-            .named(rule)
-            .and_then(|r| r.steps.iter().find(|s| s.id == step))
-            .is_some_and(|s| s.urgent)
+        self.step(rule, step).is_some_and(|s| s.urgent)
+    }
+
+    /// Who has to approve what a step tells.
+    pub(super) fn approver(&self, rule: &str, step: &str) -> Option<Approver> {
+        self.step(rule, step).and_then(|s| s.approve)
+    }
+
+    fn step(&self, rule: &str, step: &str) -> Option<&Step> {
+        let rule = self.config.rules.named(rule)?;
+        rule.steps.iter().find(|s| s.id == step)
     }
 }
 

@@ -314,7 +314,7 @@ impl Engine {
                 }
                 MessageState::Dead => delivered.dead += 1,
                 _ if end.unknown => delivered.unknown += 1,
-                MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => delivered.later += 1,
+                _ => delivered.later += 1,
             }
             if let Answer::Accepted { refused, .. } = answer {
                 for (address, why) in refused {
@@ -389,6 +389,7 @@ impl Engine {
                 notices: Vec::new(),
                 urgent: false,
                 replace_at: None,
+                approval: None,
             });
         }
         Ok(letters)

@@ -193,6 +193,7 @@ pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &st
         earlier: Vec::new(),
         lines: Vec::new(),
         settled: false,
+        note: None,
     }
 }
 

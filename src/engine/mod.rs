@@ -3,7 +3,9 @@
 //! `once`, `demo`, the daemon and the tests call [`Engine::turn`]; time is an argument. Each part works in short
 //! transactions of its own; sending is outside any. When observing fails, what is in the outbox is still delivered.
 
+mod approval;
 mod compose;
+mod correction;
 mod decide;
 mod deliver;
 mod explain;

@@ -194,10 +194,10 @@ impl Engine {
                     Channel::Email if is_alone => &mut own,
                     Channel::Email | Channel::Webhook => &mut *digests,
                 };
-                let place = (telling.key.mode, recipient.unit.clone(), recipient.desk, channel);
+                let place = (telling.key.mode, recipient.unit.clone(), recipient.desk, channel, None);
                 let bundle = bundles
                     .entry(place)
-                    .or_insert_with(|| Bundle::to(telling.key.mode, channel, recipient));
+                    .or_insert_with(|| Bundle::to(telling.key.mode, channel, recipient, None));
                 bundle.items.push(item);
             }
             singles.extend(own.into_values().map(|bundle| (kept.ticket.code.clone(), bundle)));
@@ -239,7 +239,12 @@ fn told_by(
 }
 
 fn goes_out(notice: &Notice) -> bool {
-    matches!(notice.state, NoticeState::Waiting | NoticeState::Composed)
+    let states = [
+        NoticeState::Waiting,
+        NoticeState::Composed,
+        NoticeState::AwaitingApproval,
+    ];
+    states.contains(&notice.state)
 }
 
 /// A telling as it would be kept.

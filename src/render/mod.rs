@@ -442,6 +442,7 @@ fn samples(template: &str) -> [MessageView; 2] {
         earlier: lines.iter().flat_map(|l| l.earlier.clone()).collect(),
         lines,
         settled: template == "settled",
+        note: None,
     };
     let message = |form, data_as_of, sections| MessageView {
         form,

@@ -52,6 +52,8 @@ pub struct SectionView {
     pub earlier: Vec<NaiveDate>,
     pub lines: Vec<LineView>,
     pub settled: bool,
+    /// Why it is written, in somebody's words; only where ops gave a reason.
+    pub note: Option<String>,
 }
 
 /// To whom a section speaks.

@@ -11,6 +11,7 @@ use sqlx::FromRow;
 
 use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
+use crate::domain::notice::NoticeState;
 use crate::domain::rule::Channel;
 
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
@@ -64,14 +65,45 @@ const LAST_FIRST_TRY: &str = "SELECT COALESCE((SELECT MAX(COALESCE(first_attempt
 const GIVE_UP: &str = "UPDATE message SET state = 'dead', state_at = $2, next_attempt_at = NULL, reason = $3 \
      WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
 const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3 \
-     WHERE id = $1 AND state IN ('dead', 'cancelled')";
+     WHERE id = $1 AND state IN ('dead', 'cancelled', 'withdrawn', 'corrected')";
 /// Due at any turn, under simulated time too.
 const NOTICES_RETRIED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = 0, first_attempt_at = NULL, message = NULL \
-     WHERE message = $1 AND state IN ('dead', 'cancelled')";
+     WHERE message = $1 AND state IN ('dead', 'cancelled', 'withdrawn', 'corrected')";
 const CANCEL: &str = "UPDATE message SET state = 'cancelled', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3, \
      claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $4)";
 const NOTICES_CANCELLED: &str =
     "UPDATE notice SET state = 'cancelled', state_at = $2 WHERE message = $1 AND state = 'composed'";
+const RELEASE: &str =
+    "UPDATE message SET state = 'released', state_at = $2, reason = $3 WHERE id = $1 AND state = 'awaiting_approval'";
+/// They know the message that they were released with, and are due at any turn.
+const NOTICES_RELEASED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = 0 WHERE message = $1 AND state = 'awaiting_approval'";
+const RELEASED: &str = "SELECT id, said FROM message WHERE state = 'released'";
+const SEND_RELEASED: &str =
+    "UPDATE message SET state = 'waiting', state_at = $2, next_attempt_at = $2 WHERE id = $1 AND state = 'released'";
+const NOTICES_SENT: &str =
+    "UPDATE notice SET state = 'composed', state_at = $2, compose_at = NULL WHERE message = $1 AND state = 'waiting'";
+const OUTDATED: &str =
+    "UPDATE message SET state = 'replaced', state_at = $2, reason = $3 WHERE id = $1 AND state = 'released'";
+/// Nothing of them waits any more: all of it is over.
+const LEFT_RELEASED: &str = "UPDATE message SET state = 'replaced', state_at = $1, reason = $2 WHERE state = 'released' \
+     AND NOT EXISTS (SELECT 1 FROM notice n WHERE n.message = message.id AND n.state = 'waiting')";
+const AWAITING: &str = "SELECT id, mode, approver, unit, subject, created_at, remind_at FROM message \
+     WHERE state = 'awaiting_approval' AND remind_at <= $1 ORDER BY created_at, id";
+const ASKED: &str = "UPDATE message SET remind_at = $2 WHERE id = $1 AND state = 'awaiting_approval'";
+const WITHDRAW: &str = "UPDATE message SET state = 'withdrawn', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3, \
+     claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND (state IN ('awaiting_approval', 'released') \
+     OR (state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $4)))";
+const NOTICES_WITHDRAWN: &str = "UPDATE notice SET state = 'withdrawn', state_at = $2, compose_at = NULL \
+     WHERE message = $1 AND state IN ('composed', 'awaiting_approval', 'waiting')";
+const CORRECT: &str = "UPDATE message SET state = 'corrected', state_at = $2, reason = $3, correction = $4 \
+     WHERE id = $1 AND state = 'accepted' AND notices > 0";
+const NOTICES_CORRECTED: &str =
+    "UPDATE notice SET state = 'corrected', state_at = $2 WHERE message = $1 AND state = 'accepted'";
+const TO_CORRECT: &str = "SELECT id, mode, channel, form, unit, desk, matter, recipients, correction FROM message \
+     WHERE state = 'corrected' AND corrected_by IS NULL ORDER BY created_at, id";
+const CORRECTED_BY: &str = "UPDATE message SET corrected_by = $2 WHERE id = $1 AND corrected_by IS NULL";
+const TICKETS_OF: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
+     WHERE n.message = $1 AND t.subject_kind = 'ticket' ORDER BY t.subject";
 const ROLES_TOLD: &str = "SELECT DISTINCT role FROM notice WHERE message = $1 ORDER BY role";
 const DIGEST_MADE: &str = "SELECT COUNT(*) FROM message WHERE digest_key = $1";
 /// The last twenty of each matter, oldest first.
@@ -81,11 +113,11 @@ const THREADS: &str = concat!(
     keys_50!(),
     ")) AS last WHERE back <= 20 ORDER BY matter, back DESC"
 );
-const LIST: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason FROM message \
+const LIST: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by FROM message \
      WHERE ($1 = '' OR state = $1) AND created_at >= $2 ORDER BY created_at, id LIMIT $3";
-const SHOW: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason FROM message WHERE id = $1";
+const SHOW: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by FROM message WHERE id = $1";
 const OF_TICKET: &str = "SELECT DISTINCT m.id, m.state, m.channel, m.form, m.mode, m.unit, m.desk, m.subject, m.rules, m.steps, m.notices, m.attempts, m.unknown, \
-     m.created_at, m.next_attempt_at, m.state_at, m.reason FROM message m JOIN message_notice l ON l.message = m.id JOIN notice n ON n.id = l.notice \
+     m.created_at, m.next_attempt_at, m.state_at, m.reason, m.approver, m.corrected_by FROM message m JOIN message_notice l ON l.message = m.id JOIN notice n ON n.id = l.notice \
      JOIN telling t ON t.id = n.telling WHERE t.subject = $1 AND t.subject_kind = 'ticket' ORDER BY m.created_at, m.id";
 const BODY: &str = "SELECT bytes FROM body WHERE message = $1";
 const ATTEMPTS: &str = "SELECT at, answer, detail FROM attempt WHERE message = $1 ORDER BY at, id";
@@ -118,6 +150,22 @@ pub const STATEMENTS: &[&str] = &[
     NOTICES_RETRIED,
     CANCEL,
     NOTICES_CANCELLED,
+    RELEASE,
+    NOTICES_RELEASED,
+    RELEASED,
+    SEND_RELEASED,
+    NOTICES_SENT,
+    OUTDATED,
+    LEFT_RELEASED,
+    AWAITING,
+    ASKED,
+    WITHDRAW,
+    NOTICES_WITHDRAWN,
+    CORRECT,
+    NOTICES_CORRECTED,
+    TO_CORRECT,
+    CORRECTED_BY,
+    TICKETS_OF,
     ROLES_TOLD,
     DIGEST_MADE,
     THREADS,
@@ -135,10 +183,10 @@ static INSERT: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO message (id, mode, channel, form, unit, desk, matter, digest_key, recipients, subject, rules, steps, notices, \
-             state, state_at, reason, urgent, created_at, first_attempt_at, next_attempt_at, replace_at, attempts, unknown, claimed_by, claimed_until) \
-             VALUES {} ON CONFLICT DO NOTHING RETURNING id",
+             state, state_at, reason, urgent, created_at, first_attempt_at, next_attempt_at, replace_at, attempts, unknown, claimed_by, claimed_until, \
+             approver, said, remind_at) VALUES {} ON CONFLICT DO NOTHING RETURNING id",
             rows(
-                "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, NULL, ?, ?, NULL, ?, ?, 0, 0, NULL, NULL)",
+                "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, NULL, ?, ?, 0, 0, NULL, NULL, ?, ?, ?)",
                 count
             )
         )
@@ -157,10 +205,13 @@ static LINK: LazyLock<[String; 3]> = LazyLock::new(|| {
 static COMPOSED: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
-            "WITH made (message, notice, at) AS (VALUES {}) \
-             UPDATE notice SET state = 'composed', state_at = made.at, compose_at = NULL, message = made.message \
+            "WITH made (message, notice, at, state) AS (VALUES {}) \
+             UPDATE notice SET state = made.state, state_at = made.at, compose_at = NULL, message = made.message \
              FROM made WHERE notice.id = made.notice AND notice.state = 'waiting'",
-            rows("(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))", count)
+            rows(
+                "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+                count
+            )
         )
     })
 });
@@ -219,6 +270,42 @@ pub struct NewMessage {
     pub urgent: bool,
     /// Not accepted by then: its notices go into a new message.
     pub replace_at: Option<Moment>,
+    /// Who has to release it before it is sent.
+    pub approval: Option<Approval>,
+}
+
+/// What a message that has to be approved waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// The approver's word.
+    pub by: &'static str,
+    /// A fingerprint of all that it says, but for the hour at which it was written: what is approved.
+    pub said: String,
+}
+
+/// A message that waits to be released, and of which somebody is to be told.
+#[derive(Debug, Clone, FromRow)]
+pub struct Awaiting {
+    pub id: String,
+    pub mode: String,
+    pub approver: String,
+    pub unit: String,
+    pub subject: String,
+    created_at: i64,
+    remind_at: i64,
+}
+
+impl Awaiting {
+    #[must_use]
+    pub fn created(&self) -> Moment {
+        moment(self.created_at)
+    }
+
+    /// Its approver was told of it, and nothing has come of it in time.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.remind_at > self.created_at
+    }
 }
 
 /// What became of a message.
@@ -229,17 +316,29 @@ pub enum MessageState {
     Dead,
     /// Its notices went into another one.
     Replaced,
-    /// Taken back by ops before it was accepted.
+    /// Taken back by ops before it was accepted; for climbing it counts as told.
     Cancelled,
+    /// Waits for somebody to release or withdraw it.
+    AwaitingApproval,
+    /// Released; goes out once its tickets have been read again and say the same.
+    Released,
+    /// Somebody decided that it is not sent; it does not count as told.
+    Withdrawn,
+    /// Was accepted, and taken back by a correction.
+    Corrected,
 }
 
 impl MessageState {
-    pub const ALL: [MessageState; 5] = [
+    pub const ALL: [MessageState; 9] = [
         MessageState::Waiting,
         MessageState::Accepted,
         MessageState::Dead,
         MessageState::Replaced,
         MessageState::Cancelled,
+        MessageState::AwaitingApproval,
+        MessageState::Released,
+        MessageState::Withdrawn,
+        MessageState::Corrected,
     ];
 
     #[must_use]
@@ -250,6 +349,10 @@ impl MessageState {
             MessageState::Dead => "dead",
             MessageState::Replaced => "replaced",
             MessageState::Cancelled => "cancelled",
+            MessageState::AwaitingApproval => "awaiting_approval",
+            MessageState::Released => "released",
+            MessageState::Withdrawn => "withdrawn",
+            MessageState::Corrected => "corrected",
         }
     }
 }
@@ -282,6 +385,35 @@ pub struct Settlement {
     pub unknown: bool,
 }
 
+/// A message that was corrected, without the letter that says so.
+#[derive(Debug, Clone, FromRow)]
+pub struct ToCorrect {
+    pub id: String,
+    pub mode: String,
+    pub channel: String,
+    pub form: String,
+    pub unit: String,
+    pub desk: String,
+    pub matter: String,
+    recipients: String,
+    /// Why.
+    pub correction: Option<String>,
+}
+
+impl ToCorrect {
+    /// Where the message went.
+    ///
+    /// # Errors
+    /// When the store's row cannot be read.
+    pub fn recipients(&self) -> Result<Vec<String>, StoreError> {
+        serde_json::from_str(&self.recipients).map_err(|e| StoreError::Corrupt {
+            table: "message",
+            id: self.id.clone(),
+            what: e.to_string(),
+        })
+    }
+}
+
 /// A line of `outbox list`.
 #[derive(Debug, Clone, FromRow)]
 pub struct Listed {
@@ -303,6 +435,10 @@ pub struct Listed {
     pub next_attempt_at: Option<i64>,
     pub state_at: i64,
     pub reason: Option<String>,
+    /// Who has, or had, to release it.
+    pub approver: Option<String>,
+    /// The message that corrects it.
+    pub corrected_by: Option<String>,
 }
 
 impl Listed {
@@ -461,6 +597,27 @@ impl Store {
         Ok(last.map_or(now, moment))
     }
 
+    /// Messages that were released, each with the fingerprint of what it says.
+    pub async fn released(&self) -> Result<HashMap<String, Option<String>>, StoreError> {
+        let rows: Vec<(String, Option<String>)> = on!(self.db(), fetch_all(sqlx::query_as(RELEASED)));
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Messages that wait for approval and of which somebody is to be told by now, oldest first.
+    pub async fn awaiting(&self, now: Moment) -> Result<Vec<Awaiting>, StoreError> {
+        Ok(on!(self.db(), fetch_all(sqlx::query_as(AWAITING).bind(micros(now)))))
+    }
+
+    /// Messages that were corrected and of which nobody has been told so yet, oldest first.
+    pub async fn to_correct(&self) -> Result<Vec<ToCorrect>, StoreError> {
+        Ok(on!(self.db(), fetch_all(sqlx::query_as(TO_CORRECT))))
+    }
+
+    /// The tickets that a message speaks of.
+    pub async fn tickets_of(&self, message: &str) -> Result<Vec<String>, StoreError> {
+        Ok(on!(self.db(), fetch_all(sqlx::query_scalar(TICKETS_OF).bind(message))))
+    }
+
     /// The roles, as written, of the notices that a message carries.
     pub async fn roles_told(&self, message: &str) -> Result<Vec<String>, StoreError> {
         Ok(on!(self.db(), fetch_all(sqlx::query_scalar(ROLES_TOLD).bind(message))))
@@ -585,6 +742,13 @@ impl Tx {
     /// exists is not.
     pub async fn compose(&mut self, list: &[&NewMessage], now: Moment) -> Result<HashSet<String>, StoreError> {
         let json = |list: &[String]| serde_json::Value::from(list.to_vec()).to_string();
+        let state = |new: &NewMessage| match new.approval {
+            None => (MessageState::Waiting.word(), NoticeState::Composed.word()),
+            Some(_) => (
+                MessageState::AwaitingApproval.word(),
+                NoticeState::AwaitingApproval.word(),
+            ),
+        };
         let mut made = HashSet::with_capacity(list.len());
         for (place, piece) in pieces(list) {
             let stored: Vec<String> = on!(
@@ -603,11 +767,15 @@ impl Tx {
                         .bind(json(&new.rules))
                         .bind(json(&new.steps))
                         .bind(i64::try_from(new.notices.len()).unwrap_or(i64::MAX))
+                        .bind(state(new).0)
                         .bind(micros(now))
                         .bind(i64::from(new.urgent))
                         .bind(micros(now))
-                        .bind(micros(now))
+                        .bind(new.approval.is_none().then(|| micros(now)))
                         .bind(new.replace_at.map(micros))
+                        .bind(new.approval.as_ref().map(|a| a.by))
+                        .bind(new.approval.as_ref().map(|a| &a.said))
+                        .bind(new.approval.is_some().then(|| micros(now)))
                 }))
             );
             made.extend(stored);
@@ -621,9 +789,13 @@ impl Tx {
                 }))
             );
         }
-        let links: Vec<(&str, i64)> = stored
+        let links: Vec<(&str, i64, &str)> = stored
             .iter()
-            .flat_map(|new| new.notices.iter().map(|notice| (new.id.as_str(), *notice)))
+            .flat_map(|new| {
+                new.notices
+                    .iter()
+                    .map(|notice| (new.id.as_str(), *notice, state(new).1))
+            })
             .collect();
         for (place, piece) in pieces(&links) {
             on!(
@@ -631,7 +803,7 @@ impl Tx {
                 execute(
                     piece
                         .iter()
-                        .fold(sqlx::query(LINK[place].as_str()), |q, (message, notice)| {
+                        .fold(sqlx::query(LINK[place].as_str()), |q, (message, notice, _)| {
                             q.bind(*message).bind(*notice)
                         })
                 )
@@ -641,8 +813,8 @@ impl Tx {
                 execute(
                     piece
                         .iter()
-                        .fold(sqlx::query(COMPOSED[place].as_str()), |q, (message, notice)| {
-                            q.bind(*message).bind(*notice).bind(micros(now))
+                        .fold(sqlx::query(COMPOSED[place].as_str()), |q, (message, notice, state)| {
+                            q.bind(*message).bind(*notice).bind(micros(now)).bind(*state)
                         })
                 )
             );
@@ -709,7 +881,7 @@ impl Tx {
         }
         match end.state {
             MessageState::Accepted | MessageState::Dead => self.settle_notices(&[&claim.id], end.state, at).await?,
-            MessageState::Waiting | MessageState::Replaced | MessageState::Cancelled => {
+            _ => {
                 on!(
                     self.db(),
                     execute(sqlx::query(NOTICES_TRIED).bind(&claim.id).bind(micros(at)))
@@ -803,8 +975,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets a dead or cancelled message go and has its notices wait for a new one: what still holds of them is told once
-    /// more, to whom the directory names now. How many wait; `None` where it is neither dead nor cancelled.
+    /// Lets a dead, cancelled, withdrawn or corrected message go and has its notices wait for a new one: what still holds
+    /// of them is told once more, to whom the directory names now. How many wait; `None` where it is none of these.
     pub async fn retry(&mut self, id: &str, why: &str, now: Moment) -> Result<Option<u64>, StoreError> {
         let retried = on!(
             self.db(),
@@ -818,6 +990,97 @@ impl Tx {
             execute(sqlx::query(NOTICES_RETRIED).bind(id).bind(micros(now)))
         );
         Ok(Some(notices))
+    }
+
+    /// Lets a message go that waits for approval; false where none does. It is sent once its tickets have been read again
+    /// and say the same.
+    pub async fn release(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
+        let release = on!(
+            self.db(),
+            execute(sqlx::query(RELEASE).bind(id).bind(micros(now)).bind(why))
+        );
+        on!(
+            self.db(),
+            execute(sqlx::query(NOTICES_RELEASED).bind(id).bind(micros(now)))
+        );
+        Ok(release == 1)
+    }
+
+    /// Sends a released message as it is; false where it is not released any more.
+    pub async fn send_released(&mut self, id: &str, now: Moment) -> Result<bool, StoreError> {
+        let sent = on!(
+            self.db(),
+            execute(sqlx::query(SEND_RELEASED).bind(id).bind(micros(now)))
+        ) == 1;
+        if sent {
+            on!(self.db(), execute(sqlx::query(NOTICES_SENT).bind(id).bind(micros(now))));
+        }
+        Ok(sent)
+    }
+
+    /// A released message says what is not so any more, and its notices go into another one; false where it is not
+    /// released any more.
+    pub async fn outdate_released(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
+        let outdated = on!(
+            self.db(),
+            execute(sqlx::query(OUTDATED).bind(id).bind(micros(now)).bind(why))
+        );
+        Ok(outdated == 1)
+    }
+
+    /// Ends released messages of which nothing holds any more.
+    pub async fn end_released(&mut self, why: &str, now: Moment) -> Result<u64, StoreError> {
+        Ok(on!(
+            self.db(),
+            execute(sqlx::query(LEFT_RELEASED).bind(micros(now)).bind(why))
+        ))
+    }
+
+    /// Somebody is told that a message waits for approval, and next at another instant, if ever.
+    pub async fn asked(&mut self, id: &str, next: Option<Moment>) -> Result<(), StoreError> {
+        on!(self.db(), execute(sqlx::query(ASKED).bind(id).bind(next.map(micros))));
+        Ok(())
+    }
+
+    /// Takes an accepted message out of all counts: its notices are not told any more. Whoever got it is to be told so, with
+    /// the reason. False where it is not accepted or tells of no ticket.
+    pub async fn correct(&mut self, id: &str, why: &str, reason: &str, now: Moment) -> Result<bool, StoreError> {
+        let corrected = on!(
+            self.db(),
+            execute(sqlx::query(CORRECT).bind(id).bind(micros(now)).bind(why).bind(reason))
+        ) == 1;
+        if corrected {
+            on!(
+                self.db(),
+                execute(sqlx::query(NOTICES_CORRECTED).bind(id).bind(micros(now)))
+            );
+            self.wake_told(&[id], Moment::UNIX_EPOCH).await?;
+        }
+        Ok(corrected)
+    }
+
+    /// The message that tells of a correction.
+    pub async fn corrected_by(&mut self, id: &str, by: &str) -> Result<(), StoreError> {
+        on!(self.db(), execute(sqlx::query(CORRECTED_BY).bind(id).bind(by)));
+        Ok(())
+    }
+
+    /// Takes a message back that waits for approval or for an attempt, with its notices, which do not count as told;
+    /// false where it has ended or is being sent.
+    pub async fn withdraw(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
+        let leases = self.lease_clock(now);
+        let withdrawn = on!(
+            self.db(),
+            execute(sqlx::query(WITHDRAW).bind(id).bind(micros(now)).bind(why).bind(leases))
+        );
+        if withdrawn != 1 {
+            return Ok(false);
+        }
+        on!(
+            self.db(),
+            execute(sqlx::query(NOTICES_WITHDRAWN).bind(id).bind(micros(now)))
+        );
+        Ok(true)
     }
 
     /// Takes a waiting message back with its notices; false where it has ended or is being sent.

@@ -1229,3 +1229,14 @@ fn who_is_told_live_goes_by_unit_and_without_a_box_ops_stand_in() {
     assert_eq!(config.mode_of(None), Mode::Shadow, "the Office is not live yet");
     assert_eq!(config.shadow_box(), ["truc@tinh.example"]);
 }
+
+#[test]
+fn who_has_to_approve_a_step_is_ops_or_the_office() {
+    let step = "template = \"overdue-1\"";
+    spoilt(
+        "rules/rules.toml",
+        step,
+        "template = \"overdue-1\"\napprove = \"head\"",
+        &["rules/rules.toml:13:11: `head` is not one of `ops`, `office`"],
+    );
+}

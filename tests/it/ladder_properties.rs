@@ -141,6 +141,7 @@ fn step(sign: i32) -> impl Strategy<Value = Step> {
         repeat,
         min_gap,
         urgent: false,
+        approve: None,
     })
 }
 

@@ -265,6 +265,7 @@ fn message(id: &str, notices: Vec<i64>) -> NewMessage {
         notices,
         urgent: false,
         replace_at: Some(at("2021-09-15 08:00")),
+        approval: None,
     }
 }
 

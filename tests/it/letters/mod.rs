@@ -2,7 +2,9 @@
 //!
 //! Lists are compared whole: a letter too many is as much a fault as one that is missing.
 
+mod approval;
 mod by_hand;
+mod correction;
 mod delivery;
 mod digest;
 mod fresh;

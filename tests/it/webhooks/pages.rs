@@ -65,6 +65,7 @@ fn section(settled: bool, lines: Vec<LineView>) -> SectionView {
         earlier: vec![day(6)],
         lines,
         settled,
+        note: None,
     }
 }
 

@@ -1,0 +1,145 @@
+//! Corrections (`outbox correct`): whoever got a message that was wrong is told so, in its thread. The command has taken
+//! the message out of all counts; here the letter about it is written.
+
+use std::collections::HashSet;
+
+use super::letter::{self, Parts};
+use super::{Composed, Engine, TurnError};
+use crate::domain::Moment;
+use crate::domain::directory::{Desk, Recipient};
+use crate::domain::notice::Mode;
+use crate::domain::rule::Channel;
+use crate::render::view::LineView;
+use crate::store::meta::Meta;
+use crate::store::outbox::{Form, NewMessage, ToCorrect};
+
+/// The base name of the letter's template.
+const TEMPLATE: &str = "correction";
+
+impl Engine {
+    /// Writes the letters about what was corrected since.
+    pub(super) async fn tell_corrections(
+        &self,
+        meta: &Meta,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<(), TurnError> {
+        for wrong in self.store.to_correct().await? {
+            let message = self.correction(meta, &wrong, composed, now).await?;
+            let mut tx = self.begin_deciding().await?;
+            composed.messages += tx.compose(&[&message], now).await?.len();
+            tx.corrected_by(&wrong.id, &message.id).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn correction(
+        &self,
+        meta: &Meta,
+        wrong: &ToCorrect,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<NewMessage, TurnError> {
+        let is_in_shadow = wrong.mode == Mode::Shadow.word();
+        let was_mail = wrong.channel == Channel::Email.word();
+        let desks = [Desk::Contact, Desk::Clerk, Desk::Head];
+        let desk = desks
+            .into_iter()
+            .find(|d| d.word() == wrong.desk)
+            .unwrap_or(Desk::Contact);
+        let on = self.config.calendars.base().date_of(now);
+        let mut recipient = self
+            .config
+            .directory
+            .recipient(&wrong.unit, false, desk, None, None, on);
+        // To the very boxes that have the wrong one. What was posted is corrected by mail, as all that cannot be posted.
+        if was_mail && !is_in_shadow {
+            recipient = Recipient {
+                unit: wrong.unit.clone(),
+                desk,
+                wanted: desk,
+                addresses: wrong.recipients()?,
+                for_want_of_contact: false,
+            };
+        }
+        let (matter, thread) = if was_mail {
+            let mut thread = self.store.threads(std::slice::from_ref(&wrong.matter)).await?;
+            let mut thread = thread.remove(&wrong.matter).unwrap_or_default();
+            thread.retain(|id| *id != wrong.id);
+            thread.push(wrong.id.clone());
+            (wrong.matter.clone(), thread)
+        } else {
+            (format!("correction|{}|{}", wrong.unit, wrong.desk), Vec::new())
+        };
+        let id = letter::new_id(now);
+        let mut section = letter::bare_section(&self.config, &recipient, TEMPLATE, now);
+        section.note.clone_from(&wrong.correction);
+        section.lines = self.lines_of(meta, wrong, &recipient, now).await?;
+        let parts = Parts {
+            id: &id,
+            recipient: &recipient,
+            form: Form::Single,
+            sections: vec![section],
+            data_as_of: None,
+        };
+        let view = letter::view(&self.config, parts, now);
+        let in_shadow = is_in_shadow.then_some(Channel::Email);
+        let letter = letter::write(&self.config, &self.renderer, &recipient, view, &thread, in_shadow, now)?;
+        if let Some(failed) = &letter.rendered.failed {
+            tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
+            composed.problems.push(format!("template: {failed}"));
+        }
+        let mode = if is_in_shadow { Mode::Shadow } else { Mode::Live };
+        Ok(NewMessage {
+            id,
+            mode: mode.word(),
+            channel: Channel::Email,
+            form: Form::Single,
+            unit: recipient.unit,
+            desk: recipient.desk.word(),
+            matter,
+            digest_key: None,
+            recipients: letter.recipients,
+            subject: letter.rendered.subject,
+            body: letter.bytes,
+            rules: Vec::new(),
+            steps: Vec::new(),
+            notices: Vec::new(),
+            urgent: false,
+            replace_at: None,
+            approval: None,
+        })
+    }
+
+    /// The tickets of a message as they are now, each once. One for heads alone by now stands in no list any more.
+    async fn lines_of(
+        &self,
+        meta: &Meta,
+        wrong: &ToCorrect,
+        recipient: &Recipient,
+        now: Moment,
+    ) -> Result<Vec<LineView>, TurnError> {
+        let codes = self.store.tickets_of(&wrong.id).await?;
+        let tickets = self.store.tickets(&codes).await?;
+        let tellings = self.store.tellings(&codes).await?;
+        let context = self.context(meta, now);
+        let is_list = wrong.form == Form::Digest.word();
+        let mut lines = Vec::with_capacity(codes.len());
+        let mut shown = HashSet::new();
+        for code in &codes {
+            let (Some(kept), Some(known)) = (tickets.get(code), tellings.get(code)) else {
+                continue;
+            };
+            let told = known
+                .iter()
+                .find(|t| t.notices.iter().any(|n| n.message.as_ref() == Some(&wrong.id)));
+            if let Some(telling) = told.filter(|_| !(is_list && kept.ticket.is_sensitive()))
+                && shown.insert(code)
+            {
+                lines.push(self.line(telling, kept, known, recipient, &context, now));
+            }
+        }
+        Ok(lines)
+    }
+}

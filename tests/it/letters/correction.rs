@@ -1,0 +1,145 @@
+//! Corrections (`outbox correct`): whoever got a wrong reminder is told so in its thread, once, and it counts nowhere.
+
+use dondoc::domain::evaluate::Verdict;
+
+use super::delivery::{BUILDING, HEALTH, Moods, fates};
+use super::{ladder, letters_at, letters_of, only_letter, thread};
+use crate::cli::{dondoc, said, text};
+use crate::postgres::{On, on_both};
+use crate::world::{World, at};
+
+on_both! {
+    a_wrong_reminder_is_corrected_in_its_thread_and_counts_nowhere
+}
+
+async fn id_about(world: &World, code: &str) -> String {
+    let messages = world.store().messages_of_ticket(code).await.expect("messages");
+    messages.last().expect("a message").id.clone()
+}
+
+fn correct(world: &World, id: &str, when: &str) -> std::process::Output {
+    dondoc(
+        &world.dir(),
+        &[
+            "outbox",
+            "correct",
+            id,
+            "--reason",
+            "danh sách chưa cập nhật",
+            "--at",
+            when,
+        ],
+    )
+}
+
+async fn a_wrong_reminder_is_corrected_in_its_thread_and_counts_nowhere(on: On) {
+    let mut world = Moods::default().province_on(on, &ladder(), &[HEALTH, BUILDING]).await;
+    letters_of(&mut world, "2021-09-14", "2021-09-16").await;
+    let wrong = id_about(&world, "T1").await;
+    let done = correct(&world, &wrong, "2021-09-16 22:00");
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(
+        text(&done).contains("the next turn tells whoever got it"),
+        "{}",
+        text(&done)
+    );
+    world.turn("2021-09-17 07:00").await;
+    let letter = only_letter(&mut world);
+    assert_eq!(letter.to, ["giamdoc-syt@tinh.example"]);
+    assert!(letter.subject.contains("[Đính chính]"), "{}", letter.subject);
+    assert!(
+        letter.text.contains("danh sách chưa cập nhật") && letter.text.contains("1. T1"),
+        "{}",
+        letter.text
+    );
+    let mail = world.received().pop().expect("a mail");
+    let (answers, references) = thread(&mail);
+    let wrong_id = format!("{wrong}@1022.tinh.example");
+    assert_eq!(answers, std::slice::from_ref(&wrong_id));
+    assert_eq!(references.last(), Some(&wrong_id));
+    // Nothing climbs on it and it isn't told anew; the other ticket's ladder goes on.
+    assert_eq!(
+        letters_of(&mut world, "2021-09-17", "2021-09-23").await,
+        ["20/09 08:00 giamdoc-sxd digest: T2 overdue/L3"]
+    );
+    assert_eq!(
+        world.verdict("T1", "overdue", "L2", "2021-09-23 22:00").await,
+        Verdict::Corrected {
+            at: at("2021-09-16 22:00")
+        }
+    );
+    let again = correct(&world, &wrong, "2021-09-23 22:10");
+    assert_eq!(again.status.code(), Some(1), "once");
+    assert!(said(&again).contains("it is corrected"), "{}", said(&again));
+    // Who was told otherwise still hears of the end; the head has heard nothing that counts.
+    world.answer("T1", "2021-09-23 22:20").await;
+    assert_eq!(
+        letters_of(&mut world, "2021-09-24", "2021-09-24").await,
+        ["24/09 08:00 syt digest: T1 @settled/done"]
+    );
+}
+
+#[tokio::test]
+async fn told_once_more_by_hand_it_is_counted_without_the_wrong_one() {
+    let mut world = Moods::default().province(&ladder(), &[HEALTH]).await;
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    let wrong = id_about(&world, "T1").await;
+    assert!(correct(&world, &wrong, "2021-09-14 22:10").status.success());
+    world.turn("2021-09-15 08:00").await;
+    assert!(only_letter(&mut world).subject.contains("[Đính chính]"));
+    assert!(dondoc(&world.dir(), &["outbox", "retry", &wrong]).status.success());
+    world.turn("2021-09-15 09:00").await;
+    let letter = only_letter(&mut world);
+    assert!(letter.subject.contains("[Nhắc lần 1]"), "{}", letter.subject);
+    assert!(!letter.text.contains("đã nhắc ngày"), "{}", letter.text);
+    // Climbing counts from it.
+    assert_eq!(
+        letters_of(&mut world, "2021-09-15", "2021-09-17").await,
+        ["17/09 08:00 giamdoc-syt digest: T1 overdue/L2"]
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_has_accepted_is_withdrawn_instead() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    world.turn("2021-09-14 08:00").await;
+    moods.well();
+    let id = id_about(&world, "T1").await;
+    let done = correct(&world, &id, "2021-09-14 08:10");
+    assert!(
+        text(&done).contains("had not been accepted and is withdrawn"),
+        "{}{}",
+        text(&done),
+        said(&done)
+    );
+    assert_eq!(fates(&world, "T1").await, ["withdrawn: later"]);
+    assert_eq!(letters_of(&mut world, "2021-09-14", "2021-09-20").await, [""; 0]);
+    let unknown = correct(&world, "khong-co", "2021-09-20 22:10");
+    assert!(said(&unknown).contains("there is no message"), "{}", said(&unknown));
+}
+
+#[tokio::test]
+async fn a_rehearsal_is_corrected_in_the_box() {
+    let mut world = Moods::default().province(&ladder(), &[HEALTH]).await;
+    world
+        .edit("dondoc.toml", |text| {
+            text.replace(
+                "\ntag = ",
+                "\nmode = \"shadow\"\nshadow_to = \"chaythu@tinh.example\"\ntag = ",
+            )
+        })
+        .await;
+    letters_at(&mut world, &["2021-09-14 08:00"]).await;
+    let wrong = id_about(&world, "T1").await;
+    assert!(correct(&world, &wrong, "2021-09-14 08:10").status.success());
+    world.turn("2021-09-14 08:20").await;
+    let letter = only_letter(&mut world);
+    assert_eq!(letter.to, ["chaythu@tinh.example"]);
+    assert!(
+        letter.text.contains("thư điện tử đến syt@tinh.example"),
+        "{}",
+        letter.text
+    );
+}
