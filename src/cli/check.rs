@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::outbox::{local, rfc3339};
-use super::{CliError, open_source, say, say_json};
+use super::{CliError, say, say_json};
 use crate::channel::smtp::Smtp;
 use crate::channel::webhook::Webhooks;
 use crate::clock;
@@ -15,6 +15,7 @@ use crate::domain::Moment;
 use crate::domain::schedule::Schedule;
 use crate::domain::text::fold;
 use crate::domain::ticket::Status;
+use crate::engine::ticket_database;
 use crate::render::{Renderer, TemplateError};
 use crate::store::{Store, StoreError};
 
@@ -73,7 +74,8 @@ impl Online {
     async fn look(config: &Config) -> Online {
         let now = clock::now();
         let mut words = Vec::new();
-        let source = match open_source(config).await {
+        let database = ticket_database(config);
+        let source = match database.open().await {
             Ok(source) => source.status_words().await,
             Err(error) => Err(error),
         };

@@ -20,19 +20,20 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{self, Config, Problems};
 use crate::domain::Moment;
-use crate::domain::matcher::Column;
 use crate::engine::{Engine, Prepared, TurnError};
 use crate::render::Renderer;
-use crate::source::{Source, SourceError};
+use crate::source::SourceError;
 use crate::store::{Store, StoreError};
 
 /// Urges the agencies of a citizens' hotline on: reminders, ladders and the monthly figures.
@@ -311,6 +312,9 @@ impl CliError {
     }
 }
 
+/// What still works in the background when the command is over may go on for so long.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 failed, 2 wrong usage, 78 configuration error.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -324,7 +328,10 @@ pub fn main() -> ExitCode {
             ));
         }
     };
-    match runtime.block_on(dispatch(cli)) {
+    let outcome = runtime.block_on(dispatch(cli));
+    // A name that nobody resolves would hold the process up for as long as the system goes on asking.
+    runtime.shutdown_timeout(LEAVE);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -419,17 +426,23 @@ fn renderer(config: &Config) -> Result<Renderer, CliError> {
     })
 }
 
-/// The ticket database, with title and body where a rule looks at them.
-async fn open_source(config: &Config) -> Result<Source, SourceError> {
-    let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
-    Source::open(&config.source, reads_text).await
-}
+/// How long a start or a reload waits for the ticket database, to find fault with the query.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A configuration with what it names, opened, but for the store.
+/// A configuration with what it names, opened, but for the store. A ticket database that is out of reach stops nothing:
+/// what waits is delivered all the same, and each turn tries to open it.
 async fn prepare(config: Config) -> Result<Prepared, CliError> {
     let renderer = renderer(&config)?;
-    let source = open_source(&config).await?;
-    Prepared::new(Arc::new(config), source, renderer).map_err(|error| CliError::Failed(error.into()))
+    let prepared = Prepared::new(Arc::new(config), renderer).map_err(|error| CliError::Failed(error.into()))?;
+    match timeout(PATIENCE, prepared.source.open()).await {
+        Ok(Err(error)) if error.is_refusal() => return Err(error.into()),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the ticket database cannot be opened now; each turn tries it again: {error}");
+        }
+        Err(_) => tracing::error!("the ticket database has not answered for 20 s; each turn tries it again"),
+        Ok(Ok(_)) => {}
+    }
+    Ok(prepared)
 }
 
 /// Everything that turns need, opened.

@@ -38,6 +38,17 @@ impl fmt::Display for Database {
     }
 }
 
+impl Database {
+    /// Of our account there, where one is set.
+    #[must_use]
+    pub fn password(&self) -> Option<&SecretString> {
+        match self {
+            Database::Sqlite(_) => None,
+            Database::Postgres(server) | Database::MySql(server) => server.password.as_ref(),
+        }
+    }
+}
+
 /// A database on a server.
 #[derive(Debug, Clone)]
 pub struct Server {

@@ -13,13 +13,14 @@ mod signals;
 mod state;
 mod systemd;
 
+use std::future::{Pending, pending};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Interval, MissedTickBehavior, timeout};
+use tokio::time::{Interval, MissedTickBehavior, Timeout, timeout};
 
 use crate::config::Config;
 use crate::domain::Moment;
@@ -57,6 +58,12 @@ pub enum DaemonError {
     Task(String),
 }
 
+/// How long taking leave may last, of the mail server and the store.
+const LEAVE: Duration = Duration::from_secs(4);
+
+/// Why the process does not wait for what is under way.
+const AGAIN: &str = "a second signal to stop";
+
 /// How often the loop looks whether work goes forward.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -83,17 +90,26 @@ pub async fn run<R: Future<Output = Result<Prepared, String>>>(
     }
     let mut alarm = Alarm::set(config.run.every).await?;
     let mut engine = Engine::new(prepared, store);
-    note_config(&engine, clock()).await?;
     let mut watch = Watch::new(signals, tasks, engine.pulse(), Arc::clone(&state), &config);
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        rules = config.rules.rules.len(),
-        "dondoc is ready"
-    );
-    systemd::ready();
-    let ended = work(&mut engine, &mut alarm, &mut watch, &reload, clock).await;
-    alarm.end().await;
-    engine.close().await;
+    let ended = match watch.over(note_config(&engine, clock())).await {
+        Ok(noted) => {
+            noted?;
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                rules = config.rules.rules.len(),
+                "dondoc is ready"
+            );
+            systemd::ready();
+            work(&mut engine, &mut alarm, &mut watch, &reload, clock).await
+        }
+        Err(ending) => Err(ending),
+    };
+    watch
+        .leave(&ended, async {
+            alarm.end().await;
+            engine.close().await;
+        })
+        .await;
     outcome(ended)
 }
 
@@ -127,7 +143,8 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
 ) -> Result<(), Ending> {
     loop {
         let began = clock();
-        let turn = watch.over(one_turn(engine, clock)).await?;
+        // Boxed: the compiler does not lay out so much in one piece.
+        let turn = watch.over(Box::pin(one_turn(engine, clock))).await?;
         watch.state.turn_ended(&turn, began, clock());
         let backlog = watch.over(engine.store().backlog()).await?;
         watch.state.backlog(backlog, clock());
@@ -187,12 +204,13 @@ async fn take_up<R: Future<Output = Result<Prepared, String>>>(
             }
             tracing::info!(rules = config.rules.rules.len(), hash = %config.fingerprint, "configuration reloaded");
             watch.state.reloaded(&config, clock());
-            note_config(engine, clock()).await
+            watch.adopt(&config);
+            watch.over(note_config(engine, clock())).await?
         }
         Err(why) => {
             tracing::error!(%why, "the configuration was not taken up; the one before it is in force: {why}");
             watch.state.reload_refused();
-            note_refusal(engine, &why).await
+            watch.over(note_refusal(engine, &why)).await?
         }
     };
     if let Err(error) = noted {
@@ -207,11 +225,14 @@ fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
     if before.store.database.to_string() != after.store.database.to_string() {
         return Some("another `store.url`");
     }
+    let secret = |secret: Option<&SecretString>| secret.map(|s| s.expose_secret().to_owned());
+    if secret(before.store.database.password()) != secret(after.store.database.password()) {
+        return Some("another `store.password`");
+    }
     if before.http.listen != after.http.listen {
         return Some("another `http.listen`");
     }
-    let token = |config: &Config| config.http.token.as_ref().map(|t| t.expose_secret().to_owned());
-    if token(before) != token(after) {
+    if secret(before.http.token.as_ref()) != secret(after.http.token.as_ref()) {
         return Some("another `http.token`");
     }
     if before.run.pid_file != after.run.pid_file {
@@ -232,6 +253,9 @@ async fn note_refusal(engine: &Engine, why: &str) -> Result<(), StoreError> {
     tx.commit().await
 }
 
+/// Over after some time.
+type Deadline = Pin<Box<Timeout<Pending<()>>>>;
+
 /// Hears signals, watches tasks and feeds the watchdog while something else goes on.
 struct Watch {
     signals: Signals,
@@ -243,6 +267,8 @@ struct Watch {
     beats: u64,
     reload_wanted: bool,
     drain: Duration,
+    /// Asked to stop, what is under way has until then.
+    end: Option<Deadline>,
     /// A wake this late means that the alarm clock has stopped, or that the system's went back.
     late: Duration,
 }
@@ -251,8 +277,7 @@ impl Watch {
     fn new(signals: Signals, tasks: JoinSet<String>, pulse: Arc<Pulse>, state: Arc<State>, config: &Config) -> Watch {
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let every = config.run.every.to_std().unwrap_or(Duration::from_secs(60));
-        Watch {
+        let mut watch = Watch {
             signals,
             tasks,
             pulse,
@@ -260,23 +285,33 @@ impl Watch {
             looks,
             beats: 0,
             reload_wanted: false,
-            drain: config.run.drain.to_std().unwrap_or(Duration::from_secs(20)),
-            late: every * 2 + Duration::from_secs(5),
-        }
+            drain: Duration::ZERO,
+            end: None,
+            late: Duration::ZERO,
+        };
+        watch.adopt(config);
+        watch
+    }
+
+    /// Watches by another configuration.
+    fn adopt(&mut self, config: &Config) {
+        let every = config.run.every.to_std().unwrap_or(Duration::from_secs(60));
+        self.late = every * 2 + Duration::from_secs(5);
+        self.drain = config.run.drain.to_std().unwrap_or(Duration::from_secs(20));
     }
 
     /// Does some work to its end, or, after SIGTERM, for as long as `run.drain` allows.
     async fn over<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ending> {
         let mut work = pin!(work);
         loop {
+            if let Some(end) = &mut self.end {
+                return drain(&mut self.signals, work, end).await;
+            }
             tokio::select! {
                 biased;
                 heard = self.signals.next() => match heard {
                     Heard::Reload => self.reload_wanted = true,
-                    Heard::Stop => {
-                        self.stop();
-                        return self.drain(work).await;
-                    }
+                    Heard::Stop => self.stop(),
                 },
                 done = &mut work => return Ok(done),
                 Some(ended) = self.tasks.join_next() => return Err(ended_task(ended)),
@@ -285,20 +320,18 @@ impl Watch {
         }
     }
 
-    async fn drain<T>(&mut self, mut work: Pin<&mut impl Future<Output = T>>) -> Result<T, Ending> {
-        let end = timeout(self.drain, async {
-            loop {
-                tokio::select! {
-                    biased;
-                    heard = self.signals.next() => if matches!(heard, Heard::Stop) {
-                        return Err(Ending::Abandoned("a second signal to stop"));
-                    },
-                    done = &mut work => return Ok(done),
-                    _ = self.looks.tick() => {}
-                }
-            }
-        });
-        end.await.unwrap_or(Err(Ending::Abandoned("run.drain is over")))
+    /// Does what belongs to an orderly end, unless it takes long or is asked for once more.
+    async fn leave(&mut self, ended: &Result<(), Ending>, leaving: impl Future<Output = ()>) {
+        if matches!(ended, Err(Ending::Abandoned(AGAIN))) {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = self.signals.stop() => tracing::warn!(why = AGAIN, "ended without taking leave of the store"),
+            left = timeout(LEAVE, leaving) => if left.is_err() {
+                tracing::warn!("the store takes long to take leave; its connections are closed without, and another process decides only once this one's term has run out");
+            },
+        }
     }
 
     /// Waits until it is time for a turn; false where something else has to be looked at first.
@@ -327,6 +360,7 @@ impl Watch {
     }
 
     fn stop(&mut self) {
+        self.end = Some(Box::pin(timeout(self.drain, pending())));
         tracing::info!("asked to stop; what is under way comes to its end");
         systemd::stopping();
         self.pulse.stop();
@@ -343,6 +377,20 @@ impl Watch {
     }
 }
 
+/// What is under way once the daemon was asked to stop: until its end, unless asked for once more.
+async fn drain<T>(
+    signals: &mut Signals,
+    work: Pin<&mut impl Future<Output = T>>,
+    end: &mut Deadline,
+) -> Result<T, Ending> {
+    tokio::select! {
+        biased;
+        () = signals.stop() => Err(Ending::Abandoned(AGAIN)),
+        done = work => Ok(done),
+        _ = end => Err(Ending::Abandoned("run.drain is over")),
+    }
+}
+
 fn ended_task(ended: Result<String, JoinError>) -> Ending {
     Ending::Task(ended.unwrap_or_else(|error| error.to_string()))
 }
@@ -350,10 +398,12 @@ fn ended_task(ended: Result<String, JoinError>) -> Ending {
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::path::Path;
 
     use chrono::TimeDelta;
 
     use super::*;
+    use crate::config::settings::Database;
     use crate::domain::Moment;
 
     /// A daemon's watch over one task.
@@ -389,6 +439,54 @@ mod tests {
             "a task of the daemon has ended: the pages are not served"
         );
         alarm.end().await;
+    }
+
+    /// The shipped configuration with variables over it.
+    fn configured(dir: &Path, variables: &[(&str, &str)]) -> Config {
+        if !dir.join("dondoc.toml").exists() {
+            crate::shipped::copy(dir).unwrap();
+        }
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        crate::config::load(dir, variables).unwrap().config
+    }
+
+    #[tokio::test]
+    async fn a_reload_changes_how_long_the_alarm_clock_and_the_end_are_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&Database::Sqlite(dir.path().join("store.db")))
+            .await
+            .unwrap();
+        let prepared = |variables: &[(&str, &str)]| {
+            let config = configured(dir.path(), variables);
+            let renderer = crate::render::Renderer::load(&config.templates_dir).unwrap();
+            Prepared::new(Arc::new(config), renderer).unwrap()
+        };
+        let mut engine = Engine::new(prepared(&[("DONDOC__RUN__EVERY", "1s")]), store);
+        let mut alarm = Alarm::set(TimeDelta::seconds(1)).await.unwrap();
+        let mut watch = watch(pending());
+        let reload = || async { Ok(prepared(&[("DONDOC__RUN__EVERY", "10m"), ("DONDOC__RUN__DRAIN", "7s")])) };
+        let taken = take_up(&mut engine, &mut alarm, &mut watch, &reload, || Moment::UNIX_EPOCH).await;
+        assert!(taken.is_ok());
+        assert_eq!(watch.drain, Duration::from_secs(7));
+        assert!(watch.late > Duration::from_secs(600), "{:?}", watch.late);
+        engine.close().await;
+        alarm.end().await;
+    }
+
+    #[test]
+    fn another_password_of_the_store_takes_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |password| {
+            let url = ("DONDOC__STORE__URL", "postgres://dondoc@db.example/dondoc");
+            configured(dir.path(), &[url, ("DONDOC__STORE__PASSWORD", password)])
+        };
+        assert_eq!(needs_restart(&with("cũ"), &with("cũ")), None);
+        assert_eq!(
+            needs_restart(&with("cũ"), &with("mới")),
+            Some("another `store.password`")
+        );
     }
 
     #[tokio::test]

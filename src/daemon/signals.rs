@@ -26,6 +26,11 @@ impl Signals {
         })
     }
 
+    /// Waits for a signal to stop; reloading is past where this is asked.
+    pub(super) async fn stop(&mut self) {
+        while self.next().await != Heard::Stop {}
+    }
+
     /// The next signal. The streams of signals do not end.
     pub(super) async fn next(&mut self) -> Heard {
         tokio::select! {

@@ -24,7 +24,6 @@ use crate::domain::time::Period;
 use crate::engine::{Engine, Prepared};
 use crate::render::Renderer;
 use crate::report::{self, Report};
-use crate::source::Source;
 use crate::store::Store;
 use generate::{TicketDb, Totals, World};
 use reading::Letter;
@@ -103,15 +102,9 @@ impl Stage {
         let mut tickets = TicketDb::create(&dir.join("tickets.db")).await?;
         let start = config.calendars.base().instant(FIRST_DAY, NaiveTime::MIN);
         tickets.apply_until(&world, start - TimeDelta::seconds(1)).await?;
-        let reads_text = config
-            .rules
-            .classify
-            .iter()
-            .any(|c| c.matcher.looks_at(crate::domain::matcher::Column::Text));
-        let source = Source::open(&config.source, reads_text).await?;
         let store = Store::open(&config.store.database).await?;
         let renderer = Renderer::load(&config.templates_dir).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
-        let engine = Engine::new(Prepared::new(config.clone(), source, renderer)?, store);
+        let engine = Engine::new(Prepared::new(config.clone(), renderer)?, store);
         Ok(Stage {
             dir: dir.to_owned(),
             config,

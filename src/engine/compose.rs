@@ -12,7 +12,7 @@ use super::letter::{self, Parts};
 use super::modes::Modes;
 use super::observe::Observed;
 use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
-use super::{Engine, TurnError, down, span_time};
+use super::{Engine, ReadError, TurnError, down, span_time};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
 use crate::domain::deadline::Reckoned;
@@ -262,7 +262,8 @@ impl Engine {
         }
     }
 
-    /// Reads the tickets again and evaluates what changed. `None`: the source is down and what is known is too old.
+    /// Reads the tickets again and evaluates what changed. `None`: the source is down and what is known is too old, or
+    /// the turn ends.
     async fn refresh(
         &mut self,
         meta: &Meta,
@@ -270,7 +271,7 @@ impl Engine {
         composed: &mut Composed,
         now: Moment,
     ) -> Result<Option<Refreshed>, TurnError> {
-        match self.source.by_code(codes).await {
+        match self.read(async |source| source.by_code(codes).await).await {
             Ok(page) => {
                 // A row that cannot be read keeps its last good state; one that is absent is for the sweep to judge, and
                 // what is to be said of it waits.
@@ -284,7 +285,9 @@ impl Engine {
                 let data_as_of = None;
                 Ok(Some(Refreshed { there, data_as_of }))
             }
-            Err(error) => {
+            Err(ReadError::Turn(error)) => Err(error),
+            Err(ReadError::Stopping) => Ok(None),
+            Err(ReadError::Source(error)) => {
                 let problem = down(&error);
                 tracing::error!(%problem, "tickets could not be read again before composing: {problem}");
                 if !composed.problems.contains(&problem.to_string()) {

@@ -18,6 +18,7 @@ mod recipients;
 mod send_test;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,9 +33,10 @@ use modes::Modes;
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::facts::Context;
+use crate::domain::matcher::Column;
 use crate::domain::time::Span;
 use crate::render::Renderer;
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, TicketDatabase};
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::{Store, StoreError, Term, Tx};
 
@@ -42,6 +44,7 @@ pub use compose::Composed;
 pub use deliver::Delivered;
 pub use explain::{Explained, explain};
 pub use letter::{FORM_HEADER, MODE_HEADER};
+use observe::ReadError;
 pub use observe::{Observed, Problem};
 pub use preview::{Asked, Previewed, sample as preview_sample};
 pub use pulse::Pulse;
@@ -49,6 +52,9 @@ pub use send_test::{TestError, Tested, send_test};
 
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
 const TERM: TimeDelta = TimeDelta::minutes(2);
+
+/// How often it says meanwhile that it is there, while it waits for the ticket database.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// How long the mail server has to take leave.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -89,7 +95,7 @@ pub type Clock<'a> = dyn Fn() -> Moment + Sync + 'a;
 /// Everything a turn needs; made once, used for all turns.
 pub struct Engine {
     config: Arc<Config>,
-    source: Source,
+    source: TicketDatabase,
     store: Store,
     renderer: Renderer,
     smtp: Smtp,
@@ -108,7 +114,7 @@ pub struct Engine {
 /// A configuration with what is opened by it: everything that an engine can be given anew while it lives.
 pub struct Prepared {
     pub config: Arc<Config>,
-    pub source: Source,
+    pub source: TicketDatabase,
     pub renderer: Renderer,
     webhooks: Webhooks,
 }
@@ -116,11 +122,11 @@ pub struct Prepared {
 impl Prepared {
     /// # Errors
     /// When nothing could be posted by the configuration.
-    pub fn new(config: Arc<Config>, source: Source, renderer: Renderer) -> Result<Prepared, WebhookError> {
+    pub fn new(config: Arc<Config>, renderer: Renderer) -> Result<Prepared, WebhookError> {
         let webhooks = Webhooks::new(&config.webhooks)?;
         Ok(Prepared {
+            source: ticket_database(&config),
             config,
-            source,
             renderer,
             webhooks,
         })
@@ -261,6 +267,18 @@ impl Engine {
         }
     }
 
+    /// Asks the ticket database. An answer may take longer than the one that decides may be silent, so its term goes on
+    /// meanwhile.
+    async fn read<T>(&self, ask: impl AsyncFnOnce(&Source) -> Result<T, SourceError>) -> Result<T, ReadError> {
+        let mut asked = pin!(async { ask(self.source.open().await?).await });
+        loop {
+            match timeout(SIGN_OF_LIFE, &mut asked).await {
+                Ok(answer) => return Ok(answer?),
+                Err(_) => self.begin_deciding().await?.commit().await?,
+            }
+        }
+    }
+
     /// Delivers what is made, without a look at the ticket database: what is left of a turn while the clock is behind.
     pub async fn deliver_only(&mut self, clock: &Clock<'_>) -> Result<TurnReport, TurnError> {
         let is_paused = self.store.meta().await?.paused.is_some();
@@ -381,6 +399,13 @@ impl Engine {
     fn age(&self, from: Moment, to: Moment) -> TimeDelta {
         self.config.calendars.base().working_time_between(from, to)
     }
+}
+
+/// The ticket database of a configuration, with title and body where a rule looks at them.
+#[must_use]
+pub fn ticket_database(config: &Config) -> TicketDatabase {
+    let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
+    TicketDatabase::new(config.source.clone(), reads_text)
 }
 
 /// A place for each connection to the mail server, none opened yet.

@@ -89,7 +89,7 @@ impl Engine {
         now: Moment,
         seen: &mut Observed,
     ) -> Result<Option<Moment>, ReadError> {
-        let newest = self.source.newest(now).await?;
+        let newest = self.read(async |source| source.newest(now).await).await?;
         if self.config.source.has_updated_at && !newest.is_comparable {
             tracing::warn!("updated_at is not written as source.updated_at_format says");
             seen.problems.push(Problem::NotComparable);
@@ -126,12 +126,13 @@ impl Engine {
         let horizon = meta
             .horizon
             .unwrap_or_else(|| base.instant(previous.first_day(), NaiveTime::MIN));
-        note_rejected(seen, &self.source.without_code(horizon).await?);
+        let without_code = self.read(async |source| source.without_code(horizon).await).await?;
+        note_rejected(seen, &without_code);
         let mut after: Option<Cursor> = None;
         loop {
+            let batch = self.config.source.batch;
             let page = self
-                .source
-                .first_read(after.as_ref(), horizon, self.config.source.batch)
+                .read(async |source| source.first_read(after.as_ref(), horizon, batch).await)
                 .await?;
             after.clone_from(&page.next);
             self.take_page(meta, page, None, now, seen).await?;
@@ -160,9 +161,10 @@ impl Engine {
         seen: &mut Observed,
     ) -> Result<(), ReadError> {
         let latest = now - self.config.source.overlap;
-        let mut position = self.source.cursor_at(cursor);
+        let mut position = self.read(async |source| Ok(source.cursor_at(cursor))).await?;
         loop {
-            let page = self.source.changed(&position, self.config.source.batch).await?;
+            let batch = self.config.source.batch;
+            let page = self.read(async |source| source.changed(&position, batch).await).await?;
             let next = page.next.clone();
             let reached = page.rows.iter().filter_map(|r| r.ticket.updated_at).max();
             let cursor = reached.map_or(cursor, |r| r.min(latest)).max(cursor);
@@ -212,9 +214,11 @@ impl Engine {
             seen.problems.push(problem);
             return Ok(());
         }
-        note_rejected(seen, &self.source.without_code(meta.horizon.unwrap_or(now)).await?);
+        let horizon = meta.horizon.unwrap_or(now);
+        let without_code = self.read(async |source| source.without_code(horizon).await).await?;
+        note_rejected(seen, &without_code);
         for codes in found.differing.chunks(REREAD) {
-            let page = self.source.by_code(codes).await?;
+            let page = self.read(async |source| source.by_code(codes).await).await?;
             self.take_page(meta, page, None, now, seen).await?;
             self.go_on()?;
         }
@@ -223,7 +227,7 @@ impl Engine {
         let mut still_there = HashSet::new();
         for absent in found.absent.chunks(REREAD) {
             let codes: Vec<String> = absent.iter().map(|(code, _)| code.clone()).collect();
-            let page = self.source.by_code(&codes).await?;
+            let page = self.read(async |source| source.by_code(&codes).await).await?;
             still_there.extend(page.rows.iter().map(|r| r.ticket.code.clone()));
             still_there.extend(page.rejected.iter().filter_map(|r| r.code.clone()));
             self.take_page(meta, page, None, now, seen).await?;
@@ -251,6 +255,7 @@ impl Engine {
         let (mut only_here, mut only_there) = (HashMap::new(), Vec::new());
         let mut open_words: HashMap<String, bool> = HashMap::new();
         let mut found = Compared::default();
+        let source = self.source.open().await?;
         loop {
             if here.peek().is_none()
                 && let Some(after) = here_after.take()
@@ -265,7 +270,9 @@ impl Engine {
             while there.peek().is_none()
                 && let Some(after) = there_after.take()
             {
-                let page = self.source.keys(&after, horizon, limit).await?;
+                let page = self
+                    .read(async |source| source.keys(&after, horizon, limit).await)
+                    .await?;
                 self.go_on()?;
                 there_after = page.next;
                 there = page.keys.into_iter().peekable();
@@ -283,7 +290,7 @@ impl Engine {
                 let is_open = match open_words.get(&key.status_word) {
                     Some(is_open) => *is_open,
                     None => {
-                        let is_open = self.source.is_open_word(&key.status_word);
+                        let is_open = source.is_open_word(&key.status_word);
                         open_words.insert(key.status_word.clone(), is_open);
                         is_open
                     }
@@ -397,7 +404,7 @@ impl Compared {
 }
 
 /// Reading fails because of the source (the turn goes on) or for a reason of our own (it ends).
-enum ReadError {
+pub(super) enum ReadError {
     Source(SourceError),
     Turn(TurnError),
     /// The turn was asked to end.

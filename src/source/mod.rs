@@ -10,22 +10,27 @@ mod reader;
 mod server;
 mod sqlite;
 mod statement;
+mod told;
 
+use tokio::sync::OnceCell;
+
+use crate::config::settings::SourceSettings;
 use crate::domain::Moment;
 use crate::domain::ticket::{Texts, Ticket};
+use told::{named, told};
 
 pub use decode::{Rejected, Spoiled, Value};
 pub use reader::Source;
 
-/// What can go wrong with the ticket database.
+/// What can go wrong with the ticket database. What a database says of a row it read is told without the row's values.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error("source {database}: cannot be opened: {error}")]
+    #[error("source {database}: cannot be opened: {}", named(.error))]
     Open { database: String, error: sqlx::Error },
     #[error("source {database}: its text is in {encoding}; only UTF-8 databases can be read")]
     Encoding { database: String, encoding: String },
     #[error(
-        "source {database}: source.query cannot be prepared: {error}; it has to be one SELECT that runs on its own"
+        "source {database}: source.query cannot be prepared: {}; it has to be one SELECT that runs on its own", named(.error)
     )]
     Query { database: String, error: sqlx::Error },
     #[error(
@@ -38,10 +43,51 @@ pub enum SourceError {
         /// Names and types.
         columns: Vec<(String, String)>,
     },
-    #[error("source {database}: reading failed: {error}")]
+    #[error("source {database}: reading failed: {}", told(.error))]
     Read { database: String, error: sqlx::Error },
     #[error("source {database}: a statement took longer than source.statement_timeout")]
     Timeout { database: String },
+}
+
+impl SourceError {
+    /// Whether the settings have to be changed: the database answers, but not with what is needed. False where it is out
+    /// of reach and may be back at any time.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            SourceError::Open { error, .. } => matches!(error, sqlx::Error::Configuration(_)),
+            SourceError::Encoding { .. }
+            | SourceError::Query { .. }
+            | SourceError::Missing { .. }
+            | SourceError::Unreadable { .. } => true,
+            SourceError::Read { .. } | SourceError::Timeout { .. } => false,
+        }
+    }
+}
+
+/// The ticket database of a configuration, opened when it is first needed: it may be out of reach until then.
+pub struct TicketDatabase {
+    settings: SourceSettings,
+    reads_text: bool,
+    opened: OnceCell<Source>,
+}
+
+impl TicketDatabase {
+    /// Title and body are fetched only where `reads_text`.
+    #[must_use]
+    pub fn new(settings: SourceSettings, reads_text: bool) -> TicketDatabase {
+        TicketDatabase {
+            settings,
+            reads_text,
+            opened: OnceCell::new(),
+        }
+    }
+
+    /// The open database. One that could not be opened is tried anew each time.
+    pub async fn open(&self) -> Result<&Source, SourceError> {
+        let open = || Source::open(&self.settings, self.reads_text);
+        self.opened.get_or_try_init(open).await
+    }
 }
 
 fn unreadable(columns: &[(String, String)]) -> String {

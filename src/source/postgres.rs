@@ -36,7 +36,9 @@ impl Postgres {
             options: password.map_or(options.clone(), |p| options.password(p.expose_secret())),
             database,
             begin: format!(
-                "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL TIME ZONE 'UTC'; SET LOCAL DateStyle = 'ISO'",
+                // What functions say beside their result (`RAISE NOTICE`) may hold what stands in a row.
+                "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL TIME ZONE 'UTC'; \
+                 SET LOCAL DateStyle = 'ISO'; SET LOCAL client_min_messages = 'error'",
                 timeout.as_millis().clamp(1, 2_147_483_647)
             ),
         })

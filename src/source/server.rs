@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::decode::{self, Value, Values};
 use super::statement::{Bind, Column, Kind, Statement};
+use super::told::is_refused;
 use super::{SourceError, alone, as_table};
 use crate::config::settings;
 
@@ -71,9 +72,12 @@ impl<P: Protocol> Server<P> {
     pub(super) async fn columns(&self, query: &str) -> Result<Vec<(String, Column)>, SourceError> {
         let prepare = async {
             let mut connection = self.begun().await?;
-            let refused = |error| SourceError::Query {
-                database: self.database.clone(),
-                error,
+            let refused = |error| match is_refused(&error) {
+                true => SourceError::Query {
+                    database: self.database.clone(),
+                    error,
+                },
+                false => self.failed(error),
             };
             let described = self.protocol.describe(&mut connection, alone(query)).await;
             described.map_err(refused)?;

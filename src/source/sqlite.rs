@@ -14,6 +14,7 @@ use sqlx::{
 
 use super::decode::{Value, Values};
 use super::statement::{Bind, Column, Dialect, Kind, Output, Statement, whole_numbers};
+use super::told::is_refused;
 use super::{SourceError, alone, as_table};
 
 /// Steps of SQLite's machine between two looks at whether a statement has run for too long.
@@ -62,9 +63,12 @@ impl Sqlite {
 
     /// The columns of the user's query, by the names they have there.
     pub(super) async fn columns(&self, query: &str) -> Result<Vec<(String, Column)>, SourceError> {
-        let refused = |error| SourceError::Query {
-            database: self.name(),
-            error,
+        let refused = |error| {
+            let database = self.name();
+            match is_refused(&error) {
+                true => SourceError::Query { database, error },
+                false => SourceError::Read { database, error },
+            }
         };
         self.pool
             .prepare(AssertSqlSafe(alone(query)).into_sql_str())

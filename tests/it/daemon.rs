@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dondoc::demo::receiver::{Do, Step};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::cli::{dondoc, said, text};
+use crate::postgres::{On, Proxy};
 use crate::world::World;
 
 /// Told at once, at any hour: the daemon's clock is the real one.
@@ -428,6 +430,129 @@ async fn a_ticket_database_that_is_away_is_told_and_read_again_when_it_is_back()
     daemon.notifies("1 accepted").await;
     assert!(daemon.stops().await.success());
     assert_eq!(world.told(), ["sxd: T2 overdue/L1", "syt: T1 overdue/L1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_database_that_is_down_at_the_start_or_at_a_reload_stops_no_mail() {
+    let (script, mut arrived, let_go) = holding();
+    let mut world = province(script, "").await;
+    let dir = world.dir();
+    let daemon = Daemon::start(&dir).await;
+    timeout(PATIENCE, arrived.recv())
+        .await
+        .expect("a mail")
+        .expect("a mail");
+    daemon.signal(Signal::KILL);
+    assert!(!daemon.ends().await.success());
+    let_go.send(()).expect("the server goes on");
+    let away = dir.join("away.db");
+    std::fs::rename(dir.join("tickets.db"), &away).expect("the ticket database");
+
+    let mut daemon = Daemon::start(&dir).await;
+    let_go.send(()).expect("the server goes on");
+    let status = daemon.notifies("1 accepted").await;
+    assert!(status.contains("the ticket database cannot be read"), "{status}");
+    let down = daemon.metric("dondoc_turns_total{outcome=\"source_down\"}").await;
+    assert!(down.is_some_and(|n| n != "0"));
+    daemon.signal(Signal::HUP);
+    daemon.says("configuration reloaded").await;
+    assert_eq!(
+        daemon.metric("dondoc_config_reload_successful").await.as_deref(),
+        Some("1")
+    );
+
+    // What is wrong with the query itself is refused once the database is back, and until then each turn says so.
+    world.write("dondoc.toml", |text| {
+        text.replace("SELECT * FROM ticket", "SELECT code FROM ticket")
+    });
+    daemon.signal(Signal::HUP);
+    daemon.says("configuration reloaded").await;
+    std::fs::rename(&away, dir.join("tickets.db")).expect("the ticket database");
+    daemon.says("returns no column `status`").await;
+    daemon.signal(Signal::HUP);
+    let refused = daemon.says("the configuration was not taken up").await;
+    assert!(refused.to_string().contains("returns no column `status`"), "{refused}");
+    assert!(daemon.stops().await.success());
+    for command in ["run", "once"] {
+        let refused = dondoc(&dir, &[command]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(
+            said(&refused).contains("returns no column `status`"),
+            "{}",
+            said(&refused)
+        );
+    }
+    let ids: Vec<String> = world.letters().into_iter().map(|l| l.message_id).collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[0], ids[1], "the answer to the first was lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_turn_without_its_ticket_database_delivers_and_says_what_is_missing() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let script = {
+        let refuses = Arc::clone(&refuses);
+        move |step: Step, _: &str| match step {
+            Step::Recipient if refuses.load(Ordering::SeqCst) => Do::Reply(451, "4.3.0 sau".to_owned()),
+            _ => Do::Go,
+        }
+    };
+    let mut world = World::with_mail_server(URGENT, script).await;
+    world.ticket("T1", "Sở Y tế", "2026-01-05 08:00").await;
+    assert_eq!(world.turn("2026-01-20 09:00").await.delivered.later, 1);
+    refuses.store(false, Ordering::SeqCst);
+    world.stop().await;
+    std::fs::remove_file(world.dir().join("tickets.db")).expect("the ticket database");
+    let once = dondoc(&world.dir(), &["once", "--at", "2026-01-20 10:30", "--json"]);
+    assert_eq!(once.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&once.stdout).expect("JSON");
+    assert_eq!(
+        (&report["accepted"], &report["waiting"]),
+        (&1.into(), &0.into()),
+        "{report}"
+    );
+    assert!(
+        report["problems"][0]
+            .as_str()
+            .is_some_and(|p| p.starts_with("the ticket database cannot be read")),
+        "{report}"
+    );
+    assert_eq!(world.told(), ["syt: T1 overdue/L1"]);
+}
+
+/// A province whose store is on a PostgreSQL behind a proxy.
+async fn behind_a_proxy(more: &str) -> (World, Proxy) {
+    let mut world = World::with_mail_server(URGENT, good).await.on(On::Postgres).await;
+    world.stop().await;
+    let proxy = Proxy::before(&world.postgres().url).await;
+    let (server, through) = (world.postgres().url.to_string(), proxy.url.to_string());
+    let run = format!("\n[run]\nevery = \"1s\"\n{more}\n[http]\nlisten = \"127.0.0.1:0\"\n");
+    world.write("dondoc.toml", |text| text.replace(&server, &through) + &run);
+    (world, proxy)
+}
+
+#[tokio::test]
+async fn a_store_that_answers_nothing_any_more_does_not_hold_the_end_up() {
+    let (world, proxy) = behind_a_proxy("drain = \"1s\"").await;
+    let mut daemon = Daemon::start(&world.dir()).await;
+    daemon.notifies("STATUS=").await;
+    proxy.freeze();
+    daemon.signal(Signal::TERM);
+    let ended = timeout(Duration::from_secs(20), daemon.ends()).await;
+    assert!(ended.expect("it ends in time").success());
+}
+
+#[tokio::test]
+async fn with_a_store_that_answers_nothing_any_more_a_second_signal_ends_at_once() {
+    let (world, proxy) = behind_a_proxy("drain = \"2m\"").await;
+    let mut daemon = Daemon::start(&world.dir()).await;
+    daemon.notifies("STATUS=").await;
+    proxy.freeze();
+    daemon.signal(Signal::TERM);
+    daemon.says("asked to stop").await;
+    daemon.signal(Signal::TERM);
+    let ended = timeout(Duration::from_secs(10), daemon.ends()).await;
+    assert!(ended.expect("it ends at once").success());
 }
 
 #[tokio::test]

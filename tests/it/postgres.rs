@@ -7,6 +7,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _,
 };
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use url::Url;
 
 /// Which database a story is told on.
@@ -113,6 +116,47 @@ impl Drop for Postgres {
         if dropped.join().is_err() {
             eprintln!("{} is still there", self.url);
         }
+    }
+}
+
+/// A way to a server that can be frozen: connections stay, and nothing goes through any more.
+pub struct Proxy {
+    /// The server's, by this way.
+    pub url: Url,
+    frozen: watch::Sender<bool>,
+}
+
+impl Proxy {
+    pub async fn before(server: &Url) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut url = server.clone();
+        let port = listener.local_addr().expect("its address").port();
+        url.set_port(Some(port)).expect("a port");
+        let to = (
+            server.host_str().expect("a host").to_owned(),
+            server.port().expect("a port"),
+        );
+        let (frozen, is_frozen) = watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((from, _)) = listener.accept().await {
+                let (to, mut is_frozen) = (to.clone(), is_frozen.clone());
+                tokio::spawn(async move {
+                    let mut from = from;
+                    let mut server = TcpStream::connect(to).await.expect("the server");
+                    let frozen = async { is_frozen.wait_for(|frozen| *frozen).await.is_ok() };
+                    tokio::select! {
+                        biased;
+                        _ = frozen => std::future::pending::<()>().await,
+                        _ = copy_bidirectional(&mut from, &mut server) => {}
+                    }
+                });
+            }
+        });
+        Proxy { url, frozen }
+    }
+
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
     }
 }
 

@@ -2,12 +2,12 @@
 //! stall or cut the line.
 
 use chrono::{NaiveTime, TimeDelta};
-use dondoc::config::settings::{SourceSettings, UpdatedAtFormat};
+use dondoc::config::settings::{Database, SourceSettings, UpdatedAtFormat};
 use dondoc::demo::reading;
 use dondoc::domain::Moment;
 use dondoc::domain::ticket::{Rating, Status, Ticket};
 use dondoc::domain::time::Span;
-use dondoc::source::{Cursor, Page, Source, SourceError};
+use dondoc::source::{Cursor, Page, Source, SourceError, TicketDatabase};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row as _};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use crate::webhooks::receiver::{Do, Receiver};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 struct Hotline {
-    _dir: TempDir,
+    dir: TempDir,
     kind: Kind,
     tickets: Tickets,
     settings: SourceSettings,
@@ -53,7 +53,7 @@ impl Hotline {
             rating: rating.map(|(word, r)| (word.to_owned(), r)).into(),
         };
         Hotline {
-            _dir: dir,
+            dir,
             kind,
             tickets,
             settings,
@@ -632,6 +632,86 @@ async fn a_query_that_does_not_serve_or_writes_is_refused() {
             hotline.settings.query = hotline.settings.query.replace('"', "`");
         }
         assert_eq!(codes(&hotline.all(10).await), ["PA-1"]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_database_says_of_a_row_is_told_without_what_stands_in_it() {
+    let private = "0909123456 chị Lan";
+    for (kind, column, told) in [
+        (
+            Kind::Postgres,
+            "CAST(title AS timestamp)",
+            "22007: invalid input syntax for type timestamp: …",
+        ),
+        (
+            Kind::Postgres,
+            "CAST(CAST(title AS json) ->> 'a' AS timestamp)",
+            "22P02: invalid input syntax for type json",
+        ),
+        (Kind::Postgres, "says(title)", "22023: …"),
+        (Kind::MariaDb, "says(title)", "1644 (45000): …"),
+        // Of the row's own number no digit.
+        (
+            Kind::MariaDb,
+            "EXP(0 + title)",
+            "1690 (22003): DOUBLE value is out of range in …",
+        ),
+    ] {
+        let mut hotline = Hotline::new(kind).await;
+        hotline.row("code, title", &format!("'PA-1', '{private}'")).await;
+        let says = kind.of([
+            "",
+            "CREATE FUNCTION says(title text) RETURNS timestamp LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION E'of\\n%', title USING ERRCODE = '22023'; END $$",
+            "CREATE FUNCTION says(title TEXT) RETURNS DATETIME BEGIN \
+             SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = title; RETURN NULL; END",
+        ]);
+        match &hotline.tickets {
+            Tickets::MariaDb(pool, _) => drop(sqlx::raw_sql(says).execute(pool).await.expect("a function")),
+            other => drop(other.sql(says).await),
+        }
+        hotline.settings.query = format!("SELECT code, status, received_at, {column} AS due_at FROM ticket");
+        let error = match hotline.open().await.by_code(&["PA-1".into()]).await {
+            Ok(page) => panic!("{kind:?} {column}: {:?}", page.spoiled),
+            Err(error) => error,
+        };
+        assert!(!error.is_refusal(), "{error}");
+        let error = error.to_string();
+        assert!(error.ends_with(&format!("reading failed: {told}")), "{error}");
+        let parts = private.split(' ').chain(["\n"]);
+        assert!(parts.filter(|part| error.contains(part)).count() == 0, "{error}");
+    }
+    // MariaDB itself makes such a text null, and says nothing.
+    let mut hotline = Hotline::new(Kind::MariaDb).await;
+    hotline.row("code, title", &format!("'PA-1', '{private}'")).await;
+    hotline.settings.query =
+        "SELECT code, status, received_at, CAST(CONCAT('a', title) AS DATETIME) AS due_at FROM ticket".to_owned();
+    let (ticket, complaints) = hotline.only().await;
+    assert_eq!((ticket.due_at, complaints), (None, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_server_that_is_out_of_reach_is_no_fault_of_the_settings() {
+    for kind in Kind::SERVERS {
+        let mut hotline = Hotline::new(kind).await;
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = nobody.local_addr().expect("its address").port();
+        drop(nobody);
+        let (Database::Postgres(server) | Database::MySql(server)) = &mut hotline.settings.database else {
+            panic!("not a server");
+        };
+        server.url.set_port(Some(port)).expect("a port");
+        let database = TicketDatabase::new(hotline.settings.clone(), true);
+        for _ in 0..2 {
+            let error = database.open().await.err().expect("nobody is there");
+            assert!(!error.is_refusal(), "{error}");
+        }
+        hotline.settings.database = hotline.tickets.database(hotline.dir.path());
+        hotline.settings.query = "SELECT code FROM ticket".to_owned();
+        let database = TicketDatabase::new(hotline.settings.clone(), true);
+        let error = database.open().await.err().expect("columns are missing");
+        assert!(error.is_refusal(), "{error}");
     }
 }
 

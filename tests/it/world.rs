@@ -10,10 +10,8 @@ use dondoc::demo::reading::{self, Letter};
 use dondoc::demo::receiver::{Do, Keep, Received, Receiver, Step};
 use dondoc::domain::Moment;
 use dondoc::domain::evaluate::Verdict;
-use dondoc::domain::matcher::Column;
 use dondoc::engine::{Engine, Explained, Prepared, Pulse, TurnReport};
 use dondoc::render::Renderer;
-use dondoc::source::Source;
 use dondoc::store::Store;
 use tempfile::TempDir;
 
@@ -235,17 +233,15 @@ impl World {
 
     /// The engine of a process with the same configuration.
     pub async fn another_engine(&self) -> Engine {
-        let prepared = self.prepared().await;
+        let prepared = self.prepared();
         let store = Store::open(&prepared.config.store.database).await.expect("a store");
         Engine::new(prepared, store)
     }
 
-    async fn prepared(&self) -> Prepared {
+    fn prepared(&self) -> Prepared {
         let config = Arc::new(self.config());
-        let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
-        let source = Source::open(&config.source, reads_text).await.expect("a source");
         let renderer = Renderer::load(&config.templates_dir).unwrap_or_else(|e| panic!("{e:?}"));
-        Prepared::new(config, source, renderer).expect("clients")
+        Prepared::new(config, renderer).expect("clients")
     }
 
     /// Has the store, which is still empty, on the database of a story.
@@ -391,7 +387,7 @@ impl World {
 impl World {
     /// Has the running engine take up the files as they are, as the daemon does with a reload.
     pub async fn adopt(&mut self) {
-        let prepared = self.prepared().await;
+        let prepared = self.prepared();
         self.engine.as_mut().expect("a running engine").adopt(prepared).await;
     }
 
