@@ -55,6 +55,7 @@ pub(super) struct Metrics {
     pub(super) dead: Gauge,
     pub(super) unknown: Gauge,
     pub(super) bounced: Gauge,
+    pub(super) awaiting_approval: Gauge,
     pub(super) paused: Gauge,
     pub(super) leading: Gauge,
     pub(super) reload_successful: Gauge,
@@ -93,6 +94,7 @@ impl Metrics {
             dead: Gauge::default(),
             unknown: Gauge::default(),
             bounced: Gauge::default(),
+            awaiting_approval: Gauge::default(),
             paused: Gauge::default(),
             leading: Gauge::default(),
             reload_successful: Gauge::default(),
@@ -146,6 +148,11 @@ impl Metrics {
             m.unknown.clone(),
         );
         registry.register("messages_bounced", "Messages that came back", m.bounced.clone());
+        registry.register(
+            "messages_awaiting_approval",
+            "Messages that wait to be released",
+            m.awaiting_approval.clone(),
+        );
         registry.register("paused", "1 while sending is held", m.paused.clone());
         registry.register(
             "leading",

@@ -123,6 +123,7 @@ impl State {
         m.waiting.set(messages("waiting"));
         m.dead.set(messages("dead"));
         m.bounced.set(messages("bounced"));
+        m.awaiting_approval.set(messages("awaiting_approval"));
         m.unknown.set(of("waiting").map_or(0, |c| c.unknown));
         m.oldest_waiting
             .set(of("waiting").map_or(0, |c| (now - c.oldest_created).num_seconds()));

@@ -948,7 +948,9 @@ impl Verdict {
             Verdict::Withdrawn { .. } => {
                 "its message was withdrawn; `dondoc outbox retry` has it told after all".into()
             }
-            Verdict::Corrected { .. } => "told and taken back by a correction; it doesn't count as told".into(),
+            Verdict::Corrected { .. } => {
+                "told and taken back by a correction; it doesn't count as told, and `dondoc outbox retry` has it told after all".into()
+            },
             Verdict::Lapsed => "was decided, but the fact was over before anybody was told".into(),
             Verdict::PassedOver(Passed::DeadlineOver) => "the deadline is over".into(),
             Verdict::PassedOver(Passed::HigherStep) => "a higher step has been told".into(),

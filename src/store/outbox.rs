@@ -124,7 +124,7 @@ const ATTEMPTS: &str = "SELECT at, answer, detail FROM attempt WHERE message = $
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting'";
 /// What is not settled: its cost does not grow with what is.
 const BACKLOG: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT), \
-     COUNT(CASE WHEN mode = 'shadow' THEN 1 END) FROM message WHERE state IN ('waiting', 'dead', 'bounced') GROUP BY state";
+     COUNT(CASE WHEN mode = 'shadow' THEN 1 END) FROM message WHERE state IN ('waiting', 'dead', 'bounced', 'awaiting_approval') GROUP BY state";
 const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT), \
      COUNT(CASE WHEN mode = 'shadow' THEN 1 END) FROM message GROUP BY state";
 
@@ -669,7 +669,7 @@ impl Store {
         Ok(on!(self.db(), fetch_one(sqlx::query_scalar(COUNT_WAITING))))
     }
 
-    /// Messages that wait, are dead or came back, by state.
+    /// Messages that wait, for an attempt or for approval, are dead or came back, by state.
     pub async fn backlog(&self) -> Result<Vec<StateCount>, StoreError> {
         self.state_counts(BACKLOG).await
     }

@@ -4,7 +4,8 @@
 use dondoc::domain::evaluate::Verdict;
 
 use super::delivery::{Moods, fates};
-use super::{ladder, letters_of, line};
+use super::posted::{HOOK, SYT, System, via, with_endpoints};
+use super::{ladder, letters_of, line, only_letter};
 use crate::cli::{dondoc, json, said, text};
 use crate::postgres::{On, on_both};
 use crate::world::{World, at};
@@ -301,4 +302,46 @@ async fn in_shadow_the_question_goes_to_the_box_too() {
             .all(|m| m.to == ["chaythu@tinh.example"])
     );
     assert_eq!(ids(&world, "awaiting_approval").len(), 1);
+}
+
+#[tokio::test]
+async fn a_post_waits_for_approval_like_a_letter() {
+    let system = System::start().await;
+    let rules = via(HOOK).replacen("template =", "approve = \"ops\"\ntemplate =", 1);
+    let mut world = World::new(&rules).await;
+    with_endpoints(&mut world, &[(SYT, system.endpoint("syt", ""))]).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-13 16:00").await;
+    assert_eq!(turn(&mut world, "2021-09-14 08:00").await, [format!("ops: {ASKED}")]);
+    assert_eq!(system.told(), [""; 0]);
+    let id = ids(&world, "awaiting_approval").remove(0);
+    done(&world, &["outbox", "release", &id, "--at", "2021-09-14 08:10"]);
+    assert_eq!(turn(&mut world, "2021-09-14 08:20").await, [""; 0]);
+    assert_eq!(system.told(), ["T1 overdue/L1"]);
+}
+
+#[tokio::test]
+async fn who_approves_several_is_asked_by_one_letter_that_says_once_what_to_do() {
+    let tickets = [HEALTH, ("T3", "Sở Xây dựng")];
+    let mut world = province(On::Sqlite, "ops", &tickets).await;
+    world.turn("2021-09-16 08:00").await;
+    let letter = only_letter(&mut world);
+    for name in ["Sở Y tế", "Sở Xây dựng"] {
+        assert_eq!(
+            letter.text.matches(&format!(", gửi {name}.")).count(),
+            1,
+            "{}",
+            letter.text
+        );
+    }
+    assert_eq!(
+        letter.text.matches("dondoc outbox release").count(),
+        1,
+        "{}",
+        letter.text
+    );
+    for id in ids(&world, "awaiting_approval") {
+        assert!(letter.text.contains(&id), "{id}: {}", letter.text);
+    }
 }

@@ -95,7 +95,7 @@ pub(super) fn via(channels: &str) -> String {
 }
 
 pub(super) const BOTH: &str = "[\"email\", \"webhook\"]";
-const HOOK: &str = "[\"webhook\"]";
+pub(super) const HOOK: &str = "[\"webhook\"]";
 
 /// Gives units endpoints: the text after which they stand in `agencies.toml`, and the endpoint.
 pub(super) async fn with_endpoints(world: &mut World, endpoints: &[(&str, String)]) {
