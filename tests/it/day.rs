@@ -1,5 +1,5 @@
-//! A working day of the daemon, six hundred times as fast as a clock (Debian's libfaketime): reloads, a store that goes
-//! away and comes back, a mail server that stalls. Nobody lends a hand, and what the daemon shows is true throughout.
+//! A working day of the daemon, six hundred times as fast as a clock (Debian's libfaketime): reloads, a store that is
+//! restarted, a mail server that stalls. Nobody lends a hand, and what the daemon shows is true throughout.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::cli::{dondoc, text};
+use crate::cli::{dondoc, said, text};
 use crate::daemon::Daemon;
-use crate::postgres::On;
+use crate::postgres::{OwnServer, Postgres};
 use crate::world::{FIVE_DAYS, LADDER, World};
 
 /// In the clock's own zone; 06:50 in Vietnam.
@@ -81,7 +81,10 @@ async fn a_day_with_reloads_a_store_that_goes_away_and_a_mail_server_that_stalls
         }
     };
     let rules = format!("{LADDER}{FIVE_DAYS}");
-    let mut world = World::with_mail_server(&rules, script).await.on(On::Postgres).await;
+    // Before the world, so that it outlives the database in it.
+    let server = OwnServer::start();
+    let world = World::with_mail_server(&rules, script).await;
+    let mut world = world.with_store_on(Postgres::at(server.url.clone()).await).await;
     let agencies = [("syt", "Sở Y tế"), ("sxd", "Sở Xây dựng"), ("stc", "Sở Tài chính")];
     for n in 0..30 {
         let (_, agency) = agencies[n % 3];
@@ -143,17 +146,36 @@ async fn a_day_with_reloads_a_store_that_goes_away_and_a_mail_server_that_stalls
             r.contains("200 OK") && value(m, "dondoc_config_reload_successful") < 1.0
         })
         .await;
-    assert!(
-        text(&dondoc(&dir, &["explain", "T01"])).is_empty(),
-        "the files are wrong"
-    );
+    // With wrong files nobody knows where the store is: the command says what is wrong with them, as the daemon did.
+    let status = dondoc(&dir, &["status"]);
+    assert_eq!((status.status.code(), text(&status).as_str()), (Some(78), ""));
+    assert!(said(&status).contains("rules/test.toml:1"), "{}", said(&status));
     std::fs::write(&file, &titled).expect("the rules");
+    let status = text(&dondoc(&dir, &["status"]));
+    assert!(
+        status.contains("! the last reload was refused") && status.contains("rules/test.toml:1"),
+        "{status}"
+    );
     daemon.signal(Signal::HUP);
     daemon.says("configuration reloaded").await;
+    let status = text(&dondoc(&dir, &["status"]));
+    assert!(!status.contains("refused"), "{status}");
 
     // The store is away for a while of the afternoon, and a ticket comes meanwhile.
     daemon.shows("it is past one", |_, m| is_past(m, 13, 0)).await;
-    world.postgres().goes_away().await;
+    // While a session of somebody's own holds the server up it takes no new one.
+    let mut session = world.postgres().connect().await;
+    server.begins_to_stop();
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query(others).execute(&mut session).await.expect("an answer");
+    daemon
+        .shows("it is told that the server is shutting down", |_, _| {
+            server.log().contains("the database system is shutting down")
+        })
+        .await;
+    drop(session);
+    server.stops();
     daemon
         .shows("the store is away", |ready, _| {
             ready.contains("503") && ready.contains("store")
@@ -161,7 +183,14 @@ async fn a_day_with_reloads_a_store_that_goes_away_and_a_mail_server_that_stalls
         .await;
     let health = daemon.page("/healthz", "").await;
     assert_eq!(health.0, "HTTP/1.1 200 OK", "it goes on trying: {}", health.1);
-    world.postgres().comes_back().await;
+    let status = dondoc(&dir, &["status"]);
+    assert_eq!((status.status.code(), text(&status).as_str()), (Some(1), ""));
+    assert!(
+        said(&status).contains("cannot be opened") && said(&status).contains("refused"),
+        "{}",
+        said(&status)
+    );
+    server.starts();
     daemon
         .shows("the store is back", |ready, _| ready.contains("200 OK"))
         .await;

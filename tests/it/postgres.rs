@@ -1,16 +1,24 @@
 //! Databases of a test's own on the PostgreSQL that `tests/with-servers` starts, and the store's SQL there: every
 //! statement can be prepared, with the types of parameters that the store binds.
 
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
 use dondoc::config::settings::{Database, Server};
 use dondoc::store::Store;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _,
 };
+use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use url::Url;
+
+/// The account that root's servers run as.
+const NOBODY: u32 = 65534;
 
 /// Which database a story is told on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +52,11 @@ impl Postgres {
         let server = std::env::var("DONDOC_TEST_POSTGRES").expect(
             "DONDOC_TEST_POSTGRES names no server; run the tests by `tests/with-servers cargo test`, which starts one",
         );
-        let server = Url::parse(&server).expect("the url of a server");
+        Postgres::at(Url::parse(&server).expect("the url of a server")).await
+    }
+
+    /// The same at another server.
+    pub async fn at(server: Url) -> Postgres {
         let mut url = server.clone();
         let name = format!("store_{}", uuid::Uuid::new_v4().simple());
         run(
@@ -82,19 +94,6 @@ impl Postgres {
             .await;
     }
 
-    /// Ends every session and takes no new one, as a server does that is down.
-    pub async fn goes_away(&self) {
-        let name = self.url.path().trim_matches('/');
-        run(&self.server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        run(&self.server, &end).await;
-    }
-
-    pub async fn comes_back(&self) {
-        let name = self.url.path().trim_matches('/');
-        run(&self.server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
-    }
-
     /// The server ends every session of the database, as it does when it is restarted.
     pub async fn end_sessions(&self) {
         self.run(
@@ -116,6 +115,88 @@ impl Drop for Postgres {
         if dropped.join().is_err() {
             eprintln!("{} is still there", self.url);
         }
+    }
+}
+
+/// A PostgreSQL of one test's own, which can be stopped and started.
+pub struct OwnServer {
+    dir: TempDir,
+    programs: PathBuf,
+    pub url: Url,
+}
+
+impl OwnServer {
+    pub fn start() -> OwnServer {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").expect("apt-get install postgresql");
+        let programs = versions.flatten().map(|version| version.path().join("bin")).max();
+        let dir = tempfile::tempdir().expect("a folder");
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let port = port.expect("a free port").port();
+        if rustix::process::getuid().is_root() {
+            chown(dir.path(), Some(NOBODY), Some(NOBODY)).expect("a folder of its own");
+        }
+        let server = OwnServer {
+            dir,
+            programs: programs.expect("apt-get install postgresql"),
+            url: Url::parse(&format!("postgres://dondoc@127.0.0.1:{port}/postgres")).expect("a url"),
+        };
+        let utf8 = ["--encoding=UTF8", "--locale=C.UTF-8"];
+        server.run(
+            "initdb",
+            &[&["-U", "dondoc", "--auth=trust", "--no-sync"][..], &utf8].concat(),
+        );
+        server.starts();
+        server
+    }
+
+    pub fn starts(&self) {
+        let port = self.url.port().expect("a port");
+        let options =
+            format!("-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off");
+        let log = self.dir.path().join("log").display().to_string();
+        self.run("pg_ctl", &["start", "-w", "-l", &log, "-o", &options]);
+    }
+
+    /// Takes no new session, and ends when those that there are have ended.
+    pub fn begins_to_stop(&self) {
+        self.run("pg_ctl", &["stop", "-W", "-m", "smart"]);
+    }
+
+    /// Ends at once, as after a power cut.
+    pub fn stops(&self) {
+        self.run("pg_ctl", &["stop", "-w", "-m", "immediate"]);
+    }
+
+    /// What the server has written down.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).expect("the server's log")
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let program = self.programs.join(program);
+        let mut command = match rustix::process::getuid().is_root() {
+            // PostgreSQL refuses to run as root.
+            true => {
+                let mut command = Command::new("setpriv");
+                command
+                    .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"])
+                    .arg(&program);
+                command
+            }
+            false => Command::new(&program),
+        };
+        command.arg("-D").arg(self.dir.path().join("data")).args(arguments);
+        command.current_dir(self.dir.path()).stdout(Stdio::null());
+        let done = command
+            .status()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        assert!(done.success(), "{} {arguments:?}", program.display());
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.stops();
     }
 }
 

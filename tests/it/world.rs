@@ -245,14 +245,19 @@ impl World {
     }
 
     /// Has the store, which is still empty, on the database of a story.
-    pub async fn on(mut self, on: On) -> World {
-        if on == On::Postgres {
-            let postgres = Postgres::new().await;
-            let url = format!("url = \"{}\"", postgres.url);
-            self.edit("dondoc.toml", |text| text.replace("url = \"sqlite:store.db\"", &url))
-                .await;
-            self.postgres = Some(postgres);
+    pub async fn on(self, on: On) -> World {
+        match on {
+            On::Sqlite => self,
+            On::Postgres => self.with_store_on(Postgres::new().await).await,
         }
+    }
+
+    /// The same on a PostgreSQL that is there.
+    pub async fn with_store_on(mut self, postgres: Postgres) -> World {
+        let url = format!("url = \"{}\"", postgres.url);
+        self.edit("dondoc.toml", |text| text.replace("url = \"sqlite:store.db\"", &url))
+            .await;
+        self.postgres = Some(postgres);
         self
     }
 
