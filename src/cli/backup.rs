@@ -13,10 +13,10 @@ pub(super) async fn run(dir: &Path, file: &Path) -> Result<(), CliError> {
     store.backup(file).await?;
     store.close().await;
     let bytes = std::fs::metadata(file).context("the copy cannot be looked at")?.len();
+    let (file, store) = (file.display(), &config.store.database);
     say(&format!(
-        "{} holds the store as it is now ({bytes} bytes); to restore, stop dondoc and put it in the place of {}",
-        file.display(),
-        config.store.database
+        "{file} holds the store as it is now ({bytes} bytes); to restore, stop dondoc, remove {store}-wal and {store}-shm where \
+         they are there (they belong to the store before), and put {file} in the place of {store}"
     ));
     Ok(())
 }

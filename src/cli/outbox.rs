@@ -125,7 +125,8 @@ async fn retry(store: &Store, ids: &[String]) -> Result<(), CliError> {
     }
     tx.commit().await?;
     say(&format!(
-        "{} messages let go; {waiting} notices wait, and what of them still holds goes out at the next chance",
+        "{} messages let go; {waiting} notices wait, and what of them still holds goes out at the next chance, as does what \
+         carries none",
         ids.len()
     ));
     Ok(())

@@ -45,9 +45,8 @@ pub(super) async fn reload(dir: &Path) -> Result<(), CliError> {
         .ok_or_else(|| anyhow!("no daemon runs with {shown}; `dondoc run` starts one"))?;
     let store = Store::open_read_only(&config.store.database).await?;
     let asked = clock::now();
-    let before = store.meta().await?.config_refused;
     kill_process(daemon, Signal::HUP).with_context(|| format!("process {daemon:?} of {shown} cannot be signalled"))?;
-    match answer(&store, asked, before).await? {
+    match answer(&store, asked).await? {
         None => {
             say(&format!("reloaded: {} rules in force", config.rules.rules.len()));
             Ok(())
@@ -57,7 +56,7 @@ pub(super) async fn reload(dir: &Path) -> Result<(), CliError> {
 }
 
 /// Waits for what the daemon notes in the store: `None` once it has taken the configuration up, or why it has not.
-async fn answer(store: &Store, asked: Moment, before: Option<String>) -> Result<Option<String>, CliError> {
+async fn answer(store: &Store, asked: Moment) -> Result<Option<String>, CliError> {
     let mut looks = tokio::time::interval(LOOK);
     for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
         looks.tick().await;
@@ -65,7 +64,7 @@ async fn answer(store: &Store, asked: Moment, before: Option<String>) -> Result<
         if meta.config_loaded_at.is_some_and(|at| at >= asked) {
             return Ok(None);
         }
-        if meta.config_refused.is_some() && meta.config_refused != before {
+        if meta.config_refused_at.is_some_and(|at| at >= asked) {
             return Ok(meta.config_refused);
         }
     }

@@ -24,7 +24,7 @@ use tokio::time::{Interval, MissedTickBehavior, Timeout, timeout};
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::engine::{Engine, Prepared, Pulse, TurnError, TurnReport};
+use crate::engine::{Engine, Prepared, Pulse, TurnError, TurnReport, longest_wait};
 use crate::store::{Store, StoreError};
 
 use alarm::Alarm;
@@ -210,7 +210,7 @@ async fn take_up<R: Future<Output = Result<Prepared, String>>>(
         Err(why) => {
             tracing::error!(%why, "the configuration was not taken up; the one before it is in force: {why}");
             watch.state.reload_refused();
-            watch.over(note_refusal(engine, &why)).await?
+            watch.over(note_refusal(engine, &why, clock())).await?
         }
     };
     if let Err(error) = noted {
@@ -247,9 +247,9 @@ async fn note_config(engine: &Engine, at: Moment) -> Result<(), StoreError> {
     tx.commit().await
 }
 
-async fn note_refusal(engine: &Engine, why: &str) -> Result<(), StoreError> {
+async fn note_refusal(engine: &Engine, why: &str, at: Moment) -> Result<(), StoreError> {
     let mut tx = engine.store().begin().await?;
-    tx.config_refused(why).await?;
+    tx.config_refused(why, at).await?;
     tx.commit().await
 }
 
@@ -298,6 +298,7 @@ impl Watch {
         let every = config.run.every.to_std().unwrap_or(Duration::from_secs(60));
         self.late = every * 2 + Duration::from_secs(5);
         self.drain = config.run.drain.to_std().unwrap_or(Duration::from_secs(20));
+        systemd::outlast(longest_wait(config));
     }
 
     /// Does some work to its end, or, after SIGTERM, for as long as `run.drain` allows.
@@ -362,7 +363,7 @@ impl Watch {
     fn stop(&mut self) {
         self.end = Some(Box::pin(timeout(self.drain, pending())));
         tracing::info!("asked to stop; what is under way comes to its end");
-        systemd::stopping();
+        systemd::stopping(self.drain + LEAVE + LEAVE);
         self.pulse.stop();
     }
 

@@ -47,7 +47,7 @@ pub use letter::{FORM_HEADER, MODE_HEADER};
 use observe::ReadError;
 pub use observe::{Observed, Problem};
 pub use preview::{Asked, Previewed, sample as preview_sample};
-pub use pulse::Pulse;
+pub use pulse::{Pulse, longest_wait};
 pub use send_test::{TestError, Tested, send_test};
 
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
@@ -145,6 +145,8 @@ impl Engine {
         let smtp = Smtp::new(&config.smtp);
         let connections = lanes(&config);
         let name = uuid::Uuid::new_v4().simple().to_string();
+        let pulse = Arc::default();
+        feel(&source, &pulse);
         Engine {
             config,
             source,
@@ -157,7 +159,7 @@ impl Engine {
             swept: false,
             claims_voided: false,
             term: None,
-            pulse: Arc::default(),
+            pulse,
         }
     }
 
@@ -181,6 +183,7 @@ impl Engine {
         self.connections = lanes(&prepared.config);
         self.config = prepared.config;
         self.source = prepared.source;
+        feel(&self.source, &self.pulse);
         self.renderer = prepared.renderer;
         // As after a restart: what the new query or mapping shows otherwise is found.
         self.swept = false;
@@ -406,6 +409,12 @@ impl Engine {
 pub fn ticket_database(config: &Config) -> TicketDatabase {
     let reads_text = config.rules.classify.iter().any(|c| c.matcher.looks_at(Column::Text));
     TicketDatabase::new(config.source.clone(), reads_text)
+}
+
+/// Each answer of the ticket database is progress.
+fn feel(source: &TicketDatabase, pulse: &Arc<Pulse>) {
+    let pulse = Arc::clone(pulse);
+    source.on_answer(move || pulse.beat());
 }
 
 /// A place for each connection to the mail server, none opened yet.

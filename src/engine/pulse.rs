@@ -1,9 +1,35 @@
 //! What a turn shows of itself while it goes on, and how it is asked to end early.
 //!
-//! The engine beats with each batch, page and attempt; whoever watches sees from the beats that work goes forward. Asked
-//! to stop, a turn ends at the next such place: what was done stays done, and what was not comes with a later turn.
+//! The engine beats with each batch, page, attempt and answer of the ticket database; whoever watches sees from the beats
+//! that work goes forward. Asked to stop, a turn ends at the next such place: what was done stays done, and what was not
+//! comes with a later turn.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::config::Config;
+use crate::config::settings::Database;
+use crate::source;
+use crate::store;
+
+/// How long it may be from one beat to the next while everything keeps to its limits.
+#[must_use]
+pub fn longest_wait(config: &Config) -> Duration {
+    let time = |time: TimeDelta| time.to_std().unwrap_or_default();
+    // A statement, and the end of its transaction.
+    let source = (time(config.source.statement_timeout) + source::GRACE) * 2;
+    let store = match config.store.database {
+        Database::Sqlite(_) => Duration::ZERO,
+        // A transaction begins, does something and ends.
+        Database::Postgres(_) | Database::MySql(_) => store::ANSWER * 3,
+    };
+    [source, store, time(config.smtp.timeout), time(config.webhooks.timeout)]
+        .into_iter()
+        .max()
+        .unwrap_or_default()
+}
 
 /// Shared by a turn and whoever watches it.
 #[derive(Debug, Default)]

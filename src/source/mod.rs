@@ -12,6 +12,8 @@ mod sqlite;
 mod statement;
 mod told;
 
+use std::sync::{Arc, OnceLock};
+
 use tokio::sync::OnceCell;
 
 use crate::config::settings::SourceSettings;
@@ -21,6 +23,7 @@ use told::{named, told};
 
 pub use decode::{Rejected, Spoiled, Value};
 pub use reader::Source;
+pub use server::GRACE;
 
 /// What can go wrong with the ticket database. What a database says of a row it read is told without the row's values.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +73,11 @@ pub struct TicketDatabase {
     settings: SourceSettings,
     reads_text: bool,
     opened: OnceCell<Source>,
+    on_answer: Arc<OnAnswer>,
 }
+
+/// What is done with each answer of the database, once somebody has said so.
+type OnAnswer = OnceLock<Box<dyn Fn() + Send + Sync>>;
 
 impl TicketDatabase {
     /// Title and body are fetched only where `reads_text`.
@@ -80,12 +87,18 @@ impl TicketDatabase {
             settings,
             reads_text,
             opened: OnceCell::new(),
+            on_answer: Arc::default(),
         }
+    }
+
+    /// Has something done with each answer of the database, of which a read may need several.
+    pub fn on_answer(&self, act: impl Fn() + Send + Sync + 'static) {
+        self.on_answer.get_or_init(|| Box::new(act));
     }
 
     /// The open database. One that could not be opened is tried anew each time.
     pub async fn open(&self) -> Result<&Source, SourceError> {
-        let open = || Source::open(&self.settings, self.reads_text);
+        let open = || Source::open_for(&self.settings, self.reads_text, Arc::clone(&self.on_answer));
         self.opened.get_or_try_init(open).await
     }
 }

@@ -4,7 +4,7 @@
 //! rows without a code, which have no place in that order, are counted apart.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -15,7 +15,7 @@ use super::postgres::{Postgres, PostgresDialect};
 use super::server::Server;
 use super::sqlite::{Sqlite, SqliteDialect};
 use super::statement::{Column, Dialect, Kind, Output, Statement};
-use super::{Cursor, Key, Keys, Newest, Page, SourceError, as_rows};
+use super::{Cursor, Key, Keys, Newest, OnAnswer, Page, SourceError, as_rows};
 use crate::config::settings::{Database, SourceSettings, UpdatedAtFormat};
 use crate::domain::Moment;
 use crate::domain::text::{fold, nfc};
@@ -46,11 +46,20 @@ pub struct Source {
     closed_words: OnceCell<Vec<String>>,
     /// How the source writes the codes that we write otherwise: not in NFC, or with spaces around.
     spellings: Mutex<HashMap<String, String>>,
+    on_answer: Arc<OnAnswer>,
 }
 
 impl Source {
     /// Opens the database read-only and prepares the query. Title and body are fetched only where `reads_text`.
     pub async fn open(settings: &SourceSettings, reads_text: bool) -> Result<Source, SourceError> {
+        Source::open_for(settings, reads_text, Arc::default()).await
+    }
+
+    pub(super) async fn open_for(
+        settings: &SourceSettings,
+        reads_text: bool,
+        on_answer: Arc<OnAnswer>,
+    ) -> Result<Source, SourceError> {
         let timeout = settings.statement_timeout.to_std().unwrap_or(Duration::from_secs(60));
         let query = &settings.query;
         let (database, found) = match &settings.database {
@@ -93,6 +102,7 @@ impl Source {
             columns: columns.filter_map(|name| Some((name, find(name)?))).collect(),
             closed_words: OnceCell::new(),
             spellings: Mutex::default(),
+            on_answer,
         })
     }
 
@@ -105,10 +115,18 @@ impl Source {
     }
 
     async fn fetch(&self, statement: Statement) -> Result<Vec<Values>, SourceError> {
-        match &self.database {
+        let rows = match &self.database {
             Kinds::Sqlite(sqlite) => sqlite.fetch(statement).await,
             Kinds::Postgres(server) => server.fetch(statement).await,
             Kinds::MySql(server) => server.fetch(statement).await,
+        };
+        self.answered();
+        rows
+    }
+
+    fn answered(&self) {
+        if let Some(act) = self.on_answer.get() {
+            act();
         }
     }
 
@@ -192,7 +210,11 @@ impl Source {
         let mut statement = Statement::select(outputs, &self.rows);
         self.among_touched(&mut statement, after, touched_since, batch).await?;
         let rows = match &self.database {
-            Kinds::Sqlite(sqlite) => sqlite.fetch_packed(statement).await?,
+            Kinds::Sqlite(sqlite) => {
+                let rows = sqlite.fetch_packed(statement).await;
+                self.answered();
+                rows?
+            }
             Kinds::Postgres(_) | Kinds::MySql(_) => self.fetch(statement).await?,
         };
         let next = rows.last().filter(|_| rows.len() == batch as usize);

@@ -13,7 +13,7 @@ use super::{SourceError, alone, as_table};
 use crate::config::settings;
 
 /// The server itself ends a statement after its time. This much later nobody waits for it any more.
-const GRACE: Duration = Duration::from_secs(5);
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// One kind of server.
 pub(super) trait Protocol: Send + Sync {

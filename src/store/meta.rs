@@ -55,6 +55,7 @@ pub struct Meta {
     pub config_loaded_at: Option<Moment>,
     /// Why the last reload was refused; `None` once one went through.
     pub config_refused: Option<String>,
+    pub config_refused_at: Option<Moment>,
 }
 
 /// Who holds all sending, since when and why.
@@ -103,6 +104,7 @@ impl Store {
             },
             config_loaded_at: at("config_loaded_at")?,
             config_refused: values.get(REFUSED).cloned(),
+            config_refused_at: at(REFUSED_AT)?,
         })
     }
 
@@ -115,6 +117,7 @@ impl Store {
 
 const PAUSED: &str = "paused";
 const REFUSED: &str = "config_refused";
+const REFUSED_AT: &str = "config_refused_at";
 
 impl Tx {
     /// Holds all composing and sending.
@@ -131,12 +134,14 @@ impl Tx {
     /// A configuration was taken up.
     pub async fn config_loaded(&mut self, at: Moment) -> Result<(), StoreError> {
         self.put(&[("config_loaded_at", micros(at).to_string())]).await?;
-        self.forget(REFUSED).await
+        self.forget(REFUSED).await?;
+        self.forget(REFUSED_AT).await
     }
 
     /// A configuration was refused; the one before stays.
-    pub async fn config_refused(&mut self, why: &str) -> Result<(), StoreError> {
-        self.put(&[(REFUSED, why.to_owned())]).await
+    pub async fn config_refused(&mut self, why: &str, at: Moment) -> Result<(), StoreError> {
+        let at = micros(at).to_string();
+        self.put(&[(REFUSED, why.to_owned()), (REFUSED_AT, at)]).await
     }
 
     async fn forget(&mut self, name: &str) -> Result<(), StoreError> {

@@ -29,6 +29,7 @@ use crate::config::settings::Database;
 use crate::domain::Moment;
 
 pub use lease::Term;
+pub use postgres::ANSWER;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -69,6 +69,9 @@ const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_
 /// Due at any turn, under simulated time too.
 const NOTICES_RETRIED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = 0, first_attempt_at = NULL, message = NULL \
      WHERE message = $1 AND state IN ('dead', 'cancelled', 'withdrawn', 'corrected')";
+/// One that no notice is in cannot be made anew: it is sent as it is.
+const SENT_AS_IT_IS: &str = "UPDATE message SET state = 'waiting', state_at = $2, next_attempt_at = 0, first_attempt_at = NULL \
+     WHERE id = $1 AND notices = 0";
 const CANCEL: &str = "UPDATE message SET state = 'cancelled', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3, \
      claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $4)";
 const NOTICES_CANCELLED: &str =
@@ -147,6 +150,7 @@ pub const STATEMENTS: &[&str] = &[
     LAST_FIRST_TRY,
     GIVE_UP,
     RETRY,
+    SENT_AS_IT_IS,
     NOTICES_RETRIED,
     CANCEL,
     NOTICES_CANCELLED,
@@ -976,7 +980,8 @@ impl Tx {
     }
 
     /// Lets a dead, cancelled, withdrawn or corrected message go and has its notices wait for a new one: what still holds
-    /// of them is told once more, to whom the directory names now. How many wait; `None` where it is none of these.
+    /// of them is told once more, to whom the directory names now. One without notices waits itself, as it is. How many
+    /// wait; `None` where it is none of these.
     pub async fn retry(&mut self, id: &str, why: &str, now: Moment) -> Result<Option<u64>, StoreError> {
         let retried = on!(
             self.db(),
@@ -988,6 +993,10 @@ impl Tx {
         let notices = on!(
             self.db(),
             execute(sqlx::query(NOTICES_RETRIED).bind(id).bind(micros(now)))
+        );
+        on!(
+            self.db(),
+            execute(sqlx::query(SENT_AS_IT_IS).bind(id).bind(micros(now)))
         );
         Ok(Some(notices))
     }

@@ -18,7 +18,7 @@ use crate::config::settings::Server;
 
 /// A process waits so long for a connection, and so long for an answer; the latter is longer than any statement may take.
 const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(40);
+pub const ANSWER: Duration = Duration::from_secs(40);
 
 /// Beside those of the server's own: no statement, no wait for another and no open transaction lasts for ever. A process
 /// that stops within a transaction is parted from it before others give up waiting for it.

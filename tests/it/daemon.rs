@@ -230,7 +230,9 @@ async fn it_is_ready_works_shows_itself_and_stops_when_asked() {
         said(&second)
     );
     daemon.signal(Signal::TERM);
-    daemon.notifies("STOPPING=1").await;
+    let stopping = daemon.notifies("STOPPING=1").await;
+    // run.drain, and taking leave: systemd waits for that, whatever it is told otherwise.
+    assert!(stopping.contains("EXTEND_TIMEOUT_USEC=28000000"), "{stopping}");
     daemon.says("dondoc has stopped").await;
     assert!(daemon.ends().await.success());
     assert!(!world.dir().join("store.pid").exists());
@@ -306,6 +308,16 @@ async fn a_reload_takes_up_what_is_sound_and_leaves_all_as_it_is_where_it_is_not
             .as_str()
             .is_some_and(|w| w.starts_with("another `http.token`"))
     );
+    // The same answer as before is an answer too.
+    for _ in 0..2 {
+        let reload = dondoc(&dir, &["reload"]);
+        assert_eq!(reload.status.code(), Some(1));
+        assert!(
+            said(&reload).contains("did not take it up: another `http.token` takes a restart"),
+            "{}",
+            said(&reload)
+        );
+    }
     assert!(daemon.stops().await.success());
 }
 
@@ -518,6 +530,22 @@ async fn one_turn_without_its_ticket_database_delivers_and_says_what_is_missing(
         "{report}"
     );
     assert_eq!(world.told(), ["syt: T1 overdue/L1"]);
+}
+
+#[tokio::test]
+async fn a_watchdog_that_bites_before_a_slow_answer_may_come_is_set_to_more() {
+    let world = province(good, "").await;
+    let mut daemon = Daemon::start(&world.dir()).await;
+    daemon.says("the watchdog is set to 135 s").await;
+    world.write("dondoc.toml", |text| {
+        text.replace("stale_after = 0", "stale_after = 0\nstatement_timeout = \"90s\"")
+    });
+    daemon.signal(Signal::HUP);
+    assert_eq!(
+        daemon.notifies("WATCHDOG_USEC=").await.trim(),
+        "WATCHDOG_USEC=195000000"
+    );
+    assert!(daemon.stops().await.success());
 }
 
 /// A province whose store is on a PostgreSQL behind a proxy.

@@ -223,7 +223,12 @@ async fn the_service_on_a_real_systemd() {
             .find(|l| l.starts_with("port = "))
             .expect("a port")
             .to_owned();
-        format!("{}\n[run]\nevery = \"1s\"\n", text.replace(&port, "port = 2525"))
+        let text = text.replace("stale_after = 0", "stale_after = 0\nstatement_timeout = \"1s\"");
+        // Waits short enough for a watchdog that is soon tried.
+        format!(
+            "{}\n[run]\nevery = \"1s\"\n[webhooks]\ntimeout = \"1s\"\n",
+            text.replace(&port, "port = 2525")
+        )
     });
     fs::create_dir(dir.join("secrets")).expect("a folder");
     fs::write(dir.join("secrets/http-token"), "khoa-bi-mat\n").expect("a file");

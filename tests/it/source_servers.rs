@@ -7,6 +7,7 @@ use dondoc::demo::reading;
 use dondoc::domain::Moment;
 use dondoc::domain::ticket::{Rating, Status, Ticket};
 use dondoc::domain::time::Span;
+use dondoc::engine::Problem;
 use dondoc::source::{Cursor, Page, Source, SourceError, TicketDatabase};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -918,6 +919,120 @@ async fn what_is_committed_while_a_turn_reads_is_seen_by_the_overlap_or_by_the_s
         open.commit().await;
         let observed = world.turn("2021-09-10 03:00").await.observed;
         assert_eq!((observed.gone, observed.changed), (0, 0), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_answer_of_a_slow_ticket_database_is_progress() {
+    for (kind, sleep) in [(Kind::Postgres, "pg_sleep (0.1)"), (Kind::MariaDb, "SLEEP (0.1)")] {
+        let world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        let mut world = world.with_tickets_on(kind).await;
+        world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
+        let slow =
+            format!("SELECT ticket.* FROM ticket CROSS JOIN (SELECT {sleep} AS slept) AS s WHERE s.slept IS NOT NULL");
+        world
+            .edit("dondoc.toml", |text| text.replace("SELECT * FROM ticket", &slow))
+            .await;
+        world.turn("2021-09-06 07:00").await;
+        let pulse = world.pulse();
+        let before = pulse.beats();
+        // Nothing is new: the newest change, what changed since, and what of it has no code.
+        world.turn("2021-09-06 07:01").await;
+        assert_eq!(pulse.beats() - before, 4, "{kind:?}: those three and their page");
+    }
+}
+
+/// One ticket of each is open, with its ladder begun on Tuesday 14/9; the turns come as the daemon's do.
+#[tokio::test]
+async fn what_is_committed_late_is_seen_when_a_ticket_is_read_again_by_its_code_before_it_is_told() {
+    for kind in Kind::SERVERS {
+        let world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        let mut world = world.with_tickets_on(kind).await;
+        for (code, agency) in [("T1", "Sở Y tế"), ("T2", "Sở Xây dựng")] {
+            world.ticket(code, agency, "2021-09-06 06:00").await;
+        }
+        world.turn("2021-09-14 02:30").await;
+        // Stamped where the cursor will have passed, and open until the step is decided.
+        world.ticket("T3", "Sở Tài chính", "2021-09-14 06:50").await;
+        let mut open = world.tickets.begin().await;
+        open.sql(
+            "UPDATE ticket SET status = 'đã trả lời', answered_at = '2021-09-14 06:00:00', updated_at = '2021-09-14 06:00:00' \
+             WHERE code = 'T1'",
+        )
+        .await;
+        let decided = world.turn("2021-09-14 07:00").await.decided;
+        assert_eq!(decided, 2, "{kind:?}: both are late");
+        open.commit().await;
+        let observed = world.turn("2021-09-14 07:30").await.observed;
+        assert_eq!(observed.changed, 0, "{kind:?}: behind the cursor");
+        world.turn("2021-09-14 08:00").await;
+        assert_eq!(world.told(), ["sxd: T2 overdue/L1"], "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_deleted_and_put_back_by_late_commits_is_gone_and_back_when_they_are_through() {
+    for kind in Kind::SERVERS {
+        let world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        let mut world = world.with_tickets_on(kind).await;
+        world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
+        world.turn("2021-09-14 08:00").await;
+        assert_eq!(world.told(), ["syt: T1 overdue/L1"], "{kind:?}");
+        let mut open = world.tickets.begin().await;
+        open.sql("DELETE FROM ticket WHERE code = 'T1'").await;
+        let mut gone = vec![world.turn("2021-09-15 02:00").await.observed.gone];
+        open.commit().await;
+        for sweep in ["2021-09-16 02:00", "2021-09-17 02:00"] {
+            gone.push(world.turn(sweep).await.observed.gone);
+        }
+        assert_eq!(gone, [0, 0, 1], "{kind:?}: two sweeps without it");
+        let mut open = world.tickets.begin().await;
+        open.sql(
+            "INSERT INTO ticket (code, status, received_at, updated_at, agency) \
+             VALUES ('T1', 'đang xử lý', '2021-09-06 06:00:00', '2021-09-06 06:00:00', 'Sở Y tế')",
+        )
+        .await;
+        assert!(world.days("2021-09-17", "2021-09-18").await.is_empty(), "{kind:?}");
+        open.commit().await;
+        // The same occurrence goes on: its first step is not told again.
+        assert_eq!(
+            world.days("2021-09-19", "2021-09-20").await,
+            ["20/09 giamdoc-syt: T1 overdue/L2"],
+            "{kind:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_surge_in_a_transaction_is_not_seen_before_its_commit_and_not_believed_after_it() {
+    for kind in Kind::SERVERS {
+        let world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        let mut world = world.with_tickets_on(kind).await;
+        for n in 0..30 {
+            world.ticket(&format!("T{n:02}"), "Sở Y tế", "2021-09-06 06:00").await;
+        }
+        world.turn("2021-09-06 07:00").await;
+        let mut open = world.tickets.begin().await;
+        for n in 0..4 {
+            open.sql(&format!(
+                "INSERT INTO ticket (code, status, received_at, updated_at, agency) SELECT CONCAT(code, '-{n}'), status, received_at, \
+                 updated_at, agency FROM ticket WHERE code NOT LIKE '%-%'"
+            ))
+            .await;
+        }
+        let before = world.turn("2021-09-07 02:00").await.observed;
+        assert_eq!((before.changed, before.problems.len()), (0, 0), "{kind:?}");
+        open.commit().await;
+        let after = world.turn("2021-09-08 02:00").await.observed;
+        assert_eq!(after.changed, 0, "{kind:?}");
+        assert_eq!(
+            after.problems,
+            [Problem::Implausible { before: 30, after: 150 }],
+            "{kind:?}"
+        );
+        world.sql("DELETE FROM ticket WHERE code LIKE '%-%'").await;
+        let well = world.turn("2021-09-09 02:00").await.observed;
+        assert_eq!((well.changed, well.gone, well.problems.len()), (0, 0, 0), "{kind:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What ops do about messages by command, beside the process that holds the store: `outbox retry`, `outbox cancel` and
 //! `backup`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use dondoc::config::settings::Database;
@@ -156,6 +156,7 @@ async fn a_copy_made_while_the_store_is_held_is_whole() {
     let file = copy.to_str().expect("a path");
     let backup = dondoc(&world.dir(), &["backup", file]);
     assert!(backup.status.success(), "{}", said(&backup));
+    assert!(text(&backup).contains("store.db-wal and "), "{}", text(&backup));
     let restored = Store::open(&Database::Sqlite(copy.clone())).await.expect("a store");
     let messages = restored.messages_of_ticket("T1").await.expect("messages");
     assert_eq!(messages.len(), 1);
@@ -280,4 +281,38 @@ async fn a_pause_in_the_middle_of_the_morning_holds_what_is_not_on_its_way_yet()
     assert_eq!(world.turn("2021-09-14 08:01").await.delivered.accepted, 0);
     assert!(dondoc(&world.dir(), &["resume"]).status.success());
     assert_eq!(world.turn("2021-09-14 08:02").await.delivered.accepted, 2);
+}
+
+#[tokio::test]
+async fn a_copy_put_back_as_told_after_a_crash_is_the_store_as_it_was() {
+    let moods = Moods::default();
+    let mut world = two_dead(&moods).await;
+    let copy = world.dir().join("copy.db");
+    let backup = dondoc(&world.dir(), &["backup", copy.to_str().expect("a path")]);
+    assert!(backup.status.success(), "{}", said(&backup));
+    world.turn("2021-09-16 08:00").await;
+    assert_eq!(fates(&world, "T1").await.len(), 2, "the store went on");
+
+    // What a crash leaves: the file, and beside it what was not yet written into it.
+    let crashed = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| crashed.path().join(name);
+    for name in ["store.db", "store.db-wal", "store.db-shm"] {
+        std::fs::copy(world.dir().join(name), file(name)).expect("a file");
+    }
+    let told = text(&backup);
+    let named = told
+        .split_whitespace()
+        .filter_map(|word| Path::new(word).file_name()?.to_str());
+    for name in named.filter(|name| name.ends_with("-wal") || name.ends_with("-shm")) {
+        std::fs::remove_file(file(name)).expect("a file");
+    }
+    std::fs::copy(&copy, file("store.db")).expect("a file");
+    let restored = Store::open(&Database::Sqlite(file("store.db"))).await.expect("a store");
+    let states = |messages: Vec<dondoc::store::outbox::Listed>| -> Vec<String> {
+        messages.into_iter().map(|m| m.state).collect()
+    };
+    for ticket in ["T1", "T2"] {
+        let messages = restored.messages_of_ticket(ticket).await.expect("messages");
+        assert_eq!(states(messages), ["dead"], "{ticket}");
+    }
 }

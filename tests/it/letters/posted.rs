@@ -361,6 +361,32 @@ async fn what_waited_for_an_endpoint_that_the_unit_has_no_more_goes_to_the_next_
 }
 
 #[tokio::test]
+async fn a_dead_letter_about_an_endpoint_is_sent_again_as_it_is() {
+    let moods = Moods::default();
+    let (mut world, system) = province(&via(BOTH), &moods).await;
+    system.answers(410);
+    moods.refuse("syt@", 550);
+    world.turn("2021-09-14 07:00").await;
+    world.turn("2021-09-14 07:30").await;
+    moods.well();
+    world.letters();
+    let dead = dondoc(&world.dir(), &["outbox", "list", "--state", "dead", "--json"]);
+    let dead: Value = serde_json::from_slice(&dead.stdout).expect("JSON");
+    let id = dead["messages"][0]["id"].as_str().expect("a dead letter").to_owned();
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &id]);
+    assert!(retry.status.success());
+    world.turn("2021-09-14 07:45").await;
+    let letters = world.letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].to, ["syt@tinh.example"]);
+    assert!(letters[0].subject.contains("Ngừng gửi thông báo qua webhook «syt»"));
+    assert!(letters[0].message_id.contains(&id), "the same letter");
+    let shown = dondoc(&world.dir(), &["outbox", "show", &id, "--json"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["state"], "accepted", "{shown}");
+}
+
+#[tokio::test]
 async fn the_ending_is_told_by_the_channel_that_told_of_the_ticket() {
     let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
     world.turn("2021-09-14 07:00").await;
