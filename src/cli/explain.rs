@@ -13,7 +13,7 @@ use crate::domain::deadline::{Basis, Reckoned};
 use crate::domain::evaluate::Evaluation;
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Mode, NoticeState, Telling};
-use crate::engine::{self, Explained};
+use crate::engine::{self, Explained, NoticeShown};
 use crate::store::Store;
 use crate::store::as_of::Past;
 use crate::store::outbox::Listed;
@@ -33,6 +33,7 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         known,
         mode,
         found,
+        notices,
     }) = engine::explain(&config, &store, &code, now).await?
     else {
         return Err(CliError::Failed(anyhow::anyhow!(
@@ -55,6 +56,7 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         found: &found,
         messages: &messages,
         known: &known,
+        notices: &notices,
         now,
     };
     if as_json {
@@ -73,6 +75,7 @@ struct Shown<'a> {
     found: &'a Evaluation,
     messages: &'a [Listed],
     known: &'a [Telling],
+    notices: &'a [NoticeShown],
     now: Moment,
 }
 
@@ -134,9 +137,61 @@ impl Shown<'_> {
             "due": self.due(),
             "reckoning": self.reckoning(),
             "verdicts": verdicts,
+            "sensitive": t.is_sensitive(),
+            "notices": self.notices.iter().map(|n| self.notice_json(n)).collect::<Vec<_>>(),
             "messages": self.messages.iter().map(|m| message_json(m, self.config)).collect::<Vec<_>>(),
             "next": self.next().map(|at| rfc3339(at, self.config)),
         })
+    }
+
+    fn notice_json(&self, shown: &NoticeShown) -> Value {
+        let NoticeShown { key, notice, waits } = shown;
+        let to = waits.as_ref().and_then(|w| w.to.as_ref());
+        let until = waits.as_ref().and_then(|w| w.until);
+        json!({
+            "rule": key.rule,
+            "step": key.step,
+            "repetition": key.repetition,
+            "role": notice.role,
+            "start": notice.start,
+            "unit": to.map(|to| &to.unit),
+            "desk": to.map(|to| to.desk.word()),
+            "channel": notice.channel.word(),
+            "cc": notice.cc,
+            "state": notice.state.word(),
+            "at": rfc3339(notice.at, self.config),
+            "message": notice.message,
+            "waits_for": waits.as_ref().map(|w| w.word),
+            "until": until.map(|at| rfc3339(at, self.config)),
+            "reason": waits.as_ref().map(|w| &w.why),
+        })
+    }
+
+    fn notice_line(&self, shown: &NoticeShown) -> String {
+        let NoticeShown { key, notice, waits } = shown;
+        let repetition = match key.repetition {
+            0 => String::new(),
+            n => format!("+{n}"),
+        };
+        let to = waits.as_ref().and_then(|w| w.to.as_ref());
+        let to = to
+            .map(|to| format!(" -> {}/{}", to.unit, to.desk.word()))
+            .unwrap_or_default();
+        let waits = waits.as_ref().map(|w| {
+            let until = w.until.map(|at| format!(" until {}", local(at, self.config)));
+            format!("{}: {}", until.unwrap_or_default(), w.why)
+        });
+        format!(
+            "  {}/{}{repetition}  {} of {} by {}{}{to}  {}{}\n",
+            key.rule,
+            key.step,
+            notice.role,
+            notice.start,
+            notice.channel.word(),
+            if notice.cc { ", for information" } else { "" },
+            notice.state.word(),
+            waits.unwrap_or_else(|| format!(" since {}", local(notice.at, self.config))),
+        )
     }
 
     fn reckoning(&self) -> Vec<String> {
@@ -200,6 +255,9 @@ impl Shown<'_> {
         if !self.past.logged {
             out.push_str("note      first seen after this instant: shown by its time columns\n");
         }
+        if t.is_sensitive() {
+            out.push_str("note      a conduct or confidential ticket: told to heads only, by mail, each in a letter of its own\n");
+        }
         out.push_str("deadline\n");
         for line in self.reckoning() {
             out.push_str(&format!("  {line}\n"));
@@ -218,6 +276,12 @@ impl Shown<'_> {
                 j.verdict.word(),
                 j.verdict.reason()
             ));
+        }
+        if !self.notices.is_empty() {
+            out.push_str("notices\n");
+        }
+        for notice in self.notices {
+            out.push_str(&self.notice_line(notice));
         }
         out.push_str("messages\n");
         for m in self.messages {

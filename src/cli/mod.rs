@@ -1,5 +1,6 @@
 //! The command line: arguments, logging, exit codes. Each command has a file; none of them decides anything itself.
 
+mod ack;
 mod backup;
 pub mod calendar;
 pub mod check;
@@ -14,6 +15,7 @@ mod preview;
 mod report;
 mod run;
 mod send_test;
+mod silence;
 mod status;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -158,6 +160,32 @@ enum Command {
     },
     /// Lets composing and sending go on after `dondoc pause`.
     Resume,
+    /// Keeps what concerns some tickets from being told for a while; what is still due then is told afterwards, once.
+    Silence {
+        #[command(subcommand)]
+        command: SilenceCommand,
+    },
+    /// A unit knows of a ticket: its steps to that unit wait for a while, at most three working days, once.
+    Ack {
+        code: String,
+        /// The unit that acknowledges, by its id or any word of the directory; the ticket's agency by default.
+        #[arg(long, value_name = "UNIT")]
+        unit: Option<String>,
+        /// Until this instant; or else --for. Three working days by default.
+        #[arg(long, value_name = "T", conflicts_with = "span")]
+        until: Option<String>,
+        /// For so long, such as 2wd.
+        #[arg(long = "for", value_name = "SPAN", id = "span")]
+        span: Option<String>,
+        /// Who says so; the account that gives the command by default.
+        #[arg(long)]
+        author: Option<String>,
+        #[arg(long)]
+        note: Option<String>,
+        /// The instant of it, for a store under simulated time; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
+    },
     /// Copies the store into a new file while the daemon goes on.
     Backup { file: PathBuf },
     /// The state of things in a few lines.
@@ -195,6 +223,30 @@ enum CalendarCommand {
         unit: Option<String>,
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SilenceCommand {
+    /// Adds a silence; everything that is given has to hold of a ticket.
+    #[command(group(clap::ArgGroup::new("scope").required(true).multiple(true)))]
+    Add(silence::Add),
+    /// The silences that hold or are still to come, the first to end first.
+    List {
+        /// Those that are over too.
+        #[arg(long)]
+        all: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends a silence before its time.
+    End {
+        id: i64,
+        #[arg(long)]
+        author: Option<String>,
+        /// The instant of it, for a store under simulated time; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
     },
 }
 
@@ -403,6 +455,27 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::SendTest { unit } => send_test::run(&dir, &unit).await,
         Command::Pause { reason } => pause::pause(&dir, &reason).await,
         Command::Resume => pause::resume(&dir).await,
+        Command::Silence { command } => silence::run(&dir, command).await,
+        Command::Ack {
+            code,
+            unit,
+            until,
+            span,
+            author,
+            note,
+            at,
+        } => {
+            let given = ack::Given {
+                code,
+                unit,
+                until,
+                span,
+                author,
+                note,
+                at,
+            };
+            ack::run(&dir, given).await
+        }
         Command::Backup { file } => backup::run(&dir, &file).await,
         Command::Status { json } => status::run(&dir, json).await,
         Command::Completions { shell } => manual::completions(shell),

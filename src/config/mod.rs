@@ -26,6 +26,7 @@ use ::config::Value;
 
 use crate::domain::calendars::Calendars;
 use crate::domain::directory::Directory;
+use crate::domain::matcher::Matcher;
 use crate::domain::notice::Mode;
 use crate::domain::rule::RuleSet;
 
@@ -216,6 +217,25 @@ fn toml_files(dir: &Path) -> Vec<String> {
     names
 }
 
+/// Reads conditions as they stand in a rule's `where = { … }`, without the braces, and what is doubtful in them.
+///
+/// # Errors
+/// Everything that is wrong in them.
+pub fn conditions(text: &str, directory: &Directory) -> Result<(Matcher, Vec<Problem>), Problems> {
+    let findings = Findings::default();
+    let file = File::of("conditions", &format!("where = {{ {text} }}"), None, &findings);
+    let known = Known {
+        directory: Some(directory),
+        templates: None,
+    };
+    let matcher = file.and_then(|file| rules::read_bare_conditions(file.root(&findings), &known));
+    let problems = findings.sorted();
+    match matcher {
+        Some(matcher) if problems.iter().all(|p| p.severity == Severity::Warning) => Ok((matcher, problems)),
+        _ => Err(Problems(problems)),
+    }
+}
+
 /// One file's values, with what is layered over them.
 struct File {
     shown: String,
@@ -231,7 +251,13 @@ impl File {
         let text = std::fs::read_to_string(&path)
             .map_err(|e| findings.error(&whole, format!("the file cannot be read: {e}"), None))
             .ok()?;
-        let layer = Layer::toml(&shown, text.trim_start_matches('\u{feff}'))
+        File::of(&shown, text.trim_start_matches('\u{feff}'), over, findings)
+    }
+
+    /// As [`File::open`], of a text that is there already.
+    fn of(shown: &str, text: &str, over: Option<Layer>, findings: &Findings) -> Option<File> {
+        let whole = Place::File(shown.to_owned());
+        let layer = Layer::toml(shown, text)
             .map_err(|faults| faults.into_iter().for_each(|fault| findings.add(fault)))
             .ok()?;
         let merged = ::config::Config::builder()
@@ -240,7 +266,7 @@ impl File {
             .build();
         let merged = merged.map_err(|e| findings.error(&whole, e.to_string(), None)).ok()?;
         Some(File {
-            shown,
+            shown: shown.to_owned(),
             values: merged.cache,
         })
     }

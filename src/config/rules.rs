@@ -453,6 +453,12 @@ fn read_classify(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<Stri
     })
 }
 
+/// Conditions as they stand in a rule's `where = { … }`, without the braces; for what ops give on the command line.
+pub(super) fn read_bare_conditions(root: Node<'_>, known: &Known<'_>) -> Option<Matcher> {
+    root.table(|s| s.get("where").map(|node| read_conditions(node, known, Text::Forbidden)))
+        .flatten()
+}
+
 /// Whether title and body may be looked at.
 #[derive(Clone, Copy, PartialEq)]
 enum Text {

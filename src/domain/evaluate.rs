@@ -12,7 +12,7 @@ use super::calendar::Calendar;
 use super::deadline::Reckoned;
 use super::directory::{Base, Desk, OPS, Role};
 use super::facts::{self, Context, Occurrence, Unconcerned, occurrence_key, occurrence_parts};
-use super::notice::{COMPETENCE, Mode, NewNotice, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey};
+use super::notice::{COMPETENCE, Mode, NewNotice, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey, Wait};
 use super::rule::{Channel, Digest, Rule, Step, When};
 use super::ticket::{Memory, Status, Texts, Ticket};
 use super::time::Period;
@@ -68,6 +68,24 @@ pub enum Verdict {
     },
     /// Decided; its fact was over before it was told.
     Lapsed,
+    /// Decided; waits until then for what is named.
+    Waits {
+        why: Wait,
+        until: Moment,
+    },
+    /// Ops hold it back.
+    Silenced {
+        by: String,
+        until: Moment,
+        reason: String,
+    },
+    /// The unit that it is for knows of it.
+    Acknowledged {
+        unit: String,
+        by: String,
+        until: Moment,
+        note: Option<String>,
+    },
     PassedOver(Passed),
     /// The step before it has to be told first, by at least `min_gap`; open while that has no answer.
     BehindStep {
@@ -252,6 +270,58 @@ pub fn as_if_due(
 #[must_use]
 pub fn rule_of<'a>(ctx: &Context<'a>, id: &str) -> Option<&'a Rule> {
     ctx.rules.named(id)
+}
+
+/// The occurrences that concern a ticket, each with whom a step is for that has fallen due or falls due before an
+/// instant.
+#[must_use]
+pub fn ahead(
+    ticket: &Ticket,
+    memory: &Memory,
+    ctx: &Context<'_>,
+    until: Moment,
+    now: Moment,
+) -> Vec<(String, BTreeSet<NewNotice>)> {
+    let subject = Subject {
+        ticket,
+        memory,
+        known: &[],
+        rule_since: &|_| None,
+        source_is_fresh: true,
+        mode: Mode::Live,
+        mode_since: Moment::MIN_UTC,
+    };
+    let cal = ctx.calendar(memory);
+    let reckoned = facts::deadline_of(ticket, memory, ctx);
+    let mut found = Vec::new();
+    for rule in ctx
+        .rules
+        .rules
+        .iter()
+        .filter(|r| r.matcher.holds(ticket, &Texts::default()))
+    {
+        let Ok(occurrence) = facts::occurrence(rule, ticket, memory, &reckoned, ctx, now) else {
+            continue;
+        };
+        if occurrence.until.is_some_and(|end| end <= now) {
+            continue;
+        }
+        let l = Ladder {
+            rule,
+            subject: &subject,
+            ctx,
+            cal,
+            reckoned: &reckoned,
+            now,
+        };
+        let due = rule
+            .steps
+            .iter()
+            .filter(|s| facts::step_due(&occurrence, s.after, cal) < until);
+        let notices = due.filter_map(|step| reach(&l, step).ok()).flatten().collect();
+        found.push((occurrence.key, notices));
+    }
+    found
 }
 
 struct Ladder<'a> {
@@ -440,8 +510,15 @@ fn standing(telling: &Telling) -> Verdict {
     } else if all(NoticeState::Lapsed) {
         Verdict::Lapsed
     } else {
-        Verdict::AwaitsAnswer {
-            decided_at: telling.decided_at,
+        let waits = |n: &Notice| Some((n.compose_at?, n.wait)).filter(|_| n.state == NoticeState::Waiting);
+        let waiting = telling.notices.iter().filter(|n| !n.cc).map(waits);
+        // Where one is on its way already that is what counts.
+        let first: Option<Vec<(Moment, Wait)>> = waiting.collect();
+        match first.into_iter().flatten().min_by_key(|(at, _)| *at) {
+            Some((until, why)) => Verdict::Waits { why, until },
+            None => Verdict::AwaitsAnswer {
+                decided_at: telling.decided_at,
+            },
         }
     }
 }
@@ -906,6 +983,9 @@ impl Verdict {
             Verdict::Withdrawn { .. } => "withdrawn",
             Verdict::Corrected { .. } => "corrected",
             Verdict::Lapsed => "lapsed",
+            Verdict::Waits { why, .. } => why.word(),
+            Verdict::Silenced { .. } => "silenced",
+            Verdict::Acknowledged { .. } => "acknowledged",
             Verdict::PassedOver(_) => "passed_over",
             Verdict::BehindStep { .. } => "behind_step",
             Verdict::Capped(_) => "capped",
@@ -926,6 +1006,9 @@ impl Verdict {
             | Verdict::AwaitsApproval { since: at, .. }
             | Verdict::Withdrawn { at }
             | Verdict::Corrected { at } => Some(*at),
+            Verdict::Waits { until, .. } | Verdict::Silenced { until, .. } | Verdict::Acknowledged { until, .. } => {
+                Some(*until)
+            }
             Verdict::BehindStep { until, .. } => *until,
             Verdict::NotConcerned(Unconcerned::Paused(at) | Unconcerned::BeforeStart(at)) => Some(*at),
             _ => None,
@@ -939,8 +1022,12 @@ impl Verdict {
             Verdict::NotConcerned(why) => why.to_string(),
             Verdict::NotYet { .. } => "the step falls due later".into(),
             Verdict::AlreadyTold { .. } => "a message about it was accepted".into(),
-            Verdict::AwaitsAnswer { .. } => {
-                "decided; waits for its recipient's digest or window, or for the mail server's answer".into()
+            Verdict::AwaitsAnswer { .. } => "decided and in a message that has no answer yet".into(),
+            Verdict::Waits { why, .. } => format!("decided; {why}"),
+            Verdict::Silenced { by, reason, .. } => format!("silenced by {by}: {reason}"),
+            Verdict::Acknowledged { unit, by, note, .. } => {
+                let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+                format!("{unit} knows of it and is not reminded meanwhile (acknowledged by {by}){note}")
             }
             Verdict::AwaitsApproval { step, .. } => {
                 format!("waiting for approval: step {step} waits for `dondoc outbox release` or `withdraw`")

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod evaluate;
 pub mod facts;
 pub mod figures;
+pub mod hold;
 pub mod matcher;
 pub mod notice;
 pub mod rule;

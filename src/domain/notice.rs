@@ -99,6 +99,74 @@ impl NoticeState {
     }
 }
 
+/// What a waiting notice waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Its recipient's next digest, or their office hours.
+    Hours,
+    /// The days around a long closure, on which nothing goes above contact.
+    QuietDay,
+    /// The end of the silence with this id.
+    Silence(i64),
+    /// The end of the acknowledgement with this id.
+    Acknowledgement(i64),
+    /// There are more messages than `[limits]` allows.
+    Brake,
+}
+
+impl Wait {
+    /// The word in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Wait::Hours => "outside_hours",
+            Wait::QuietDay => "quiet_day",
+            Wait::Silence(_) => "silenced",
+            Wait::Acknowledgement(_) => "acknowledged",
+            Wait::Brake => "storm_brake",
+        }
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn key(self) -> Option<String> {
+        match self {
+            Wait::Hours => None,
+            Wait::QuietDay => Some("quiet_day".to_owned()),
+            Wait::Silence(id) => Some(format!("silence:{id}")),
+            Wait::Acknowledgement(id) => Some(format!("acknowledgement:{id}")),
+            Wait::Brake => Some("brake".to_owned()),
+        }
+    }
+
+    /// Reads what [`Wait::key`] wrote.
+    #[must_use]
+    pub fn parse(key: Option<&str>) -> Option<Wait> {
+        match key {
+            None => Some(Wait::Hours),
+            Some("quiet_day") => Some(Wait::QuietDay),
+            Some("brake") => Some(Wait::Brake),
+            Some(other) => match other.split_once(':')? {
+                ("silence", id) => id.parse().ok().map(Wait::Silence),
+                ("acknowledgement", id) => id.parse().ok().map(Wait::Acknowledgement),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Wait::Hours => f.write_str("waits for its recipient's next digest or office hours"),
+            Wait::QuietDay => f.write_str("nothing goes above contact on the days around a long closure"),
+            Wait::Silence(id) => write!(f, "waits for the end of the silence {id}"),
+            Wait::Acknowledgement(_) => f.write_str("its recipient has acknowledged it"),
+            Wait::Brake => f.write_str("there are more messages than [limits] allows; it goes as soon as they do"),
+        }
+    }
+}
+
 /// A notice as it is known: part of a telling, for one recipient as written and one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -117,6 +185,8 @@ pub struct Notice {
     pub first_attempt_at: Option<Moment>,
     /// While waiting: when its recipient's digest or window is due.
     pub compose_at: Option<Moment>,
+    /// While waiting: what for.
+    pub wait: Wait,
     pub message: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{NaiveDate, TimeDelta};
 
 use super::approval;
+use super::holds;
 use super::letter::{self, Parts};
 use super::modes::Modes;
 use super::observe::Observed;
@@ -19,7 +20,7 @@ use crate::domain::deadline::Reckoned;
 use crate::domain::directory::{Desk, Recipient};
 use crate::domain::evaluate::{self, Ending, Subject};
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling};
+use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling, Wait};
 use crate::domain::rule::{Approver, Channel, Digest, When};
 use crate::domain::time::Period;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
@@ -324,6 +325,7 @@ impl Engine {
         let mut singles = Vec::new();
         let mut made: HashMap<String, bool> = HashMap::new();
         let mut tx = self.begin_deciding().await?;
+        let in_force = holds::read(&self.config, tx.silences(now).await?, tx.acknowledgements(codes).await?);
         for code in codes {
             let (Some(kept), Some(known)) = (kept.get(code), tellings.get(code)) else {
                 continue;
@@ -357,6 +359,11 @@ impl Engine {
                         continue;
                     }
                     let key = &telling.key;
+                    let (about, to) = ((&kept.ticket, &kept.memory), (&*notice.role, &*notice.start));
+                    if let Some(held) = holds::held(&in_force, &self.config, about, key, to, now) {
+                        tx.hold(notice.id, held.until(), held.wait()).await?;
+                        continue;
+                    }
                     let to = Addressed::known(notice, &telling.notices);
                     let (recipient, endpoint) = match recipients.way(to, &kept.ticket) {
                         Way::Mail(recipient) => (recipient, None),
@@ -394,7 +401,8 @@ impl Engine {
                     if keeps_window && !calendar.is_open(now) {
                         let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
                         let digest = if awaits_digest { Digest::Day } else { Digest::Ticket };
-                        tx.postpone(notice.id, schedule.chance(&digest, false, now)).await?;
+                        tx.postpone(notice.id, schedule.chance(&digest, false, now), Wait::Hours)
+                            .await?;
                         continue;
                     }
                     if !urgent && recipients::is_kept_back(&self.config, &notice.role, &recipient.unit, now) {
@@ -404,15 +412,16 @@ impl Engine {
                         } else {
                             schedule.opening_after(now)
                         };
-                        tx.postpone(notice.id, next).await?;
+                        tx.postpone(notice.id, next, Wait::QuietDay).await?;
                         continue;
                     }
-                    // Freed from an endpoint that takes no more, it joins the desk's next digest and makes none of its own.
-                    if awaits_digest && notice.channel == Channel::Webhook {
+                    // Freed from an endpoint that takes no more or from a hold, it joins the desk's next digest and makes
+                    // none of its own.
+                    if awaits_digest && (notice.channel == Channel::Webhook || holds::was_held(notice)) {
                         let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
                         let next = schedule.chance(&Digest::Day, false, now);
                         if next > now {
-                            tx.postpone(notice.id, next).await?;
+                            tx.postpone(notice.id, next, Wait::Hours).await?;
                             continue;
                         }
                     }
@@ -434,7 +443,7 @@ impl Engine {
                     };
                     if is_made {
                         let schedule = recipients::schedule(&self.config, &recipient.unit, None);
-                        tx.postpone(notice.id, schedule.digest_after(now)).await?;
+                        tx.postpone(notice.id, schedule.digest_after(now), Wait::Hours).await?;
                         continue;
                     }
                     let item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
@@ -784,7 +793,7 @@ impl Engine {
         composed.lateness.extend(stored.map(|r| now - r.ready_at));
         for late in new.iter().filter(|r| !made.contains(&r.message.id)) {
             for notice in &late.message.notices {
-                tx.postpone(*notice, late.next_digest).await?;
+                tx.postpone(*notice, late.next_digest, Wait::Hours).await?;
             }
         }
         tx.commit().await?;

@@ -13,7 +13,7 @@ use crate::domain::Moment;
 use crate::domain::deadline::{self, Known};
 use crate::domain::evaluate::{Evaluation, Subject, evaluate};
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey};
+use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey, Wait};
 use crate::domain::rule::{Approver, Digest, Step, When};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
@@ -172,7 +172,7 @@ impl Engine {
                 let to = Addressed::known(notice, &telling.notices);
                 let at = self.chance(&telling.key.rule, &telling.key.step, to, &chances, &mut recipients);
                 if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
-                    tx.postpone(notice.id, at).await?;
+                    tx.postpone(notice.id, at, Wait::Hours).await?;
                 }
             }
             taken.changed += usize::from(is_new_row);

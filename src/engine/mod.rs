@@ -9,6 +9,7 @@ mod correction;
 mod decide;
 mod deliver;
 mod explain;
+mod holds;
 mod letter;
 mod modes;
 mod observe;
@@ -42,7 +43,8 @@ use crate::store::{Store, StoreError, Term, Tx};
 
 pub use compose::Composed;
 pub use deliver::Delivered;
-pub use explain::{Explained, explain};
+pub use explain::{Explained, NoticeShown, explain};
+pub use holds::{AckError, Acknowledging, Until, acknowledge};
 pub use letter::{FORM_HEADER, MODE_HEADER};
 use observe::ReadError;
 pub use observe::{Observed, Problem};

@@ -14,7 +14,7 @@ use crate::domain::Moment;
 use crate::domain::directory::{Desk, Recipient};
 use crate::domain::evaluate::{self, Subject, Verdict};
 use crate::domain::facts::Context;
-use crate::domain::notice::{NewNotice, NewTelling, Notice, NoticeState, Telling};
+use crate::domain::notice::{NewNotice, NewTelling, Notice, NoticeState, Telling, Wait};
 use crate::domain::rule::{Channel, Digest, Rule, Step};
 use crate::render::view::MessageView;
 use crate::render::{self, Renderer};
@@ -259,6 +259,7 @@ fn decided(new: NewTelling, now: Moment) -> Telling {
         at: now,
         first_attempt_at: None,
         compose_at: Some(now),
+        wait: Wait::Hours,
         message: None,
     };
     Telling {

@@ -173,6 +173,20 @@ pub(super) fn is_kept_back(config: &Config, role: &str, unit: &str, now: Moment)
     calendar.is_quiet_day(calendar.date_of(now)) && role.parse::<Role>().is_ok_and(|r| r.is_above_contact())
 }
 
+/// The unit that a notice reaches at a date, whether or not it has an address.
+pub(super) fn unit_of<'a>(
+    config: &'a Config,
+    role: &str,
+    start: &'a str,
+    ticket: &Ticket,
+    on: NaiveDate,
+) -> Option<&'a str> {
+    let (parent, desk) = parent_and_desk(role);
+    let (category, area) = (ticket.category(), ticket.area.as_deref());
+    let unit = config.directory.reached(start, parent, desk, category, area, on)?;
+    Some(&unit.id)
+}
+
 /// The clock of a recipient's messages.
 pub(super) fn schedule<'a>(config: &'a Config, unit: &str, last_composed: Option<Moment>) -> Schedule<'a> {
     Schedule {

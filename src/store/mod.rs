@@ -6,6 +6,7 @@
 
 pub mod as_of;
 pub mod endpoints;
+pub mod holds;
 mod lease;
 pub mod meta;
 pub mod modes;
@@ -48,6 +49,7 @@ pub fn statements() -> Vec<&'static str> {
         outbox::STATEMENTS,
         as_of::STATEMENTS,
         endpoints::STATEMENTS,
+        holds::STATEMENTS,
         modes::STATEMENTS,
     ];
     lists

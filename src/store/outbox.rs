@@ -210,7 +210,7 @@ static COMPOSED: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "WITH made (message, notice, at, state) AS (VALUES {}) \
-             UPDATE notice SET state = made.state, state_at = made.at, compose_at = NULL, message = made.message \
+             UPDATE notice SET state = made.state, state_at = made.at, compose_at = NULL, wait = NULL, message = made.message \
              FROM made WHERE notice.id = made.notice AND notice.state = 'waiting'",
             rows(
                 "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",

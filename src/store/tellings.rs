@@ -7,12 +7,12 @@ use sqlx::FromRow;
 
 use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
-use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Telling, TellingKey};
+use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Telling, TellingKey, Wait};
 use crate::domain::rule::Channel;
 
 const OF_TICKETS: &str = concat!(
     "SELECT t.id, t.subject, t.mode, t.rule, t.step, t.repetition, t.occurrence, t.due_at, t.decided_at, t.opening, t.settled_by, \
-     n.id AS notice, n.role, n.start_unit, n.channel, n.cc, n.state, n.state_at, n.compose_at, n.first_attempt_at, n.message \
+     n.id AS notice, n.role, n.start_unit, n.channel, n.cc, n.state, n.state_at, n.compose_at, n.wait, n.first_attempt_at, n.message \
      FROM telling t JOIN notice n ON n.telling = t.id WHERE t.subject_kind = 'ticket' AND t.subject IN (",
     keys_50!(),
     ") ORDER BY t.id, n.id"
@@ -22,13 +22,15 @@ const MAX_NOTICE: &str = "SELECT COALESCE(MAX(id), 0) FROM notice";
 const UNSETTLE: &str = "UPDATE telling SET settled_by = NULL WHERE settled_by = $1";
 const LAPSE: &str =
     "UPDATE notice SET state = 'lapsed', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
-const REVIVE: &str =
-    "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = $3 WHERE id = $1 AND state = 'lapsed'";
+const REVIVE: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = $3, wait = NULL WHERE id = $1 AND state = 'lapsed'";
 const PASS_OVER: &str =
     "UPDATE notice SET state = 'passed_over', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
 const KILL: &str =
     "UPDATE notice SET state = 'dead', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
-const POSTPONE: &str = "UPDATE notice SET compose_at = $2 WHERE id = $1 AND state = 'waiting'";
+const POSTPONE: &str = "UPDATE notice SET compose_at = $2, wait = $3 WHERE id = $1 AND state = 'waiting'";
+/// While it is held it is not tried: the time after which it is given up begins anew.
+const HOLD: &str =
+    "UPDATE notice SET compose_at = $2, wait = $3, first_attempt_at = NULL WHERE id = $1 AND state = 'waiting'";
 const DUE_TICKETS: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'ticket' AND t.subject > $2 ORDER BY t.subject LIMIT $3";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM notice WHERE state = 'waiting'";
@@ -43,6 +45,7 @@ pub const STATEMENTS: &[&str] = &[
     PASS_OVER,
     KILL,
     POSTPONE,
+    HOLD,
     DUE_TICKETS,
     COUNT_WAITING,
 ];
@@ -102,6 +105,7 @@ struct JoinedRow {
     state: String,
     state_at: i64,
     compose_at: Option<i64>,
+    wait: Option<String>,
     first_attempt_at: Option<i64>,
     message: Option<String>,
 }
@@ -126,6 +130,12 @@ impl JoinedRow {
             at: moment(self.state_at),
             first_attempt_at: self.first_attempt_at.map(moment),
             compose_at: self.compose_at.map(moment),
+            wait: Wait::parse(self.wait.as_deref()).ok_or_else(|| {
+                bad(format!(
+                    "unknown reason to wait `{}`",
+                    self.wait.as_deref().unwrap_or("")
+                ))
+            })?,
             message: self.message.clone(),
         })
     }
@@ -359,10 +369,19 @@ impl Tx {
     }
 
     /// A waiting notice whose recipient's digest or window comes later.
-    pub async fn postpone(&mut self, notice: i64, compose_at: Moment) -> Result<(), StoreError> {
+    pub async fn postpone(&mut self, notice: i64, compose_at: Moment, wait: Wait) -> Result<(), StoreError> {
+        self.put_off(POSTPONE, notice, compose_at, wait).await
+    }
+
+    /// A waiting notice that a silence or an acknowledgement holds back until then.
+    pub async fn hold(&mut self, notice: i64, until: Moment, wait: Wait) -> Result<(), StoreError> {
+        self.put_off(HOLD, notice, until, wait).await
+    }
+
+    async fn put_off(&mut self, how: &'static str, notice: i64, until: Moment, wait: Wait) -> Result<(), StoreError> {
         on!(
             self.db(),
-            execute(sqlx::query(POSTPONE).bind(notice).bind(micros(compose_at)))
+            execute(sqlx::query(how).bind(notice).bind(micros(until)).bind(wait.key()))
         );
         Ok(())
     }

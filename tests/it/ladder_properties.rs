@@ -15,7 +15,7 @@ use dondoc::domain::directory::{Base, Contact, Dated, Desk, Directory, Role, Uni
 use dondoc::domain::evaluate::{Evaluation, Subject, Verdict, evaluate, still_holds};
 use dondoc::domain::facts::{self, Context};
 use dondoc::domain::matcher::Matcher;
-use dondoc::domain::notice::{COMPETENCE, Mode, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey};
+use dondoc::domain::notice::{COMPETENCE, Mode, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey, Wait};
 use dondoc::domain::rule::{
     Channel, DeadlinePolicy, Digest, DueReading, From, PeriodKind, Repeat, Rule, RuleSet, Step, When,
 };
@@ -582,6 +582,7 @@ fn store(
                     at: now,
                     first_attempt_at: None,
                     compose_at: None,
+                    wait: Wait::Hours,
                     message: None,
                 }
             })

@@ -9,7 +9,7 @@ use std::path::Path;
 use chrono::TimeDelta;
 use dondoc::config::settings::Database;
 use dondoc::domain::Moment;
-use dondoc::domain::notice::{Mode, NewNotice, NewTelling, NoticeState, Telling, TellingKey};
+use dondoc::domain::notice::{Mode, NewNotice, NewTelling, NoticeState, Telling, TellingKey, Wait};
 use dondoc::domain::rule::Channel;
 use dondoc::domain::ticket::{Memory, Rating, Status, Ticket};
 use dondoc::store::Store;
@@ -539,7 +539,7 @@ async fn a_notice_moves_only_along_its_own_ways(on: On) {
     tx.pass_over(id, now).await.expect("done");
     tx.give_up(id, now).await.expect("done");
     tx.revive(id, now, now).await.expect("done");
-    tx.postpone(id, now).await.expect("done");
+    tx.postpone(id, now, Wait::Hours).await.expect("done");
     tx.commit().await.expect("committed");
     let notice = &kit.tellings("T1").await[0].notices[0];
     assert_eq!((notice.state, notice.compose_at), (NoticeState::Composed, None));
@@ -549,7 +549,7 @@ async fn a_notice_moves_only_along_its_own_ways(on: On) {
     let id = kit.tellings("T1").await[1].notices[0].id;
     let mut tx = kit.store.begin().await.expect("a transaction");
     tx.lapse(id, now).await.expect("done");
-    tx.postpone(id, now).await.expect("done");
+    tx.postpone(id, now, Wait::Hours).await.expect("done");
     tx.commit().await.expect("committed");
     assert_eq!(kit.tellings("T1").await[1].notices[0].state, NoticeState::Lapsed);
     let none = kit.store.tickets_with_due_notices(at("2021-12-31 00:00"), "", 10).await;

@@ -3,6 +3,7 @@
 use dondoc::demo::receiver::{Do, Step};
 use dondoc::domain::evaluate::{Cap, Passed, Verdict};
 use dondoc::domain::facts::Unconcerned;
+use dondoc::domain::notice::Wait;
 
 use super::{CONTACT, HEAD, NOTHING, OFFICE, begun, rule};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
@@ -192,7 +193,10 @@ async fn a_step_is_not_yet_due_then_told_then_waits_for_an_answer_and_then_is_to
     world.turn("2021-09-14 07:00").await;
     assert_eq!(
         world.verdict("T1", "late", "L1", "2021-09-14 07:30").await,
-        Verdict::AwaitsAnswer { decided_at: due },
+        Verdict::Waits {
+            why: Wait::Hours,
+            until: at("2021-09-14 08:00")
+        },
         "waits for the digest"
     );
     world.turn("2021-09-14 08:00").await;

@@ -8,6 +8,7 @@ mod correction;
 mod delivery;
 mod digest;
 mod fresh;
+mod holds;
 mod posted;
 mod settled;
 mod shadow;
