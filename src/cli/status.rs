@@ -48,6 +48,11 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "config_loaded_at": meta.config_loaded_at.map(|at| rfc3339(at, &config)),
             "config_refused": meta.config_refused,
             "paused": meta.paused,
+            "storm": meta.storm.as_ref().map(|s| json!({
+                "since": rfc3339(s.since, &config),
+                "messages": s.messages,
+                "notices": s.notices,
+            })),
             "mode": config.delivery.mode.word(),
             "live_units": config.delivery.live_units,
             "shadow_to": config.shadow_box(),
@@ -67,6 +72,14 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     if let Some(paused) = &meta.paused {
         let since = local(paused.at, &config);
         notes.push_str(&format!("! paused since {since} by {}: {}\n", paused.by, paused.reason));
+    }
+    if let Some(storm) = &meta.storm {
+        notes.push_str(&format!(
+            "! more messages are due than [limits] allows since {}: {} wait for later turns, with {} notices\n",
+            local(storm.since, &config),
+            storm.messages,
+            storm.notices
+        ));
     }
     if let Some(why) = &meta.config_refused {
         notes.push_str(&format!(

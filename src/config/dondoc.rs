@@ -292,12 +292,24 @@ fn read_delivery(
     })
 }
 
-const NO_LIMITS: Limits = Limits { in_flight: 64 };
+const NO_LIMITS: Limits = Limits {
+    in_flight: 64,
+    messages_per_turn: None,
+    messages_per_hour: None,
+};
 
 fn read_limits(s: &mut Section<'_>) -> Limits {
     Limits {
         in_flight: s.or("in_flight", AtLeastOne(64)).0 as usize,
+        messages_per_turn: limit(s, "messages_per_turn"),
+        messages_per_hour: limit(s, "messages_per_hour"),
     }
+}
+
+/// A number of which 0 means none.
+fn limit(s: &mut Section<'_>, key: &'static str) -> Option<usize> {
+    let most: u32 = s.or(key, 0);
+    (most > 0).then_some(most as usize)
 }
 
 /// One `SELECT`. The source is never written to; its account should not be able to either.

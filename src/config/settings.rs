@@ -271,4 +271,8 @@ pub struct HttpSettings {
 pub struct Limits {
     /// Messages sent but not yet marked, at most; default 64.
     pub in_flight: usize,
+    /// Messages made in one turn, at most; the rest waits.
+    pub messages_per_turn: Option<usize>,
+    /// Messages made for one desk of a unit within an hour, at most.
+    pub messages_per_hour: Option<usize>,
 }

@@ -137,6 +137,26 @@ pub(super) struct Draft {
     pub(super) matter: String,
 }
 
+impl Draft {
+    pub(super) fn is_urgent(&self) -> bool {
+        self.items.iter().any(|item| item.urgent)
+    }
+
+    /// Since when the first of its notices could be composed.
+    pub(super) fn ready_at(&self) -> Option<Moment> {
+        self.items.iter().map(|item| item.ready_at).min()
+    }
+
+    pub(super) fn notices(&self) -> impl Iterator<Item = i64> + '_ {
+        self.items.iter().map(|item| item.notice)
+    }
+
+    /// Unit and desk.
+    pub(super) fn recipient(&self) -> (String, String) {
+        (self.recipient.unit.clone(), self.recipient.desk.word().to_owned())
+    }
+}
+
 /// A rendered message that is not stored yet.
 pub(super) struct Ready {
     pub(super) message: NewMessage,
@@ -197,6 +217,8 @@ impl Engine {
         let mut digests: BTreeMap<Place, Bundle> = BTreeMap::new();
         self.tell_corrections(meta, &mut composed, now).await?;
         let released = self.store.released().await?;
+        let mut brake = self.brake(now).await?;
+        let mut drafts = Vec::new();
         let mut after = String::new();
         let mut oldest = None;
         loop {
@@ -218,16 +240,19 @@ impl Engine {
             let singles = singles
                 .into_iter()
                 .map(|(ticket, bundle)| self.draft(bundle, Form::Single, &ticket, now));
-            let singles = singles.collect();
-            self.make(singles, &released, fresh.data_as_of, &mut composed, now)
-                .await?;
+            if brake.is_off() {
+                self.make(singles.collect(), &released, fresh.data_as_of, &mut composed, now)
+                    .await?;
+            } else {
+                drafts.extend(singles);
+            }
             self.pulse.beat();
         }
         let digests = digests.into_values();
-        let digests = digests
-            .map(|bundle| self.draft(bundle, Form::Digest, "", now))
-            .collect();
-        self.make(digests, &released, oldest, &mut composed, now).await?;
+        drafts.extend(digests.map(|bundle| self.draft(bundle, Form::Digest, "", now)));
+        let drafts = brake.choose(drafts);
+        self.make(drafts, &released, oldest, &mut composed, now).await?;
+        self.end_braking(brake, meta, &mut composed, now).await?;
         self.look_after_approvals(!released.is_empty(), &mut composed, now)
             .await?;
         composed.is_complete = !self.pulse.is_stopping();
@@ -399,7 +424,9 @@ impl Engine {
                     let awaits_digest = endpoint.is_none() && !is_alone;
                     let keeps_window = !urgent && endpoint.is_none_or(|e| e.window);
                     if keeps_window && !calendar.is_open(now) {
-                        let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
+                        // What the brake held was to go today, and still can.
+                        let made = meta.last_composed_at.filter(|_| notice.wait != Wait::Brake);
+                        let schedule = recipients::schedule(&self.config, &recipient.unit, made);
                         let digest = if awaits_digest { Digest::Day } else { Digest::Ticket };
                         tx.postpone(notice.id, schedule.chance(&digest, false, now), Wait::Hours)
                             .await?;

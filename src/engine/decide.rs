@@ -405,7 +405,10 @@ fn still_waiting<'a>(known: &'a [Telling], found: &Evaluation) -> Vec<(&'a Telli
         .iter()
         .flat_map(|t| t.notices.iter().map(move |n| (t, n)))
         .filter(|(_, n)| {
-            n.state == NoticeState::Waiting && n.first_attempt_at.is_none() && !found.lapse.contains(&n.id)
+            n.state == NoticeState::Waiting
+                && n.wait != Wait::Brake
+                && n.first_attempt_at.is_none()
+                && !found.lapse.contains(&n.id)
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 //! transactions of its own; sending is outside any. When observing fails, what is in the outbox is still delivered.
 
 mod approval;
+mod brake;
 mod compose;
 mod correction;
 mod decide;

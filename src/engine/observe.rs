@@ -42,6 +42,10 @@ pub enum Problem {
         "nothing has changed in the ticket database for longer than source.stale_after in office hours (newest change {0}); overdue and stale steps wait"
     )]
     Stale(String),
+    #[error(
+        "more messages are due than [limits] allows: {messages} of them wait for later turns, with {notices} notices; the urgent and the oldest go first"
+    )]
+    Storm { messages: usize, notices: usize },
 }
 
 /// What observing saw.

@@ -51,6 +51,8 @@ pub struct Meta {
     pub newest_update: Option<Moment>,
     /// Nothing is composed or sent while ops hold it.
     pub paused: Option<Paused>,
+    /// More messages are due than `[limits]` allows.
+    pub storm: Option<Storm>,
     /// When the daemon took up the configuration that it works by.
     pub config_loaded_at: Option<Moment>,
     /// Why the last reload was refused; `None` once one went through.
@@ -64,6 +66,24 @@ pub struct Paused {
     pub at: Moment,
     pub by: String,
     pub reason: String,
+}
+
+/// What the storm brake holds back, as of the last turn.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Storm {
+    pub since: Moment,
+    pub messages: usize,
+    pub notices: usize,
+}
+
+/// A value that is kept as JSON.
+fn json<T: serde::de::DeserializeOwned>(values: &HashMap<String, String>, name: &str) -> Result<Option<T>, StoreError> {
+    let read = values.get(name).map(|text| serde_json::from_str(text)).transpose();
+    read.map_err(|error| StoreError::Corrupt {
+        table: "meta",
+        id: name.to_owned(),
+        what: error.to_string(),
+    })
 }
 
 impl Store {
@@ -91,17 +111,8 @@ impl Store {
             generation: number("generation")?.unwrap_or(0),
             fingerprint: values.get("fingerprint").cloned(),
             newest_update: at("newest_update")?,
-            paused: match values.get(PAUSED).map(|text| serde_json::from_str(text)) {
-                None => None,
-                Some(Ok(paused)) => Some(paused),
-                Some(Err(error)) => {
-                    return Err(StoreError::Corrupt {
-                        table: "meta",
-                        id: PAUSED.to_owned(),
-                        what: error.to_string(),
-                    });
-                }
-            },
+            paused: json(&values, PAUSED)?,
+            storm: json(&values, STORM)?,
             config_loaded_at: at("config_loaded_at")?,
             config_refused: values.get(REFUSED).cloned(),
             config_refused_at: at(REFUSED_AT)?,
@@ -116,6 +127,7 @@ impl Store {
 }
 
 const PAUSED: &str = "paused";
+const STORM: &str = "storm";
 const REFUSED: &str = "config_refused";
 const REFUSED_AT: &str = "config_refused_at";
 
@@ -129,6 +141,14 @@ impl Tx {
     /// Lets composing and sending go on.
     pub async fn resume(&mut self) -> Result<(), StoreError> {
         self.forget(PAUSED).await
+    }
+
+    /// There is a storm, or none any more.
+    pub async fn put_storm(&mut self, storm: Option<&Storm>) -> Result<(), StoreError> {
+        match storm {
+            Some(storm) => self.put(&[(STORM, serde_json::json!(storm).to_string())]).await,
+            None => self.forget(STORM).await,
+        }
     }
 
     /// A configuration was taken up.

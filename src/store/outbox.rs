@@ -124,6 +124,9 @@ const OF_TICKET: &str = "SELECT DISTINCT m.id, m.state, m.channel, m.form, m.mod
      JOIN telling t ON t.id = n.telling WHERE t.subject = $1 AND t.subject_kind = 'ticket' ORDER BY m.created_at, m.id";
 const BODY: &str = "SELECT bytes FROM body WHERE message = $1";
 const ATTEMPTS: &str = "SELECT at, answer, detail FROM attempt WHERE message = $1 ORDER BY at, id";
+/// What was made within a while and is not told by another message.
+const MADE_SINCE: &str = "SELECT unit, desk, COUNT(*) FROM message WHERE state IN ('waiting', 'accepted', 'dead') AND created_at > $1 \
+     GROUP BY unit, desk";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting'";
 /// What is not settled: its cost does not grow with what is.
 const BACKLOG: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT), \
@@ -178,6 +181,7 @@ pub const STATEMENTS: &[&str] = &[
     OF_TICKET,
     BODY,
     ATTEMPTS,
+    MADE_SINCE,
     COUNT_WAITING,
     BACKLOG,
     COUNTS,
@@ -665,6 +669,17 @@ impl Store {
                 answer,
                 detail,
             })
+            .collect())
+    }
+
+    /// How many messages were made for each unit and desk after an instant.
+    pub async fn made_since(&self, after: Moment) -> Result<HashMap<(String, String), usize>, StoreError> {
+        let rows: Vec<(String, String, i64)> =
+            on!(self.db(), fetch_all(sqlx::query_as(MADE_SINCE).bind(micros(after))));
+        let counted = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+        Ok(rows
+            .into_iter()
+            .map(|(unit, desk, n)| ((unit, desk), counted(n)))
             .collect())
     }
 

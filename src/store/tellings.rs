@@ -35,6 +35,12 @@ const DUE_TICKETS: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling 
      WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'ticket' AND t.subject > $2 ORDER BY t.subject LIMIT $3";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM notice WHERE state = 'waiting'";
 
+const BRAKE: &str = concat!(
+    "UPDATE notice SET wait = 'brake' WHERE state = 'waiting' AND (wait IS NULL OR wait <> 'brake') AND id IN (",
+    keys_50!(),
+    ")"
+);
+
 pub const STATEMENTS: &[&str] = &[
     OF_TICKETS,
     MAX_TELLING,
@@ -46,6 +52,7 @@ pub const STATEMENTS: &[&str] = &[
     KILL,
     POSTPONE,
     HOLD,
+    BRAKE,
     DUE_TICKETS,
     COUNT_WAITING,
 ];
@@ -376,6 +383,17 @@ impl Tx {
     /// A waiting notice that a silence or an acknowledgement holds back until then.
     pub async fn hold(&mut self, notice: i64, until: Moment, wait: Wait) -> Result<(), StoreError> {
         self.put_off(HOLD, notice, until, wait).await
+    }
+
+    /// Waiting notices that are due and have to wait for the brake.
+    pub async fn brake(&mut self, notices: &[i64]) -> Result<(), StoreError> {
+        for chunk in notices.chunks(CHUNK) {
+            on!(
+                self.db(),
+                execute(filled(chunk).fold(sqlx::query(BRAKE), |q, notice| q.bind(notice)))
+            );
+        }
+        Ok(())
     }
 
     async fn put_off(&mut self, how: &'static str, notice: i64, until: Moment, wait: Wait) -> Result<(), StoreError> {

@@ -204,11 +204,6 @@ fn a_setting_that_would_have_no_effect_is_refused() {
         "locale = \"en\"\n[source]",
         &["dondoc.toml:2:10: `en` is not one of `vi`"],
     );
-    with_more(
-        "dondoc.toml",
-        "\n[limits]\nmessages_per_turn = 5\n",
-        &["dondoc.toml:25:1: `messages_per_turn` is not a known key"],
-    );
     let folder = Folder::sound();
     folder.change("dondoc.toml", "[source]", "locale = \"vi\"\n[source]");
     folder.config();

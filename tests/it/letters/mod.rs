@@ -3,6 +3,7 @@
 //! Lists are compared whole: a letter too many is as much a fault as one that is missing.
 
 mod approval;
+mod brake;
 mod by_hand;
 mod correction;
 mod delivery;
