@@ -15,8 +15,9 @@ use crate::domain::Moment;
 use crate::domain::schedule::Schedule;
 use crate::domain::text::fold;
 use crate::domain::ticket::Status;
+use crate::domain::wording::{Locale, Wording};
 use crate::engine::ticket_database;
-use crate::render::{Renderer, TemplateError};
+use crate::render::{Renderer, TemplateError, WORDS};
 use crate::store::{Store, StoreError};
 
 /// The exit code for a configuration that cannot be used (`EX_CONFIG`).
@@ -24,13 +25,14 @@ pub const CONFIGURATION_ERROR: u8 = 78;
 
 /// The command. What is wrong with the files ends with [`CONFIGURATION_ERROR`], what does not answer with 1.
 pub(super) async fn run(dir: &Path, is_offline: bool, as_json: bool) -> Result<(), CliError> {
-    let mut problems = offline(dir, std::env::vars());
-    if exit_code(&problems) == 0 {
-        problems.extend(template_problems(dir));
-    }
+    let (config, mut problems) = match config::load(dir, std::env::vars()) {
+        Ok(loaded) => (Some(loaded.config), loaded.warnings),
+        Err(problems) => (None, problems.0),
+    };
+    problems.extend(config.iter().flat_map(template_problems));
     let code = exit_code(&problems);
-    let online = match config::load(dir, std::env::vars()) {
-        Ok(loaded) if code == 0 && !is_offline => Some((Online::look(&loaded.config).await, loaded.config)),
+    let online = match config {
+        Some(config) if code == 0 && !is_offline => Some((Online::look(&config).await, config)),
         _ => None,
     };
     if let Some((online, _)) = &online {
@@ -202,30 +204,33 @@ async fn probe_endpoints(config: &Config, now: Moment) -> Vec<(&'static str, Res
     join_all(probes).await
 }
 
-/// Every template, rendered on sample data.
-fn template_problems(dir: &Path) -> Vec<Problem> {
-    let failed = match Renderer::load(&dir.join("templates")) {
-        Ok(renderer) => renderer.check(),
-        Err(errors) => errors,
+/// Every template, rendered on sample data: of the language of letters, and of others that there are.
+fn template_problems(config: &Config) -> Vec<Problem> {
+    let is_there = |locale: &Locale| {
+        *locale == config.wording.locale || config.templates_dir.join(locale.folder()).join(WORDS).exists()
     };
+    let failed = Locale::ALL.into_iter().filter(is_there).flat_map(|locale| {
+        let wording = Wording {
+            locale,
+            ..config.wording.clone()
+        };
+        match Renderer::load(&config.templates_dir, &wording) {
+            Ok(renderer) => renderer.check(),
+            Err(errors) => errors,
+        }
+    });
     let problem = |e: TemplateError| Problem {
         file: format!("templates/{}", e.file),
         line: e.line,
-        column: None,
+        column: e.column,
         severity: Severity::Error,
         message: e.message,
         hint: None,
     };
-    failed.into_iter().map(problem).collect()
-}
-
-/// Everything that is wrong or doubtful in a configuration directory.
-#[must_use]
-pub fn offline(dir: &Path, env: impl Iterator<Item = (String, String)>) -> Vec<Problem> {
-    match config::load(dir, env) {
-        Ok(loaded) => loaded.warnings,
-        Err(problems) => problems.0,
-    }
+    let mut problems: Vec<Problem> = failed.map(problem).collect();
+    // Each sample meets it again.
+    problems.dedup();
+    problems
 }
 
 /// 0, or [`CONFIGURATION_ERROR`] when one of the problems is an error.

@@ -493,7 +493,7 @@ fn load(dir: &Path) -> Result<Config, CliError> {
 }
 
 fn renderer(config: &Config) -> Result<Renderer, CliError> {
-    Renderer::load(&config.templates_dir).map_err(|errors| {
+    Renderer::load(&config.templates_dir, &config.wording).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         CliError::Failed(anyhow::anyhow!(errors.join("\n")))
     })

@@ -22,6 +22,7 @@ use crate::domain::rule::{DueReading, PeriodKind};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Rating, Status};
 use crate::domain::time::Span;
+use crate::domain::wording::Locale;
 
 /// What `dondoc.toml` says.
 pub(super) struct MainFile {
@@ -39,6 +40,9 @@ pub(super) struct MainFile {
     pub limits: Limits,
     pub run: RunSettings,
     pub http: HttpSettings,
+    pub locale: Locale,
+    /// Counts below ten are written with a nought before them.
+    pub two_digits: bool,
     pub period: PeriodKind,
     pub since: Option<Moment>,
 }
@@ -61,8 +65,6 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
             .as_ref()
             .and_then(|d| d.from_address.split_once('@'))
             .map(|(_, domain)| domain.to_owned());
-        // Letters are in Vietnamese; another language is refused rather than promised.
-        let _ = choice(file, "locale", &[("vi", ())]);
         let store = file
             .get("store")
             .and_then(|n| n.table(|s| read_store(s, dir)))
@@ -89,6 +91,8 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .get("limits")
                 .and_then(|n| n.table(read_limits))
                 .unwrap_or(NO_LIMITS),
+            locale: choice(file, "locale", &Locale::ALL.map(|locale| (locale.word(), locale))).unwrap_or_default(),
+            two_digits: file.or("two_digits", false),
             period: choice(
                 file,
                 "period",

@@ -17,6 +17,7 @@ mod read;
 mod rules;
 pub mod settings;
 mod smtp;
+mod terms;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::domain::directory::Directory;
 use crate::domain::matcher::Matcher;
 use crate::domain::notice::Mode;
 use crate::domain::rule::RuleSet;
+use crate::domain::wording::{Terms, Wording};
 
 pub use problem::{Problem, Problems, Severity, did_you_mean};
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub directory: Directory,
     pub calendars: Calendars,
     pub templates_dir: PathBuf,
+    /// Language and names of letters.
+    pub wording: Wording,
     /// The directory itself; relative paths in `dondoc.toml` start here.
     pub dir: PathBuf,
     /// Changes with every file that decides (rules, directory, calendar, source), so that a changed configuration has
@@ -76,6 +80,9 @@ impl Config {
         given.map_or_else(|| self.directory.ops.clone(), |address| vec![address.clone()])
     }
 }
+
+/// The file of dated terms.
+const TERMS: &str = "terms.toml";
 
 /// A usable configuration, and what is doubtful in it.
 #[derive(Debug, Clone)]
@@ -136,7 +143,9 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
     let calendars = calendar.and_then(|file| calendars::build(&file, directory, hours));
 
     let templates_dir = dir.join("templates");
-    let rules = read_rules(dir, &Known::new(directory, &templates_dir), findings);
+    let locale = main.as_ref().map(|main| main.locale).unwrap_or_default();
+    let terms = read_terms(dir, findings);
+    let rules = read_rules(dir, &Known::new(directory, &templates_dir, locale), findings);
 
     let (main, agencies) = (main?, agencies?);
     let delivery = main.delivery?;
@@ -165,6 +174,11 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         directory: agencies.directory,
         calendars: calendars?,
         templates_dir,
+        wording: Wording {
+            locale,
+            two_digits: main.two_digits,
+            terms,
+        },
         dir: dir.to_owned(),
         fingerprint: fingerprint(dir),
     })
@@ -185,6 +199,15 @@ fn check_live_units(live: &BTreeMap<String, Place>, directory: &Directory, findi
             Some(_) => {}
         }
     }
+}
+
+/// The terms; there need not be any.
+fn read_terms(dir: &Path, findings: &Findings) -> Terms {
+    if !dir.join(TERMS).exists() {
+        return Terms::default();
+    }
+    let file = File::open(dir, TERMS, None, findings);
+    file.map(|file| terms::read(file.root(findings))).unwrap_or_default()
 }
 
 /// The rule files in the order of their names.

@@ -15,19 +15,22 @@ use crate::domain::rule::{Approver, Channel, Classify, DeadlinePolicy, Digest, F
 use crate::domain::text::{fold, nfc};
 use crate::domain::ticket::Status;
 use crate::domain::time::Span;
+use crate::domain::wording::Locale;
 
 /// What rules may refer to. A part is `None` where its file could not be read; then nothing is held against it.
 pub(super) struct Known<'a> {
     pub directory: Option<&'a Directory>,
     /// Base names of the files in `templates/`.
     pub templates: Option<BTreeSet<String>>,
+    pub locale: Locale,
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(directory: Option<&'a Directory>, templates_dir: &Path) -> Self {
+    pub(super) fn new(directory: Option<&'a Directory>, templates_dir: &Path, locale: Locale) -> Self {
         Known {
             directory,
-            templates: template_names(templates_dir),
+            templates: template_names(&templates_dir.join(locale.folder())),
+            locale,
         }
     }
 }
@@ -102,7 +105,7 @@ fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, 
         Some(was)
     });
     let was = was.collect();
-    let title = s.required("title");
+    let title = read_title(s, known.locale);
     let when = read_when(s);
     let threshold = read_threshold(s, when);
     let matcher = read_where(s, known, Text::Forbidden);
@@ -118,6 +121,25 @@ fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, 
         digest,
         steps,
     })
+}
+
+/// One title, or one for each language.
+fn read_title(s: &mut Section<'_>, locale: Locale) -> Option<String> {
+    let Some(node) = s.get("title").filter(|node| node.is_table()) else {
+        return s.required("title");
+    };
+    node.table(|titles| {
+        let all = Locale::ALL.map(|locale| (locale, titles.optional::<String>(locale.word())));
+        let title = all.into_iter().find_map(|(l, title)| title.filter(|_| l == locale));
+        if title.is_none() {
+            titles.node.error(format!(
+                "there is no title in `{}`, the locale of letters",
+                locale.word()
+            ));
+        }
+        title
+    })
+    .flatten()
 }
 
 fn whens() -> Vec<(&'static str, When)> {
@@ -254,6 +276,14 @@ fn read_step(
     let urgent = s.or("urgent", false);
     let approvers = Approver::ALL.map(|who| (who.word(), who));
     let approve = s.get("approve").and_then(|node| node.choice(&approvers));
+    let reply = positive(s, "reply");
+    if let (Some(Span::Elapsed(_) | Span::WorkingTime(_) | Span::CalendarDays(_)), Some(node)) = (reply, s.get("reply"))
+    {
+        node.error_hint(
+            "`reply` counts working days",
+            "write such as `reply = \"2wd\"`".to_owned(),
+        );
+    }
     Some(Step {
         id: id?,
         after: after?,
@@ -265,6 +295,7 @@ fn read_step(
         min_gap,
         urgent,
         approve,
+        reply,
     })
 }
 
@@ -375,7 +406,8 @@ fn read_template(s: &mut Section<'_>, known: &Known<'_>) -> Option<String> {
         && !templates.contains(&name)
     {
         let hint = did_you_mean(&name, templates.iter().map(String::as_str));
-        node.error_hint(format!("there is no templates/{name}{TEMPLATE_ENDING}"), hint);
+        let folder = known.locale.folder();
+        node.error_hint(format!("there is no templates/{folder}{name}{TEMPLATE_ENDING}"), hint);
     }
     Some(name)
 }

@@ -461,7 +461,7 @@ mod tests {
             .unwrap();
         let prepared = |variables: &[(&str, &str)]| {
             let config = configured(dir.path(), variables);
-            let renderer = crate::render::Renderer::load(&config.templates_dir).unwrap();
+            let renderer = crate::render::Renderer::load(&config.templates_dir, &config.wording).unwrap();
             Prepared::new(Arc::new(config), renderer).unwrap()
         };
         let mut engine = Engine::new(prepared(&[("DONDOC__RUN__EVERY", "1s")]), store);

@@ -103,7 +103,8 @@ impl Stage {
         let start = config.calendars.base().instant(FIRST_DAY, NaiveTime::MIN);
         tickets.apply_until(&world, start - TimeDelta::seconds(1)).await?;
         let store = Store::open(&config.store.database).await?;
-        let renderer = Renderer::load(&config.templates_dir).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+        let renderer =
+            Renderer::load(&config.templates_dir, &config.wording).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
         let engine = Engine::new(Prepared::new(config.clone(), renderer)?, store);
         Ok(Stage {
             dir: dir.to_owned(),

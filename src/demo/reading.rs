@@ -26,7 +26,7 @@ pub struct Told {
     pub rule: String,
     pub step: String,
     pub tickets: Vec<String>,
-    /// What stands behind «đồng thời» of a ticket's line: the ticket, rule and step.
+    /// What stands behind «Đồng thời» under a ticket: the ticket, rule and step.
     pub also: Vec<(String, String, String)>,
 }
 
@@ -68,9 +68,10 @@ fn sections(text: &str) -> Vec<Told> {
     let mut sections = Vec::new();
     let (mut tickets, mut extra) = (Vec::new(), Vec::new());
     for line in text.lines() {
-        if let Some((code, also)) = ticket_line(line) {
-            extra.extend(also.into_iter().map(|(rule, step)| (code.clone(), rule, step)));
+        if let Some(code) = ticket_line(line) {
             tickets.push(code);
+        } else if let (Some((rule, step)), Some(code)) = (also_line(line), tickets.last()) {
+            extra.push((String::clone(code), rule, step));
         } else if let Some((rule, step)) = reason_line(line) {
             sections.push(Told {
                 rule,
@@ -83,31 +84,27 @@ fn sections(text: &str) -> Vec<Told> {
     sections
 }
 
-/// `3. CODE | … | đồng thời: Title (rule/step); …`
-fn ticket_line(line: &str) -> Option<(String, Vec<(String, String)>)> {
-    let (number, rest) = line.trim_start().split_once(". ")?;
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let code = rest.split(" | ").next()?.trim().to_owned();
-    let also = rest
-        .rsplit(" | ")
-        .next()
-        .and_then(|last| last.strip_prefix("đồng thời: "))
-        .unwrap_or("");
-    let parts = also.split(';').filter_map(|part| {
-        let inside = part.rsplit_once('(')?.1.trim().strip_suffix(')')?;
-        let (rule, step) = inside.split_once('/')?;
-        Some((rule.to_owned(), step.to_owned()))
-    });
-    Some((code, parts.collect()))
+/// `    3. CODE`: the number ends in the fifth column, after blanks, as in no other line.
+fn ticket_line(line: &str) -> Option<String> {
+    let (number, code) = line.split_once(". ")?;
+    let digits = number.strip_prefix(' ')?.trim_start();
+    let is_number = number.len() == 5 && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| code.trim().to_owned())
 }
 
-/// `Lý do gửi: quy tắc «overdue», bước «L1» – Phiếu quá hạn xử lý.`
+/// `       Đồng thời: Title (rule/step)`, of the ticket above.
+fn also_line(line: &str) -> Option<(String, String)> {
+    named_at_end(line.strip_prefix("       Đồng thời: ")?)
+}
+
+/// `Lý do gửi: theo quy tắc “Phiếu quá hạn xử lý” (overdue/L1)`
 fn reason_line(line: &str) -> Option<(String, String)> {
-    let rest = line.trim().strip_prefix("Lý do gửi: quy tắc «")?;
-    let (rule, rest) = rest.split_once("», bước «")?;
-    let (step, _) = rest.split_once('»')?;
+    named_at_end(line.strip_prefix("Lý do gửi: ")?)
+}
+
+fn named_at_end(line: &str) -> Option<(String, String)> {
+    let (_, ids) = line.trim().strip_suffix(')')?.rsplit_once('(')?;
+    let (rule, step) = ids.split_once('/')?;
     Some((rule.to_owned(), step.to_owned()))
 }
 
@@ -117,14 +114,16 @@ mod tests {
 
     #[test]
     fn a_section_ends_with_its_reason_and_a_line_may_name_other_rules() {
-        let text = "Kính gửi: Sở Y tế\n\n1. DT1 | y tế | hạn 17:00\n2. DT2 | y tế | đồng thời: Phiếu tồn (carried-over/list)\n\
-                    Lý do gửi: quy tắc «overdue», bước «L1» – Phiếu quá hạn.\n3. DT3 | x\nLý do gửi: quy tắc «@settled», bước «done» – x.\n";
+        let text = "Kính gửi: Sở Y tế\n\n    1. DT1\n       Thời hạn    hạn 17:00\n    2. DT2\n       Đồng thời: Phiếu tồn (carried-over/list)\n\n\
+                    trong tháng\n9. Sau đó\n\nLý do gửi: theo quy tắc “Phiếu quá hạn” (overdue/L1)\n2021. Sau đó\n 1000. DT3\n\
+                    Lý do gửi: theo quy tắc “Đã xong” (@settled/done)\n";
         let read = sections(text);
         assert_eq!(read[0].tickets, ["DT1", "DT2"]);
         assert_eq!(
             read[0].also,
             [("DT2".to_owned(), "carried-over".to_owned(), "list".to_owned())]
         );
+        assert_eq!(read[1].tickets, ["DT3"]);
         assert_eq!((read[1].rule.as_str(), read[1].step.as_str()), ("@settled", "done"));
     }
 }

@@ -369,6 +369,19 @@ impl Directory {
         self.units.get(*at)
     }
 
+    /// The unit of a locality below another unit at a date, such as the police of a commune.
+    #[must_use]
+    pub fn local(&self, above: &str, area: &str, on: NaiveDate) -> Option<&Unit> {
+        let is_local = |u: &&Unit| u.areas.iter().any(|a| a == area) && u.is_valid(on) && u.parent(on) == Some(above);
+        self.units.iter().find(is_local)
+    }
+
+    /// Whether a unit stands directly below another at a date.
+    #[must_use]
+    pub fn is_below(&self, id: &str, above: &str, on: NaiveDate) -> bool {
+        self.unit(id).is_some_and(|unit| unit.parent(on) == Some(above))
+    }
+
     /// The systems of a unit that are posted to at a date.
     #[must_use]
     pub fn endpoints(&self, unit: &str, on: NaiveDate) -> Vec<&Endpoint> {

@@ -18,5 +18,6 @@ pub mod schedule;
 pub mod text;
 pub mod ticket;
 pub mod time;
+pub mod wording;
 
 pub use time::Moment;

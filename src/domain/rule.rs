@@ -123,6 +123,8 @@ pub struct Step {
     pub urgent: bool,
     /// Its messages wait until they are released.
     pub approve: Option<Approver>,
+    /// Letters ask for an answer by the end of this working day after theirs, or before the next step is due.
+    pub reply: Option<Span>,
 }
 
 #[derive(Debug, Clone)]

@@ -21,8 +21,9 @@ use crate::domain::directory::{Desk, Recipient};
 use crate::domain::evaluate::{self, Ending, Subject};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling, Wait};
-use crate::domain::rule::{Approver, Channel, Digest, When};
-use crate::domain::time::Period;
+use crate::domain::rule::{Approver, Channel, Digest, Rule, When};
+use crate::domain::time::{Period, Span};
+use crate::render::language::builtin_title;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
 use crate::store::meta::Meta;
 use crate::store::outbox::{Approval, Form, NewMessage};
@@ -55,6 +56,8 @@ pub(super) struct Item {
     rank: Rank,
     ticket: String,
     line: LineView,
+    /// By when its step asks for an answer.
+    reply_by: Option<DeadlineView>,
     is_cc: bool,
     /// Since when it could be composed.
     ready_at: Moment,
@@ -534,16 +537,54 @@ impl Engine {
             },
             ticket: kept.ticket.code.clone(),
             line: self.line(telling, kept, known, recipient, context, now),
+            reply_by: rule.and_then(|rule| self.reply_by(rule, place, kept, context, now)),
             is_cc: notice.cc,
             // What ops asked to be tried again is due at any time.
             ready_at: notice.compose_at.filter(|at| *at > Moment::UNIX_EPOCH).unwrap_or(now),
-            told_by: format!(
-                "{} ({rule_id}/{})",
-                rule.map_or("", |r| r.title.as_str()),
-                telling.key.step
-            ),
+            told_by: format!("{} ({rule_id}/{})", self.title(rule, telling), telling.key.step),
             urgent,
         }
+    }
+
+    /// A rule's title in the language of letters.
+    fn title<'a>(&self, rule: Option<&'a Rule>, telling: &Telling) -> &'a str {
+        let key = &telling.key;
+        rule.map_or_else(
+            || builtin_title(self.config.wording.locale, &key.rule, &key.step),
+            |r| &r.title,
+        )
+    }
+
+    /// By when a step's letter of today asks for an answer about a ticket: as the step says, and never later than the
+    /// last working day before the next step can be due.
+    fn reply_by(
+        &self,
+        rule: &Rule,
+        place: usize,
+        kept: &Kept,
+        context: &Context<'_>,
+        now: Moment,
+    ) -> Option<DeadlineView> {
+        let Kept { ticket, memory, .. } = kept;
+        let Some(Span::WorkingDays(days)) = rule.steps.get(place)?.reply else {
+            return None;
+        };
+        let cal = context.calendar(memory);
+        let today = cal.date_of(now);
+        let reckoned = facts::deadline_of(ticket, memory, context);
+        let occurrence = facts::occurrence(rule, ticket, memory, &reckoned, context, now).ok()?;
+        let before_next = rule.steps.get(place + 1).map(|next| {
+            let due = facts::step_due(&occurrence, next.after, cal).max(facts::gap_over(now, next.min_gap, cal));
+            cal.nth_working_day(cal.date_of(due), -1)
+        });
+        let asked = cal.nth_working_day(today, days);
+        let day = before_next.map_or(asked, |last| last.min(asked)).max(today);
+        Some(DeadlineView {
+            day,
+            time: cal.closes(day).map(|at| at.with_timezone(&cal.zone()).time()),
+            is_day: true,
+            provisional: cal.is_provisional(day),
+        })
     }
 
     pub(super) fn line(
@@ -578,6 +619,8 @@ impl Engine {
             due_in_working_days: due_in,
             age_working_days: cal.working_days_between(cal.date_of(ticket.received_at), today),
             received_on: cal.date_of(ticket.received_at),
+            age_days: (today - cal.date_of(ticket.received_at)).num_days(),
+            locality: self.locality(kept, &recipient.unit, today),
             status: ticket.status.word().to_owned(),
             waiting_on: ticket.waiting_on.as_deref().map(|word| {
                 self.config
@@ -597,6 +640,19 @@ impl Engine {
             proposed_by: ticket.proposed.as_ref().map(|p| p.by.clone()),
             unknown_agency_word: ticket.agency.clone().filter(|_| memory.agency.is_none()),
         }
+    }
+
+    /// The unit directly below another that a ticket is with, or in whose locality it is.
+    fn locality(&self, kept: &Kept, above: &str, on: NaiveDate) -> Option<String> {
+        let directory = &self.config.directory;
+        let agency = kept
+            .memory
+            .agency
+            .as_deref()
+            .filter(|id| directory.is_below(id, above, on));
+        let of_area = || directory.local(above, kept.ticket.area.as_deref()?, on);
+        let unit = agency.and_then(|id| directory.unit(id)).or_else(of_area)?;
+        Some(unit.name(on).to_owned())
     }
 
     pub(super) fn draft(&self, bundle: Bundle, form: Form, ticket: &str, now: Moment) -> Draft {
@@ -863,14 +919,31 @@ impl Engine {
             let view = &mut sections[at].1;
             view.reminder = view.reminder.max(item.line.reminder);
             view.earlier.extend(item.line.earlier.iter().copied());
+            let sooner = |d: &DeadlineView| view.reply_by.as_ref().is_none_or(|known| d.day < known.day);
+            if let Some(reply_by) = item.reply_by.filter(sooner) {
+                view.reply_by = Some(reply_by);
+            }
             view.lines.push(item.line);
             shown.insert((item.ticket, item.rank.settled), (at, view.lines.len() - 1));
         }
         for (_, view) in &mut sections {
             view.earlier.sort_unstable();
             view.earlier.dedup();
+            if self.renderer.breaks_down(&view.template) {
+                self.by_locality(&mut view.lines);
+            }
         }
         sections.into_iter().map(|(_, view)| view).collect()
+    }
+
+    /// Lines by locality as the directory lists them, the oldest first.
+    fn by_locality(&self, lines: &mut [LineView]) {
+        let units = &self.config.directory.units;
+        let place = |name: &String| units.iter().position(|u| u.names.iter().any(|n| n.value == *name));
+        lines.sort_by_cached_key(|l| {
+            let place = l.locality.as_ref().and_then(place).unwrap_or(usize::MAX);
+            (place, std::cmp::Reverse(l.age_days), l.code.clone())
+        });
     }
 
     fn section(&self, item: &Item, recipient: &Recipient, unit_name: &str) -> SectionView {
@@ -885,7 +958,10 @@ impl Engine {
             template,
             rule: item.section.rule.clone(),
             step: item.section.step.clone(),
-            rule_title: rule.map_or_else(|| builtin_title(&item.section.rule).to_owned(), |r| r.title.clone()),
+            rule_title: rule.map_or_else(
+                || builtin_title(self.config.wording.locale, &item.section.rule, &item.section.step).to_owned(),
+                |r| r.title.clone(),
+            ),
             when: rule.map_or("", |r| r.when.word()).to_owned(),
             addressee: Addressee {
                 unit_name: unit_name.to_owned(),
@@ -900,6 +976,7 @@ impl Engine {
             earlier: Vec::new(),
             lines: Vec::new(),
             settled: item.section.rule == SETTLED,
+            reply_by: None,
             note: None,
         }
     }
@@ -907,14 +984,6 @@ impl Engine {
 
 fn recipient_word(desk: Desk) -> String {
     desk.word().to_owned()
-}
-
-fn builtin_title(rule: &str) -> &'static str {
-    match rule {
-        SETTLED => "Phiếu đã kết thúc sau khi nhắc",
-        COMPETENCE => "Phiếu cần xác định thẩm quyền",
-        _ => "",
-    }
 }
 
 /// Names the digest of a recipient, role and local date; unique in the store.

@@ -69,7 +69,7 @@ pub(super) fn view(config: &Config, parts: Parts<'_>, now: Moment) -> MessageVie
     // What goes alone has no list; so no sensitive ticket ever stands in one.
     let lines = view.sections.iter().map(|s| s.lines.len()).sum::<usize>();
     if view.form == view::Form::Digest && delivery.annex_above.is_some_and(|most| lines > most) {
-        view.annex = Some(annex::file_name(&view));
+        view.annex = Some(annex::file_name(&view, config.wording.locale));
     }
     view
 }
@@ -93,7 +93,7 @@ pub(super) fn write(
     let mut attachments = Vec::new();
     let mut annex_failed = None;
     if let Some(name) = view.annex.clone() {
-        match annex::write(&view, now) {
+        match annex::write(&view, renderer.wording(), now) {
             Ok(content) => attachments.push(Attachment {
                 name,
                 media_type: annex::MEDIA_TYPE,
@@ -193,6 +193,7 @@ pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &st
         earlier: Vec::new(),
         lines: Vec::new(),
         settled: false,
+        reply_by: None,
         note: None,
     }
 }

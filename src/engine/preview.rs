@@ -17,7 +17,7 @@ use crate::domain::facts::Context;
 use crate::domain::notice::{NewNotice, NewTelling, Notice, NoticeState, Telling, Wait};
 use crate::domain::rule::{Channel, Digest, Rule, Step};
 use crate::render::view::MessageView;
-use crate::render::{self, Renderer};
+use crate::render::{Renderer, samples};
 use crate::store::as_of::{AsOf, Past};
 use crate::store::meta::Meta;
 use crate::store::outbox::{Form, NewMessage};
@@ -67,8 +67,10 @@ pub fn sample(
     };
     let view = MessageView {
         tag: "MẪU".to_owned(),
-        ..render::sample(&step.template)
+        annex: Some("danh-sach.xlsx".to_owned()),
+        ..samples::letter(&step.template, 3)
     };
+    let view = samples::titled(view, &config.rules, config.wording.locale);
     let letter = letter::write(config, renderer, &recipient, view, &[], None, now)?;
     let failed = letter.rendered.failed.map(|failed| failed.to_string());
     Ok((letter.bytes, failed.or(letter.annex_failed)))

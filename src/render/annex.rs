@@ -10,9 +10,10 @@ use rust_xlsxwriter::{
 };
 
 use super::view::{DeadlineView, EndedView, LineView, MessageView, SectionView};
-use super::{is_web, vietnamese};
+use super::{is_web, language, vietnamese};
 use crate::domain::Moment;
 use crate::domain::text::unaccented;
+use crate::domain::wording::{Locale, Wording};
 
 /// The media type of a workbook.
 pub const MEDIA_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -26,23 +27,23 @@ const MOST_LINK: usize = 2_000;
 /// What Excel calls A4.
 const A4: u8 = 9;
 
-/// The columns: title, and width in characters.
-const COLUMNS: [(&str, f64); 15] = [
-    ("STT", 5.0),
-    ("Nội dung", 24.0),
-    ("Mã phiếu", 23.0),
-    ("Lĩnh vực", 17.0),
-    ("Cơ quan", 24.0),
-    ("Ngày tiếp nhận", 11.0),
-    ("Hạn xử lý", 16.0),
-    ("Hạn ban đầu", 11.0),
-    ("Quá hạn (ngày làm việc)", 10.0),
-    ("Tình trạng", 20.0),
-    ("Đang chờ", 16.0),
-    ("Giai đoạn", 16.0),
-    ("Lần nhắc", 7.0),
-    ("Đã nhắc ngày", 12.0),
-    ("Ghi chú", 34.0),
+/// The columns: title in Vietnamese and in English, and width in characters.
+const COLUMNS: [(&str, &str, f64); 15] = [
+    ("STT", "No.", 5.0),
+    ("Nội dung", "Subject", 24.0),
+    ("Mã phiếu", "Ticket", 23.0),
+    ("Lĩnh vực", "Field", 17.0),
+    ("Cơ quan", "Agency", 24.0),
+    ("Ngày tiếp nhận", "Received", 11.0),
+    ("Hạn xử lý", "Deadline", 16.0),
+    ("Hạn ban đầu", "First deadline", 11.0),
+    ("Quá hạn (ngày làm việc)", "Overdue (working days)", 10.0),
+    ("Tình trạng", "State", 20.0),
+    ("Đang chờ", "Waits for", 16.0),
+    ("Giai đoạn", "Stage", 16.0),
+    ("Lần nhắc", "Reminder", 7.0),
+    ("Đã nhắc ngày", "Reminded on", 12.0),
+    ("Ghi chú", "Notes", 34.0),
 ];
 
 /// What a cell holds.
@@ -60,37 +61,51 @@ enum Cell {
 
 /// A message's file name: ASCII only, since old mail programs show nothing else right.
 #[must_use]
-pub fn file_name(message: &MessageView) -> String {
+pub fn file_name(message: &MessageView, locale: Locale) -> String {
     let plain: String = unaccented(&message.unit_name)
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' })
         .collect();
     let unit: String = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     let unit: String = unit.chars().take(MOST_NAME).collect();
-    format!("Danh sach phieu - {} - {}.xlsx", unit.trim_end(), message.at.date())
+    let title = unaccented(title(locale));
+    format!("{title} - {} - {}.xlsx", unit.trim_end(), message.at.date())
+}
+
+/// One of two texts, Vietnamese and English.
+fn either(locale: Locale, vi: &'static str, en: &'static str) -> &'static str {
+    match locale {
+        Locale::Vi => vi,
+        Locale::En => en,
+    }
+}
+
+fn title(locale: Locale) -> &'static str {
+    either(locale, "Danh sách phiếu", "List of tickets")
 }
 
 /// The workbook of a message that is written at an instant.
 ///
 /// # Errors
 /// When the library refuses a cell, such as the row behind the last that a sheet can have.
-pub fn write(message: &MessageView, at: Moment) -> Result<Vec<u8>, XlsxError> {
+pub fn write(message: &MessageView, wording: &Wording, at: Moment) -> Result<Vec<u8>, XlsxError> {
+    let locale = wording.locale;
     let mut book = Workbook::new();
     // Else the library reads the clock, and the same message has other bytes a second later.
     let created = ExcelDateTime::from_timestamp(at.timestamp())?;
     book.set_properties(
         &DocProperties::new()
-            .set_title("Danh sách phiếu")
+            .set_title(title(locale))
             .set_author(&message.hotline)
             .set_creation_datetime(&created),
     );
     let sheet = book.add_worksheet();
-    sheet.set_name("Danh sách phiếu")?;
-    lay_out(sheet, message)?;
+    sheet.set_name(title(locale))?;
+    lay_out(sheet, message, locale)?;
     let formats = Formats::new();
-    for (column, (title, width)) in (0..).zip(COLUMNS) {
+    for (column, (vi, en, width)) in (0..).zip(COLUMNS) {
         sheet.set_column_width(column, width)?;
-        sheet.write_string_with_format(0, column, title, &formats.header)?;
+        sheet.write_string_with_format(0, column, either(locale, vi, en), &formats.header)?;
     }
     let lines = message
         .sections
@@ -98,7 +113,7 @@ pub fn write(message: &MessageView, at: Moment) -> Result<Vec<u8>, XlsxError> {
         .flat_map(|s| s.lines.iter().map(move |l| (s, l)));
     let mut last = 0;
     for (row, (section, line)) in (1..).zip(lines) {
-        for (column, cell) in (0..).zip(cells(message, section, line, row)) {
+        for (column, cell) in (0..).zip(cells(message, wording, section, line, row)) {
             formats.put(sheet, row, column, &cell)?;
         }
         last = row;
@@ -109,7 +124,7 @@ pub fn write(message: &MessageView, at: Moment) -> Result<Vec<u8>, XlsxError> {
 }
 
 /// For reading and for paper: the header stays in sight and stands on each page, A4 across, all columns on it.
-fn lay_out(sheet: &mut Worksheet, message: &MessageView) -> Result<(), XlsxError> {
+fn lay_out(sheet: &mut Worksheet, message: &MessageView, locale: Locale) -> Result<(), XlsxError> {
     sheet.set_freeze_panes(1, 0)?;
     sheet.set_repeat_rows(0, 0)?;
     sheet.set_paper_size(A4);
@@ -124,10 +139,10 @@ fn lay_out(sheet: &mut Worksheet, message: &MessageView) -> Result<(), XlsxError
         plain(&format!(
             "{} – {}",
             message.unit_name,
-            vietnamese::date(message.at.date())
+            language::date(locale, message.at.date())
         ))
     ));
-    sheet.set_footer("&RTrang &P/&N");
+    sheet.set_footer(either(locale, "&RTrang &P/&N", "&RPage &P/&N"));
     Ok(())
 }
 
@@ -183,17 +198,32 @@ impl Formats {
     }
 }
 
-fn cells(message: &MessageView, section: &SectionView, line: &LineView, number: u32) -> [Cell; COLUMNS.len()] {
+fn cells(
+    message: &MessageView,
+    wording: &Wording,
+    section: &SectionView,
+    line: &LineView,
+    number: u32,
+) -> [Cell; COLUMNS.len()] {
+    let locale = wording.locale;
+    let label = |code: &str| {
+        let name = wording.terms.name(code, locale, message.at.date());
+        name.unwrap_or(code).to_owned()
+    };
     let is_open = line.ended.is_none();
     let open = |text: Option<String>| text.filter(|_| is_open).map_or(Cell::Empty, Cell::Text);
     let date = |day: Option<NaiveDate>| day.map_or(Cell::Empty, Cell::Date);
     let title = match section.for_information {
-        true => format!("{} (để biết)", section.rule_title),
+        true => format!(
+            "{} {}",
+            section.rule_title,
+            either(locale, "(để biết)", "(for information)")
+        ),
         false => section.rule_title.clone(),
     };
     let agency = match (&line.agency_name, &line.unknown_agency_word) {
         (Some(name), _) => name.clone(),
-        (None, Some(word)) => format!("cơ quan ghi: {word}"),
+        (None, Some(word)) => format!("{}: {word}", either(locale, "cơ quan ghi", "agency on the ticket")),
         (None, None) => message.unit_name.clone(),
     };
     [
@@ -203,8 +233,7 @@ fn cells(message: &MessageView, section: &SectionView, line: &LineView, number: 
         Cell::Text(
             line.field
                 .as_deref()
-                .map_or("chưa phân loại", vietnamese::label)
-                .to_owned(),
+                .map_or_else(|| either(locale, "chưa phân loại", "not classified").to_owned(), label),
         ),
         Cell::Text(agency),
         Cell::Date(line.received_on),
@@ -213,16 +242,16 @@ fn cells(message: &MessageView, section: &SectionView, line: &LineView, number: 
         line.overdue_working_days
             .filter(|_| is_open)
             .map_or(Cell::Empty, |n| Cell::Number(n.into())),
-        Cell::Text(state(line)),
+        Cell::Text(state(line, locale)),
         open(line.waiting_on.clone()),
-        open(line.stage.as_deref().map(|s| vietnamese::label(s).to_owned())),
+        open(line.stage.as_deref().map(label)),
         // An ending is no reminder.
         match is_open {
             true => Cell::Number(line.reminder.into()),
             false => Cell::Empty,
         },
-        open(dates(&line.earlier)),
-        Some(notes(line))
+        open(dates(&line.earlier, locale)),
+        Some(notes(line, locale))
             .filter(|n| !n.is_empty())
             .map_or(Cell::Empty, Cell::Text),
     ]
@@ -244,40 +273,54 @@ fn deadline(deadline: &DeadlineView) -> Cell {
     }
 }
 
-fn state(line: &LineView) -> String {
-    match &line.ended {
-        None => vietnamese::status(&line.status).to_owned(),
-        Some(EndedView::Done) => "đã xử lý xong".to_owned(),
-        Some(EndedView::Rejected) => "đã từ chối tiếp nhận".to_owned(),
-        Some(EndedView::Void) => "trùng hoặc hủy".to_owned(),
-        Some(EndedView::Transferred) => "đã chuyển cơ quan khác".to_owned(),
-        Some(EndedView::Extended { to: None }) => "được gia hạn".to_owned(),
-        Some(EndedView::Extended { to: Some(day) }) => format!("được gia hạn đến {}", vietnamese::date(*day)),
-    }
+fn state(line: &LineView, locale: Locale) -> String {
+    let said = match &line.ended {
+        None => language::status(locale, &line.status),
+        Some(EndedView::Done) => either(locale, "đã xử lý xong", "settled"),
+        Some(EndedView::Rejected) => either(locale, "đã từ chối tiếp nhận", "not taken up"),
+        Some(EndedView::Void) => either(locale, "trùng hoặc hủy", "duplicate or withdrawn"),
+        Some(EndedView::Transferred) => either(locale, "đã chuyển cơ quan khác", "given to another agency"),
+        Some(EndedView::Extended { to: None }) => either(locale, "được gia hạn", "extended"),
+        Some(EndedView::Extended { to: Some(day) }) => {
+            let words = either(locale, "được gia hạn đến", "extended to");
+            return format!("{words} {}", language::date(locale, *day));
+        }
+    };
+    said.to_owned()
 }
 
-fn dates(days: &[NaiveDate]) -> Option<String> {
-    let days: Vec<String> = days.iter().map(|day| vietnamese::date(*day)).collect();
+fn dates(days: &[NaiveDate], locale: Locale) -> Option<String> {
+    let days: Vec<String> = days.iter().map(|day| language::date(locale, *day)).collect();
     Some(days.join(", ")).filter(|text| !text.is_empty())
 }
 
-fn notes(line: &LineView) -> String {
+fn notes(line: &LineView, locale: Locale) -> String {
     let mut notes = Vec::new();
     if line.deadline.as_ref().is_some_and(|d| d.provisional) {
-        notes.push("hạn theo lịch tạm tính".to_owned());
+        let note = either(locale, "hạn theo lịch tạm tính", "deadline by a provisional calendar");
+        notes.push(note.to_owned());
     }
     if line.proposed_by.is_some() {
-        notes.push("lĩnh vực do hệ thống đề xuất".to_owned());
+        let note = either(locale, "lĩnh vực do hệ thống đề xuất", "field proposed by the system");
+        notes.push(note.to_owned());
     }
     if line.transfers > 0 {
-        let age = vietnamese::integer(line.age_working_days.into());
-        notes.push(format!("đã chuyển {} lần, tổng {age} ngày làm việc", line.transfers));
+        let (times, age) = (line.transfers, line.age_working_days);
+        notes.push(match locale {
+            Locale::Vi => format!(
+                "đã chuyển {times} lần, tổng {} ngày làm việc",
+                vietnamese::integer(age.into())
+            ),
+            Locale::En => format!("transfers: {times}, working days in all: {age}"),
+        });
     }
     if line.reopened > 0 {
-        notes.push(format!("xử lý lại lần {}", line.reopened));
+        let words = either(locale, "xử lý lại lần", "times reopened:");
+        notes.push(format!("{words} {}", line.reopened));
     }
     if !line.rules.is_empty() {
-        notes.push(format!("đồng thời: {}", line.rules.join("; ")));
+        let words = either(locale, "đồng thời", "also");
+        notes.push(format!("{words}: {}", line.rules.join("; ")));
     }
     notes.join("; ")
 }
@@ -302,25 +345,30 @@ fn excel(day: NaiveDate, time: NaiveTime) -> Result<ExcelDateTime, XlsxError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::samples;
     use super::*;
+
+    fn sample() -> MessageView {
+        samples::of("overdue-1").remove(2)
+    }
 
     #[test]
     fn the_same_message_makes_the_same_bytes_whenever_it_is_written() {
         let at = "2021-09-15T01:00:00Z".parse().expect("an instant");
-        let first = write(&sample("overdue-1"), at).expect("a workbook");
+        let first = write(&sample(), &Wording::default(), at).expect("a workbook");
         for _ in 0..20 {
-            assert_eq!(write(&sample("overdue-1"), at).expect("a workbook"), first);
+            assert_eq!(write(&sample(), &Wording::default(), at).expect("a workbook"), first);
         }
     }
 
     #[test]
     fn a_file_name_is_ascii_whatever_the_unit_is_called() {
         let named = |unit: &str| {
-            file_name(&MessageView {
+            let message = MessageView {
                 unit_name: unit.to_owned(),
-                ..sample("overdue-1")
-            })
+                ..sample()
+            };
+            file_name(&message, Locale::Vi)
         };
         for (unit, name) in [
             ("Sở Y tế", "Danh sach phieu - So Y te - 2021-09-15.xlsx"),
@@ -339,8 +387,8 @@ mod tests {
 
     #[test]
     fn what_no_spreadsheet_can_hold_is_an_error() {
-        let mut message = sample("overdue-1");
+        let mut message = sample();
         message.sections[0].lines[0].received_on = NaiveDate::from_ymd_opt(1600, 1, 1).expect("a date");
-        assert!(write(&message, Moment::UNIX_EPOCH).is_err());
+        assert!(write(&message, &Wording::default(), Moment::UNIX_EPOCH).is_err());
     }
 }

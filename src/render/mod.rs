@@ -1,38 +1,54 @@
 //! From what a message says ([`view`]) to subject, text and HTML, by the templates of the configuration.
 //!
-//! Pure: same view, same texts. A step's template `NAME.txt.j2` has the blocks `subject`, `intro` and `request`; the
-//! layouts `digest.txt.j2` and `digest.html.j2` put them around each section's table. A template that fails never
-//! loses content: the message goes out in a plain built-in text, and the failure is reported.
+//! Pure: same view, same texts. The layouts `digest.txt.j2` and `digest.html.j2` hold no words; those of a language
+//! stand in its folder: `words.j2` has what all letters share, `NAME.txt.j2` what a step says in the blocks `subject`,
+//! `intro`, `request` and, for the lines at the top, `ask`. A template that fails never loses content: the message goes
+//! out in a plain built-in text, and the failure is reported.
 
 pub mod annex;
+mod breakdown;
+pub mod english;
+pub mod language;
+pub mod samples;
 pub mod shadow;
 pub mod vietnamese;
 pub mod view;
 pub mod webhook;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::NaiveTime;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
-use view::{Addressee, DeadlineView, EndedView, Form, LineView, MessageView, SectionView};
+use crate::domain::wording::Wording;
+use breakdown::Breakdown;
+use view::{DeadlineView, EndedView, LineView, MessageView, SectionView};
 
 /// Steps of the template engine that one message may take; the longest digest needs a fraction of it.
 const FUEL: u64 = 50_000_000;
 
-/// The two layouts, beside the steps' templates.
-const LAYOUTS: [&str; 2] = ["digest.txt.j2", "digest.html.j2"];
+/// The two layouts.
+const TEXT: &str = "digest.txt.j2";
+const HTML: &str = "digest.html.j2";
+/// What all letters of a language share.
+pub const WORDS: &str = "words.j2";
+/// The template of a letter that takes an earlier one back.
+const CORRECTION: &str = "correction";
+/// What follows the base name of a step's template.
+const STEP: &str = ".txt.j2";
 
 /// What is wrong with a template, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}{}: {message}", line.map(|l| format!(":{l}")).unwrap_or_default())]
+#[error("{file}{}: {message}", [*line, *column].iter().flatten().map(|n| format!(":{n}")).collect::<String>())]
 pub struct TemplateError {
     pub file: String,
     pub line: Option<usize>,
+    /// In characters, from 1.
+    pub column: Option<usize>,
     pub message: String,
 }
 
@@ -46,6 +62,10 @@ impl TemplateError {
         TemplateError {
             file: cause.name().unwrap_or(file).to_owned(),
             line: cause.line(),
+            column: cause.range().zip(cause.template_source()).and_then(|(range, source)| {
+                let before = source.get(..range.start)?;
+                Some(before.rsplit('\n').next()?.chars().count() + 1)
+            }),
             message: cause
                 .detail()
                 .map_or_else(|| cause.kind().to_string(), |d| format!("{}: {d}", cause.kind())),
@@ -67,48 +87,109 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct Renderer {
     templates: Environment<'static>,
+    wording: Wording,
     /// Steps' templates that word an opening otherwise.
     word_openings: HashSet<String>,
+    /// Steps' templates that tell how their tickets are spread.
+    break_down: HashSet<String>,
+}
+
+/// A section as its step's template sees it.
+#[derive(Serialize)]
+struct Facts<'a> {
+    #[serde(flatten)]
+    section: &'a SectionView,
+    #[serde(flatten)]
+    sums: Sums<'a>,
+    /// Only where the template asks for it.
+    breakdown: Option<Breakdown>,
+}
+
+/// What some lines come to.
+#[derive(Default, Serialize)]
+struct Sums<'a> {
+    overdue: usize,
+    /// Working days past the deadline, of the latest one.
+    longest_overdue: Option<i32>,
+    /// The next deadline that is still ahead.
+    nearest: Option<&'a DeadlineView>,
+}
+
+impl<'a> Sums<'a> {
+    fn of(lines: impl Iterator<Item = &'a LineView> + Clone) -> Sums<'a> {
+        let open = lines.filter(|l| l.ended.is_none());
+        let late = open.clone().filter_map(|l| l.overdue_working_days);
+        let ahead = open.filter(|l| l.due_in_working_days.is_some());
+        let ahead = ahead.filter_map(|l| l.deadline.as_ref());
+        Sums {
+            overdue: late.clone().count(),
+            longest_overdue: late.max(),
+            nearest: ahead.min_by_key(|d| (d.day, d.time.unwrap_or(NaiveTime::MIN))),
+        }
+    }
+}
+
+/// What a message comes to, for the lines at its top.
+#[derive(Serialize)]
+struct Glance<'a> {
+    /// Tickets of which something is asked.
+    to_do: usize,
+    /// Tickets told for information only.
+    informed: usize,
+    /// Tickets that have ended.
+    settled: usize,
+    /// Tickets whose deadline was moved.
+    extended: usize,
+    #[serde(flatten)]
+    sums: Sums<'a>,
+    /// What is asked, section by section.
+    asks: Vec<&'a str>,
 }
 
 /// A section with the texts of its step's template.
 #[derive(Serialize)]
 struct Composed<'a> {
     #[serde(flatten)]
-    section: &'a SectionView,
+    facts: Facts<'a>,
     intro: String,
     request: String,
-    kinh_gui: String,
+    ask: String,
     /// «Kính gửi» differs from the section before.
     new_addressee: bool,
     has_agencies: bool,
 }
 
 impl Renderer {
-    /// Reads and compiles all `*.j2` of a folder.
+    /// Reads and compiles the layouts of a folder and the templates of a language in it.
     ///
     /// # Errors
     /// Every template that cannot be read or compiled.
-    pub fn load(dir: &Path) -> Result<Renderer, Vec<TemplateError>> {
+    pub fn load(dir: &Path, wording: &Wording) -> Result<Renderer, Vec<TemplateError>> {
         let unreadable = |file: String, e: &std::io::Error| TemplateError {
             file,
             line: None,
+            column: None,
             message: e.to_string(),
         };
-        let mut templates = environment();
+        let folder = wording.locale.folder();
+        let of_language = templates_in(&dir.join(folder)).map_err(|e| {
+            let hint = if folder.is_empty() {
+                ""
+            } else {
+                "; locale asks for it, and `dondoc init` brings one"
+            };
+            vec![TemplateError {
+                message: format!("the folder cannot be read: {e}{hint}"),
+                ..unreadable(dir.join(folder).display().to_string(), &e)
+            }]
+        })?;
+        let layouts = [TEXT, HTML].map(|name| (name.to_owned(), dir.join(name)));
+        let is_layout = |name: &str| [TEXT, HTML].contains(&name);
+        let of_language = of_language.into_iter().filter(|(name, _)| !is_layout(name));
+        let of_language = of_language.map(|(name, path)| (format!("{folder}{name}"), path));
+        let mut templates = environment(wording);
         let mut errors = Vec::new();
-        let entries = std::fs::read_dir(dir).map_err(|e| vec![unreadable(dir.display().to_string(), &e)])?;
-        let mut paths: Vec<_> = entries
-            .filter_map(Result::ok)
-            .map(|e| e.path())
-            .filter(|p| p.extension().is_some_and(|e| e == "j2"))
-            .collect();
-        paths.sort();
-        for path in paths {
-            let name = path
-                .file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default();
+        for (name, path) in layouts.into_iter().chain(of_language) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => {
                     if let Err(error) = templates.add_template_owned(name.clone(), text) {
@@ -118,27 +199,58 @@ impl Renderer {
                 Err(error) => errors.push(unreadable(name, &error)),
             }
         }
-        for layout in LAYOUTS {
-            if templates.get_template(layout).is_err() && !errors.iter().any(|e| e.file == layout) {
-                errors.push(TemplateError {
-                    file: layout.to_owned(),
-                    line: None,
-                    message: "the layout is missing".to_owned(),
-                });
-            }
+        let words = format!("{folder}{WORDS}");
+        if templates.get_template(&words).is_err() && !errors.iter().any(|e| e.file == words) {
+            errors.push(TemplateError {
+                file: words,
+                line: None,
+                column: None,
+                message: "the words that all letters share are missing".to_owned(),
+            });
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let word_openings = templates
-            .templates()
-            .filter(|(_, template)| template.undeclared_variables(true).contains("section.opening"))
-            .filter_map(|(name, _)| Some(name.strip_suffix(".txt.j2")?.to_owned()))
-            .collect();
+        let asking_for = |what: &str| {
+            let is_it = |name: &String| {
+                name.strip_prefix(what)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let asks = |template: &minijinja::Template<'_, '_>| template.undeclared_variables(true).iter().any(is_it);
+            let names = templates.templates().filter(|(_, template)| asks(template));
+            let names = names.filter_map(|(name, _)| Some(name.strip_prefix(folder)?.strip_suffix(STEP)?.to_owned()));
+            names.collect()
+        };
         Ok(Renderer {
+            word_openings: asking_for("section.opening"),
+            break_down: asking_for("section.breakdown"),
             templates,
-            word_openings,
+            wording: wording.clone(),
         })
+    }
+
+    /// How the letters are worded.
+    #[must_use]
+    pub fn wording(&self) -> &Wording {
+        &self.wording
+    }
+
+    /// The base names of the steps' templates.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let folder = self.wording.locale.folder();
+        let all = self.templates.templates().map(|(name, _)| name);
+        let steps = all.filter(|name| ![TEXT, HTML].contains(name));
+        let steps = steps.filter_map(|name| Some(name.strip_prefix(folder)?.strip_suffix(STEP)?.to_owned()));
+        let mut names: Vec<String> = steps.collect();
+        names.sort();
+        names
+    }
+
+    /// Whether a step's template tells how its tickets are spread over localities, ages and stages.
+    #[must_use]
+    pub fn breaks_down(&self, template: &str) -> bool {
+        self.break_down.contains(template)
     }
 
     /// Whether a step's template says of tickets first seen late something else than of the others. Where it does not,
@@ -159,7 +271,7 @@ impl Renderer {
                 failed: None,
             },
             Err(failed) => {
-                let (subject, text) = plain(message);
+                let (subject, text) = plain(message, &self.wording);
                 let html = format!("<pre style=\"white-space:pre-wrap\">{}</pre>", escape(&text));
                 Rendered {
                     subject,
@@ -174,94 +286,138 @@ impl Renderer {
     /// Renders every step's template on sample data.
     #[must_use]
     pub fn check(&self) -> Vec<TemplateError> {
-        let names: Vec<String> = self.templates.templates().map(|(name, _)| name.to_owned()).collect();
-        let steps = names
-            .iter()
-            .filter(|n| !LAYOUTS.contains(&n.as_str()))
-            .filter_map(|n| n.strip_suffix(".txt.j2"));
-        steps
-            .flat_map(samples)
-            .filter_map(|sample| self.render(&sample).failed)
-            .collect()
+        let samples = self.names().into_iter().flat_map(|name| samples::of(&name));
+        samples.filter_map(|sample| self.render(&sample).failed).collect()
+    }
+
+    /// A template of the language.
+    fn template(&self, name: &str) -> Result<minijinja::Template<'_, '_>, TemplateError> {
+        let file = format!("{}{name}", self.wording.locale.folder());
+        let found = self.templates.get_template(&file);
+        found.map_err(|e| TemplateError::new(&file, &e))
     }
 
     fn by_templates(&self, message: &MessageView) -> Result<(String, String, String), TemplateError> {
-        let mut sections = Vec::with_capacity(message.sections.len());
-        let mut first_subject = None;
-        let mut last_addressee: Option<String> = None;
+        let mut sections: Vec<Composed<'_>> = Vec::with_capacity(message.sections.len());
+        let mut first = None;
         for section in &message.sections {
-            let file = format!("{}.txt.j2", section.template);
-            let failed = |e: &minijinja::Error| TemplateError::new(&file, e);
-            let template = self.templates.get_template(&file).map_err(|e| failed(&e))?;
-            let facts = context! { message => Value::from(Serde(message)), section => Value::from(Serde(section)) };
-            let mut blocks = template.render_captured(facts).map_err(|e| failed(&e))?;
-            let mut block = |name: &str| {
-                let text = blocks.with_state_mut(|state| state.render_block(name));
-                text.map(|t| t.trim().to_owned()).map_err(|e| failed(&e))
+            let facts = Facts {
+                section,
+                sums: Sums::of(section.lines.iter()),
+                breakdown: self
+                    .breaks_down(&section.template)
+                    .then(|| Breakdown::of(&section.lines)),
+            };
+            let template = self.template(&format!("{}{STEP}", section.template))?;
+            let failed = |e: &minijinja::Error| TemplateError::new(template.name(), e);
+            let said = context! { message => Value::from(Serde(message)), section => Value::from(Serde(&facts)) };
+            let mut blocks = template.render_captured(said).map_err(|e| failed(&e))?;
+            let mut block = |name: &str| match blocks.with_state_mut(|state| state.render_block(name)) {
+                Ok(text) => Ok(text.trim().to_owned()),
+                // What goes without saying.
+                Err(e) if e.kind() == ErrorKind::UnknownBlock && name == "ask" => Ok(String::new()),
+                Err(e) => Err(failed(&e)),
             };
             let subject = block("subject")?;
-            first_subject.get_or_insert(if section.for_information {
-                format!("[Để biết]{}{subject}", if subject.starts_with('[') { "" } else { " " })
-            } else {
-                subject
-            });
-            let kinh_gui = kinh_gui(&section.addressee);
+            first.get_or_insert(subject);
+            let before = sections.last().map(|s| &s.facts.section.addressee);
             sections.push(Composed {
-                section,
                 intro: block("intro")?,
                 request: block("request")?,
-                new_addressee: last_addressee.as_ref() != Some(&kinh_gui),
+                ask: block("ask")?,
+                new_addressee: before.is_none_or(|before| *before != section.addressee),
                 has_agencies: section
                     .lines
                     .iter()
                     .any(|l| l.agency_name.is_some() || l.unknown_agency_word.is_some()),
-                kinh_gui: kinh_gui.clone(),
+                facts,
             });
-            last_addressee = Some(kinh_gui);
         }
-        let facts = context! { message => Value::from(Serde(message)), sections => Value::from(Serde(&sections)) };
-        let layout = |name: &str| {
-            let template = self
-                .templates
-                .get_template(name)
-                .map_err(|e| TemplateError::new(name, &e))?;
-            template.render(facts.clone()).map_err(|e| TemplateError::new(name, &e))
+        let glance = Value::from(Serde(&glance(message, &sections)));
+        let subject = self.subject(message, &first.unwrap_or_default())?;
+        let said = context! {
+            message => Value::from(Serde(message)),
+            sections => Value::from(Serde(&sections)),
+            glance => glance,
         };
-        let subject = subject_line(message, &first_subject.unwrap_or_default());
-        Ok((subject, layout("digest.txt.j2")?, layout("digest.html.j2")?))
+        let layout = |name: &str| {
+            let failed = |e: minijinja::Error| TemplateError::new(name, &e);
+            let template = self.templates.get_template(name).map_err(failed)?;
+            template.render(said.clone()).map_err(failed)
+        };
+        Ok((subject, layout(TEXT)?, layout(HTML)?))
+    }
+
+    /// The subject in one line: what the highest step says, with how much else there is.
+    fn subject(&self, message: &MessageView, first: &str) -> Result<String, TemplateError> {
+        let words = self.template(WORDS)?;
+        let failed = |e: minijinja::Error| TemplateError::new(words.name(), &e);
+        let count = |counts: &dyn Fn(&SectionView) -> bool| {
+            let others = message.sections.iter().skip(1).filter(|s| counts(s));
+            others.map(|s| s.lines.len()).sum::<usize>()
+        };
+        let more = context! {
+            first,
+            for_information => message.sections.first().is_some_and(|s| s.for_information),
+            tickets => message.sections.iter().map(|s| s.lines.len()).sum::<usize>(),
+            others => count(&|s| !s.settled),
+            settled => count(&|s| s.settled),
+        };
+        let said = context! { message => Value::from(Serde(message)) };
+        let mut words = words.render_captured(said).map_err(failed)?;
+        let line = words.with_state_mut(|state| state.call_macro("subject", &[Value::from(Serde(message)), more]));
+        let line = line.map_err(failed)?;
+        Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 
-/// `[1022] …` in one line, with how much else there is.
-fn subject_line(message: &MessageView, first: &str) -> String {
-    let rest = message.sections.len().saturating_sub(1);
-    let more = if rest > 0 {
-        format!(" (và {rest} nội dung khác)")
-    } else {
-        String::new()
+/// The templates of a folder by name.
+fn templates_in(dir: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+        found.extend(name.filter(|name| name.ends_with(".j2")).map(|name| (name, path)));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn glance<'a>(message: &'a MessageView, sections: &'a [Composed<'a>]) -> Glance<'a> {
+    // What is taken back asks for nothing, whatever its tickets are like.
+    let told = message.sections.iter().filter(|s| s.template != CORRECTION);
+    let open = told.clone().filter(|s| !s.settled);
+    let count = |for_information: bool| {
+        let counted = open.clone().filter(|s| s.for_information == for_information);
+        counted.map(|s| s.lines.len()).sum()
     };
-    let line = format!(
-        "[{}]{}{first}{more}",
-        message.tag,
-        if first.starts_with('[') { "" } else { " " }
-    );
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// To whom a section speaks.
-fn kinh_gui(to: &Addressee) -> String {
-    match to.wanted.as_str() {
-        _ if to.for_want_of_contact => format!("{} (chưa có đầu mối tiếp nhận của cơ quan)", to.unit_name),
-        "head" if to.is_office => format!("Lãnh đạo {}", to.unit_name),
-        "head" => format!("Thủ trưởng {}", to.unit_name),
-        _ => to.unit_name.clone(),
+    let ended = told.clone().flat_map(|s| &s.lines).filter_map(|l| l.ended.as_ref());
+    let (extended, settled): (Vec<_>, Vec<_>) = ended.partition(|e| matches!(e, EndedView::Extended { .. }));
+    let mut asks: Vec<&str> = Vec::new();
+    for section in sections
+        .iter()
+        .filter(|s| !s.facts.section.for_information && !s.ask.is_empty())
+    {
+        if !asks.contains(&section.ask.as_str()) {
+            asks.push(&section.ask);
+        }
+    }
+    Glance {
+        to_do: count(false),
+        informed: count(true),
+        settled: settled.len(),
+        extended: extended.len(),
+        sums: Sums::of(open.flat_map(|s| &s.lines)),
+        asks,
     }
 }
 
-fn environment() -> Environment<'static> {
+fn environment(wording: &Wording) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_fuel(Some(FUEL));
+    // So that errors know their columns.
+    env.set_debug(true);
     // Block tags on lines of their own leave no empty lines. The builder only fails on delimiters, and these are the
     // usual ones.
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
@@ -274,25 +430,10 @@ fn environment() -> Environment<'static> {
             AutoEscape::None
         }
     });
-    env.add_filter("ngay", |v: Value| by_date(&v, vietnamese::date));
-    env.add_filter("thu", |v: Value| by_date(&v, |d| vietnamese::weekday(d).to_owned()));
-    env.add_filter("gio_ngay", |v: Value| {
-        let text = v.as_str().unwrap_or_default();
-        let at: NaiveDateTime = text.parse().map_err(|_| bad(&v, "an instant"))?;
-        Ok::<_, minijinja::Error>(format!("{} ngày {}", at.format("%H:%M"), vietnamese::date(at.date())))
-    });
-    env.add_filter("so", |n: i64| vietnamese::integer(n));
-    env.add_filter("trang_thai", |word: &str| vietnamese::status(word).to_owned());
-    env.add_filter("nhan", |code: &str| vietnamese::label(code).to_owned());
-    env.add_filter("han", |v: Value| {
-        let day = date_of(&v.get_attr("day")?)?;
-        let time = v.get_attr("time")?;
-        let time = match time.as_str() {
-            Some(text) => Some(text.parse::<NaiveTime>().map_err(|_| bad(&time, "a time"))?),
-            None => None,
-        };
-        Ok::<_, minijinja::Error>(vietnamese::deadline(day, time))
-    });
+    // What a template names is of its language.
+    let folder = wording.locale.folder();
+    env.set_path_join_callback(move |name, _| format!("{folder}{name}").into());
+    language::add_filters(&mut env, wording);
     // Anything but a web address is no link: `javascript:` in a source's column stays text.
     env.add_test("web", is_web);
     env
@@ -300,21 +441,6 @@ fn environment() -> Environment<'static> {
 
 fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
-}
-
-fn by_date(value: &Value, format: impl Fn(NaiveDate) -> String) -> Result<String, minijinja::Error> {
-    date_of(value).map(format)
-}
-
-fn date_of(value: &Value) -> Result<NaiveDate, minijinja::Error> {
-    value
-        .as_str()
-        .and_then(|text| text.get(..10)?.parse().ok())
-        .ok_or_else(|| bad(value, "a date"))
-}
-
-fn bad(value: &Value, what: &str) -> minijinja::Error {
-    minijinja::Error::new(ErrorKind::InvalidOperation, format!("`{value}` is not {what}"))
 }
 
 fn escape(text: &str) -> String {
@@ -325,146 +451,53 @@ fn escape(text: &str) -> String {
 }
 
 /// The built-in text: every section and every line, without adornment.
-fn plain(message: &MessageView) -> (String, String) {
+fn plain(message: &MessageView, wording: &Wording) -> (String, String) {
+    let locale = wording.locale;
+    let words = language::plain(locale);
     let count: usize = message.sections.iter().map(|s| s.lines.len()).sum();
     let subject = format!(
-        "[{}] {} phiếu cần theo dõi – {}",
+        "[{}] {} {} – {}",
         message.tag,
-        vietnamese::integer(i64::try_from(count).unwrap_or(0)),
+        language::tickets(wording, i64::try_from(count).unwrap_or(0)),
+        words.to_watch,
         message.unit_name
     );
-    let mut text = format!("Kính gửi: {}\n", message.unit_name);
+    let mut text = format!("{}: {}\n", words.dear, message.unit_name);
     for section in &message.sections {
-        let note = if section.for_information { " (để biết)" } else { "" };
+        let note = if section.for_information {
+            words.for_information
+        } else {
+            ""
+        };
         text.push_str(&format!("\n{}{note}\n", section.rule_title));
         for (i, line) in section.lines.iter().enumerate() {
-            let deadline = line
-                .deadline
-                .as_ref()
-                .map_or("chưa có".to_owned(), |d| vietnamese::deadline(d.day, d.time));
+            let deadline = line.deadline.as_ref().map_or(words.no_deadline.to_owned(), |d| {
+                format!("{} {}", words.due, language::deadline(locale, d.day, d.time))
+            });
             text.push_str(&format!(
-                "{}. {} | hạn {deadline} | {}\n",
+                "{:>5}. {}\n       {deadline}\n       {}: {}\n",
                 i + 1,
                 line.code,
-                vietnamese::status(&line.status)
+                words.state,
+                language::status(locale, &line.status)
             ));
+            for rule in &line.rules {
+                text.push_str(&format!("       {}: {rule}\n", words.also));
+            }
         }
         text.push_str(&format!(
-            "Lý do gửi: quy tắc «{}», bước «{}» – {}.\n",
-            section.rule, section.step, section.rule_title
+            "{}: {} ({}/{})\n",
+            words.why, section.rule_title, section.rule, section.step
         ));
     }
     text.push_str(&format!(
-        "\nTrân trọng.\n{}\n\nThư này do hệ thống tự động gửi, không thay thế văn bản hành chính.\n{}\nMã thông báo: {}\n",
+        "\n{}\n{}\n\n{}\n{}\n{}: {}\n",
+        words.close,
         message.signature.join("\n"),
+        words.automatic,
         message.contact_line,
+        words.id,
         message.message_id
     ));
     (subject.split_whitespace().collect::<Vec<_>>().join(" "), text)
-}
-
-/// A step's message on made-up data, with everything that a line can have.
-#[must_use]
-pub fn sample(template: &str) -> MessageView {
-    let [_, full] = samples(template);
-    full
-}
-
-/// Sample messages for a step's template: plain and with everything that a line can have.
-fn samples(template: &str) -> [MessageView; 2] {
-    let day = |d| NaiveDate::from_ymd_opt(2021, 9, d).unwrap_or_default();
-    let bare = LineView {
-        code: "DT1022.20210903.0001".into(),
-        field: None,
-        agency_name: None,
-        deadline: None,
-        first_deadline_differs: None,
-        overdue_working_days: None,
-        due_in_working_days: None,
-        age_working_days: 0,
-        received_on: day(3),
-        status: "open".into(),
-        waiting_on: None,
-        stage: None,
-        reminder: 1,
-        earlier: Vec::new(),
-        rules: Vec::new(),
-        transfers: 0,
-        reopened: 0,
-        ended: None,
-        url: None,
-        proposed_by: None,
-        unknown_agency_word: None,
-    };
-    let full = LineView {
-        code: "DT1022.20210903.0002".into(),
-        field: Some("dat_dai".into()),
-        agency_name: Some("Sở Tài nguyên và Môi trường".into()),
-        deadline: Some(DeadlineView {
-            day: day(10),
-            time: NaiveTime::from_hms_opt(17, 0, 0),
-            is_day: true,
-            provisional: true,
-        }),
-        first_deadline_differs: Some(day(7)),
-        overdue_working_days: Some(3),
-        due_in_working_days: Some(1),
-        age_working_days: 8,
-        waiting_on: Some("C06".into()),
-        stage: Some("at_c06".into()),
-        reminder: 2,
-        earlier: vec![day(13)],
-        rules: vec!["Phiếu tồn từ kỳ trước chuyển sang (carried-over/list)".into()],
-        transfers: 2,
-        reopened: 1,
-        ended: Some(EndedView::Extended { to: Some(day(20)) }),
-        url: Some("https://1022.dongthap.example/phieu/2".into()),
-        proposed_by: Some("cccd-by-text".into()),
-        unknown_agency_word: Some("Sở Không Có".into()),
-        ..bare.clone()
-    };
-    let section = |opening: bool, lines: Vec<LineView>| SectionView {
-        template: template.to_owned(),
-        rule: "rule".into(),
-        step: "step".into(),
-        rule_title: "Tên quy tắc".into(),
-        when: "overdue".into(),
-        addressee: Addressee {
-            unit_name: "Sở Y tế".into(),
-            wanted: "head".into(),
-            is_office: false,
-            fell_back: true,
-            for_want_of_contact: false,
-        },
-        for_information: opening,
-        opening,
-        reminder: lines.iter().map(|l| l.reminder).max().unwrap_or(1),
-        earlier: lines.iter().flat_map(|l| l.earlier.clone()).collect(),
-        lines,
-        settled: template == "settled",
-        note: None,
-    };
-    let message = |form, data_as_of, sections| MessageView {
-        form,
-        tag: "1022".into(),
-        hotline: "Tổng đài 1022".into(),
-        unit_name: "Sở Y tế".into(),
-        desk: "contact".into(),
-        at: day(15).and_time(NaiveTime::from_hms_opt(8, 0, 0).unwrap_or_default()),
-        data_as_of,
-        sections,
-        annex: (form == Form::Digest).then(|| "Danh sach phieu.xlsx".into()),
-        contact_line: "Đầu mối liên hệ".into(),
-        signature: vec!["TRUNG TÂM".into()],
-        message_id: "id".into(),
-    };
-    let at = day(15).and_time(NaiveTime::from_hms_opt(7, 30, 0).unwrap_or_default());
-    [
-        message(Form::Single, None, vec![section(false, vec![bare.clone()])]),
-        message(
-            Form::Digest,
-            Some(at),
-            vec![section(true, vec![full.clone(), bare]), section(false, vec![full])],
-        ),
-    ]
 }

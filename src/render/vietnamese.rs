@@ -27,14 +27,19 @@ pub fn weekday(date: NaiveDate) -> &'static str {
 /// A deadline at midnight is the end of the day before: `00:00 thứ Ba 06/10` is easily read as a whole day more.
 #[must_use]
 pub fn deadline(day: NaiveDate, time: Option<NaiveTime>) -> String {
-    let (day, time) = match (time, day.pred_opt()) {
-        (Some(NaiveTime::MIN), Some(before)) => (before, None),
-        _ => (day, time),
-    };
+    let (day, time) = without_midnight(day, time);
     let when = time.map_or("hết ngày".to_owned(), |t| {
         format!("{:02}:{:02}", t.hour(), t.minute())
     });
     format!("{when} {} {}", weekday(day), date(day))
+}
+
+/// Midnight as the end of the day before.
+pub(super) fn without_midnight(day: NaiveDate, time: Option<NaiveTime>) -> (NaiveDate, Option<NaiveTime>) {
+    match (time, day.pred_opt()) {
+        (Some(NaiveTime::MIN), Some(before)) => (before, None),
+        _ => (day, time),
+    }
 }
 
 /// `6.034`, `-2.147`.
@@ -65,33 +70,13 @@ pub fn status(word: &str) -> &str {
     }
 }
 
-/// What the codes of fields and stages that ship are called; other codes are shown as they are.
+/// `12 phiếu`, `không có phiếu`; below ten `05 phiếu` where `two_digits`.
 #[must_use]
-pub fn label(code: &str) -> &str {
-    match code {
-        "dat_dai" => "đất đai",
-        "bao_tro" => "chính sách bảo trợ",
-        "giao_thong" => "giao thông vận tải",
-        "y_te" => "y tế",
-        "cccd" => "cấp căn cước công dân",
-        "bhxh" => "bảo hiểm xã hội",
-        "tu_phap" => "tư pháp",
-        "dien" => "điện",
-        "nuoc" => "cấp nước",
-        "moi_truong" => "môi trường",
-        "giao_duc" => "giáo dục",
-        "covid_ho_tro" => "hỗ trợ do Covid-19",
-        "xay_dung" => "xây dựng",
-        "nong_nghiep" => "nông nghiệp",
-        "an_ninh" => "an ninh trật tự",
-        "vien_thong" => "viễn thông",
-        "lao_dong" => "lao động, việc làm",
-        "thue" => "thuế",
-        "not_sent" => "chưa gửi C06",
-        "at_c06" => "đang chờ C06",
-        "card_arrived" => "thẻ đã về, chưa trả",
-        "data_wrong" => "sai thông tin, chờ bổ sung",
-        other => other,
+pub fn tickets(n: i64, two_digits: bool) -> String {
+    match n {
+        0 => "không có phiếu".to_owned(),
+        1..10 if two_digits => format!("0{n} phiếu"),
+        _ => format!("{} phiếu", integer(n)),
     }
 }
 
@@ -122,6 +107,17 @@ mod tests {
             deadline(day(2021, 8, 3), NaiveTime::from_hms_opt(0, 1, 0)),
             "00:01 thứ Ba 03/08/2021"
         );
+    }
+
+    #[test]
+    fn no_ticket_is_not_nought_and_official_papers_write_two_digits() {
+        let written: Vec<String> = [0, 1, 9, 10, 6034].map(|n| tickets(n, false)).into();
+        assert_eq!(
+            written,
+            ["không có phiếu", "1 phiếu", "9 phiếu", "10 phiếu", "6.034 phiếu"]
+        );
+        let written: Vec<String> = [0, 5, 12].map(|n| tickets(n, true)).into();
+        assert_eq!(written, ["không có phiếu", "05 phiếu", "12 phiếu"]);
     }
 
     #[test]

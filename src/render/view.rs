@@ -52,6 +52,8 @@ pub struct SectionView {
     pub earlier: Vec<NaiveDate>,
     pub lines: Vec<LineView>,
     pub settled: bool,
+    /// By when an answer is asked for.
+    pub reply_by: Option<DeadlineView>,
     /// Why it is written, in somebody's words; only where ops gave a reason.
     pub note: Option<String>,
 }
@@ -83,6 +85,10 @@ pub struct LineView {
     pub due_in_working_days: Option<i32>,
     pub age_working_days: i32,
     pub received_on: NaiveDate,
+    /// Calendar days since it was received.
+    pub age_days: i64,
+    /// The unit below the recipient's in whose locality the matter is.
+    pub locality: Option<String>,
     pub status: String,
     pub waiting_on: Option<String>,
     pub stage: Option<String>,

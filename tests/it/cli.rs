@@ -200,7 +200,7 @@ async fn a_message_is_shown_with_its_attempts_and_text() {
     let first = messages.iter().find(|m| of(m).starts_with("SXD/contact [overdue]"));
     let id = first.expect("it is there")["id"].as_str().expect("an id");
     let shown = dondoc(&world.dir(), &["outbox", "show", id]);
-    assert!(text(&shown).contains("T2 | "), "{}", text(&shown));
+    assert!(text(&shown).contains("    1. T2"), "{}", text(&shown));
     assert_eq!(dondoc(&world.dir(), &["outbox", "show", "none"]).status.code(), Some(1));
     assert_eq!(
         dondoc(&world.dir(), &["outbox", "list", "--state", "lost"])

@@ -9,6 +9,7 @@ use dondoc::domain::notice::Mode;
 use dondoc::domain::rule::{Digest, When};
 use dondoc::domain::ticket::{Status, Texts, Ticket};
 use dondoc::domain::time::Span;
+use dondoc::domain::wording::Locale;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
@@ -201,8 +202,8 @@ fn a_setting_that_would_have_no_effect_is_refused() {
     spoilt(
         "dondoc.toml",
         "[source]",
-        "locale = \"en\"\n[source]",
-        &["dondoc.toml:2:10: `en` is not one of `vi`"],
+        "locale = \"fr\"\n[source]",
+        &["dondoc.toml:2:10: `fr` is not one of `vi`, `en`"],
     );
     let folder = Folder::sound();
     folder.change("dondoc.toml", "[source]", "locale = \"vi\"\n[source]");
@@ -1233,5 +1234,85 @@ fn who_has_to_approve_a_step_is_ops_or_the_office() {
         step,
         "template = \"overdue-1\"\napprove = \"head\"",
         &["rules/rules.toml:13:11: `head` is not one of `ops`, `office`"],
+    );
+}
+
+#[test]
+fn a_title_is_one_text_or_one_for_each_language() {
+    let title = "title = \"Phiếu quá hạn xử lý\"";
+    let both = "title = { vi = \"Phiếu quá hạn\", en = \"Overdue tickets\" }";
+    let folder = Folder::sound();
+    folder.change("rules/rules.toml", title, both);
+    assert_eq!(folder.config().rules.rules[0].title, "Phiếu quá hạn");
+    folder.change("dondoc.toml", "[source]", "locale = \"en\"\n[source]");
+    folder.write("templates/en/overdue-1.txt.j2", "overdue");
+    assert_eq!(folder.config().rules.rules[0].title, "Overdue tickets");
+    folder.change("rules/rules.toml", ", en = \"Overdue tickets\"", "");
+    assert_eq!(
+        folder.problems(),
+        ["rules/rules.toml:4:9: there is no title in `en`, the locale of letters"]
+    );
+    spoilt(
+        "rules/rules.toml",
+        title,
+        "title = { vi = \"Phiếu quá hạn\", fr = \"En retard\" }",
+        &["rules/rules.toml:4:33: `fr` is not a known key"],
+    );
+}
+
+#[test]
+fn templates_are_those_of_the_language_of_letters() {
+    let folder = Folder::sound();
+    folder.change("dondoc.toml", "[source]", "locale = \"en\"\n[source]");
+    folder.write("templates/en/overdue-2.txt.j2", "overdue");
+    assert_eq!(
+        folder.problems(),
+        [
+            "rules/rules.toml:12:12: there is no templates/en/overdue-1.txt.j2 (did you mean `overdue-2`?)",
+            "rules/rules.toml:18:12: there is no templates/en/overdue-1.txt.j2 (did you mean `overdue-2`?)",
+        ]
+    );
+}
+
+#[test]
+fn the_day_of_an_answer_is_a_number_of_working_days() {
+    let reply = |span: &str| format!("template = \"overdue-1\"\nreply = \"{span}\"");
+    for (span, problem) in [
+        (
+            "48h",
+            "rules/rules.toml:13:9: `reply` counts working days (write such as `reply = \"2wd\"`)",
+        ),
+        ("0wd", "rules/rules.toml:13:9: `reply` has to be longer than nothing"),
+    ] {
+        spoilt("rules/rules.toml", "template = \"overdue-1\"", &reply(span), &[problem]);
+    }
+}
+
+#[test]
+fn terms_have_ids_of_their_own_names_and_dates_that_make_sense() {
+    let folder = Folder::sound();
+    folder.write(
+        "terms.toml",
+        "[[term]]\nid = \"card\"\nvi = [{ name = \"thẻ cũ\", until = \"2024-07-01\" }, { name = \"thẻ mới\" }]\nen = \"card\"\n",
+    );
+    let terms = folder.config().wording.terms;
+    let on = |y, m, d| chrono::NaiveDate::from_ymd_opt(y, m, d).expect("a date");
+    assert_eq!(terms.name("card", Locale::Vi, on(2024, 6, 30)), Some("thẻ cũ"));
+    assert_eq!(terms.name("card", Locale::Vi, on(2024, 7, 1)), Some("thẻ mới"));
+    folder.write(
+        "terms.toml",
+        "[[term]]\nid = \"a\"\n[[term]]\nid = \"a\"\nvi = []\n[[term]]\nid = \"b\"\n\
+         vi = [{ from = \"2024-07-01\", until = \"2024-07-01\", nmae = \"x\" }]\n",
+    );
+    assert_eq!(
+        folder.problems(),
+        [
+            "terms.toml:1:1: the term has no name (write `vi = \"…\"`, `en = \"…\"` or both)",
+            "terms.toml:4:6: the term id `a` is already used at terms.toml:2:6",
+            "terms.toml:5:6: the list of names is empty",
+            "terms.toml:8:7: `name` is missing",
+            "terms.toml:8:38: `until` 2024-07-01 is not after `from` 2024-07-01 (the last day itself is not part of it)",
+            "terms.toml:8:52: `nmae` is not a known key (did you mean `name`?)",
+        ]
     );
 }

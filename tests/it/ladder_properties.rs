@@ -140,6 +140,7 @@ fn step(sign: i32) -> impl Strategy<Value = Step> {
         template: String::new(),
         repeat,
         min_gap,
+        reply: None,
         urgent: false,
         approve: None,
     })

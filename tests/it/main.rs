@@ -28,4 +28,5 @@ mod systemd;
 mod tickets;
 mod webhooks;
 mod weekly;
+mod wording;
 mod world;

@@ -177,6 +177,7 @@ impl World {
         std::fs::create_dir(dir.path().join("rules")).expect("a folder");
         std::fs::copy(shipped.join("calendar.toml"), dir.path().join("calendar.toml")).expect("the calendar");
         copy_all(&shipped.join("templates"), &dir.path().join("templates"));
+        std::fs::copy(shipped.join("terms.toml"), dir.path().join("terms.toml")).expect("the terms");
         std::fs::write(dir.path().join("agencies.toml"), AGENCIES).expect("a file");
         let config = CONFIG.replace("PORT", &receiver.address().port().to_string());
         std::fs::write(dir.path().join("dondoc.toml"), config).expect("a file");
@@ -240,7 +241,7 @@ impl World {
 
     fn prepared(&self) -> Prepared {
         let config = Arc::new(self.config());
-        let renderer = Renderer::load(&config.templates_dir).unwrap_or_else(|e| panic!("{e:?}"));
+        let renderer = Renderer::load(&config.templates_dir, &config.wording).unwrap_or_else(|e| panic!("{e:?}"));
         Prepared::new(config, renderer).expect("clients")
     }
 
@@ -433,7 +434,12 @@ fn copy_all(from: &Path, to: &Path) {
     std::fs::create_dir(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");
-        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_all(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("a copy");
+        }
     }
 }
 

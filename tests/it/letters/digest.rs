@@ -92,7 +92,11 @@ async fn sections_stand_highest_first_and_the_subject_names_the_highest_with_its
     );
     assert_eq!(letter.sections.len(), 2);
     assert!(letter.subject.contains("[Nhắc lần 3] 1 phiếu"), "{}", letter.subject);
-    assert!(letter.subject.contains("(và 1 nội dung khác)"), "{}", letter.subject);
+    assert!(
+        letter.subject.contains("kéo dài, 2 phiếu khác – Sở Y tế"),
+        "{}",
+        letter.subject
+    );
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 //! Lists are compared whole: a letter too many is as much a fault as one that is missing.
 
 mod approval;
+mod asked;
 mod brake;
 mod by_hand;
+mod cards;
 mod correction;
 mod delivery;
 mod digest;

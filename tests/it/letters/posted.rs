@@ -485,7 +485,7 @@ async fn a_mail_server_out_of_reach_does_not_keep_webhooks_back() {
 async fn a_test_is_posted_beside_the_letters_and_says_that_it_is_one() {
     let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
     let config = world.config();
-    let renderer = Renderer::load(&config.templates_dir).expect("templates");
+    let renderer = Renderer::load(&config.templates_dir, &config.wording).expect("templates");
     let tested = send_test(&config, &renderer, "SYT", at("2021-09-14 10:00"))
         .await
         .expect("a test");

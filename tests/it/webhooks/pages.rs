@@ -30,6 +30,8 @@ fn line(code: &str) -> LineView {
         due_in_working_days: None,
         age_working_days: 9,
         received_on: day(1),
+        age_days: 13,
+        locality: None,
         status: "open".to_owned(),
         waiting_on: None,
         stage: None,
@@ -65,6 +67,7 @@ fn section(settled: bool, lines: Vec<LineView>) -> SectionView {
         earlier: vec![day(6)],
         lines,
         settled,
+        reply_by: None,
         note: None,
     }
 }

@@ -1,0 +1,73 @@
+//! English dates, numbers and words, as letters write them; beside [`super::vietnamese`].
+
+use chrono::{NaiveDate, NaiveTime};
+
+use super::vietnamese;
+
+/// `5 October 2026`.
+#[must_use]
+pub fn date(date: NaiveDate) -> String {
+    date.format("%-d %B %Y").to_string()
+}
+
+/// `Monday` … `Sunday`.
+#[must_use]
+pub fn weekday(date: NaiveDate) -> String {
+    date.format("%A").to_string()
+}
+
+/// `17:00 on Monday 5 October 2026`, or `the end of Monday 5 October 2026` on a day without office hours; midnight is
+/// the end of the day before.
+#[must_use]
+pub fn deadline(day: NaiveDate, time: Option<NaiveTime>) -> String {
+    let (day, time) = vietnamese::without_midnight(day, time);
+    let when = time.map_or("the end of".to_owned(), |t| format!("{} on", t.format("%H:%M")));
+    format!("{when} {} {}", weekday(day), date(day))
+}
+
+/// `6,034`, `-2,147`.
+#[must_use]
+pub fn integer(n: i64) -> String {
+    vietnamese::integer(n).replace('.', ",")
+}
+
+/// `12 tickets`, `1 ticket`, `no tickets`.
+#[must_use]
+pub fn tickets(n: i64) -> String {
+    match n {
+        0 => "no tickets".to_owned(),
+        1 => "1 ticket".to_owned(),
+        _ => format!("{} tickets", integer(n)),
+    }
+}
+
+/// What a status of ours is called.
+#[must_use]
+pub fn status(word: &str) -> &str {
+    match word {
+        "open" => "in progress",
+        "waiting" => "waiting for additions or others",
+        "rejected" => "not taken up",
+        "void" => "duplicate or withdrawn",
+        // `answered` and `closed` are English already.
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_and_counts_read_as_english() {
+        let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).expect("a date");
+        let five = NaiveTime::from_hms_opt(17, 0, 0);
+        assert_eq!(deadline(day(2026, 10, 5), five), "17:00 on Monday 5 October 2026");
+        assert_eq!(deadline(day(2021, 9, 5), None), "the end of Sunday 5 September 2021");
+        assert_eq!(
+            deadline(day(2021, 8, 3), Some(NaiveTime::MIN)),
+            "the end of Monday 2 August 2021"
+        );
+        assert_eq!([0, 1, 6034].map(tickets), ["no tickets", "1 ticket", "6,034 tickets"]);
+    }
+}

@@ -1,0 +1,372 @@
+//! Sample messages: what `check` renders templates on, and what the pictures in `docs/looks` show.
+
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
+
+use super::language::builtin_title;
+use super::view::{Addressee, DeadlineView, EndedView, Form, LineView, MessageView, SectionView};
+use crate::domain::rule::RuleSet;
+use crate::domain::wording::Locale;
+
+/// 15/9/2021, a Wednesday.
+fn day(d: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2021, 9, d).unwrap_or_default()
+}
+
+fn five_on(day: NaiveDate) -> DeadlineView {
+    DeadlineView {
+        day,
+        time: NaiveTime::from_hms_opt(17, 0, 0),
+        is_day: true,
+        provisional: false,
+    }
+}
+
+/// Working days on which what is late was due, the latest first.
+const DUE: [u32; 8] = [14, 13, 10, 9, 8, 7, 6, 1];
+const FIELDS: [&str; 6] = ["dat_dai", "y_te", "bao_tro", "giao_thong", "moi_truong", "cccd"];
+const STAGES: [&str; 4] = ["at_c06", "card_arrived", "not_sent", "data_wrong"];
+const LOCALITIES: [&str; 4] = [
+    "Công an thành phố Cao Lãnh",
+    "Công an thành phố Hồng Ngự",
+    "Công an huyện Tháp Mười",
+    "Phòng Cảnh sát quản lý hành chính về trật tự xã hội",
+];
+
+/// A line with as little as there can be.
+fn bare() -> LineView {
+    LineView {
+        code: "DT1022.20210903.0001".into(),
+        field: None,
+        agency_name: None,
+        deadline: None,
+        first_deadline_differs: None,
+        overdue_working_days: None,
+        due_in_working_days: None,
+        age_working_days: 0,
+        received_on: day(3),
+        age_days: 0,
+        locality: None,
+        status: "open".into(),
+        waiting_on: None,
+        stage: None,
+        reminder: 1,
+        earlier: Vec::new(),
+        rules: Vec::new(),
+        transfers: 0,
+        reopened: 0,
+        ended: None,
+        url: None,
+        proposed_by: None,
+        unknown_agency_word: None,
+    }
+}
+
+/// A line with everything that a line can have.
+fn full() -> LineView {
+    LineView {
+        code: "DT1022.20210903.0002".into(),
+        field: Some("dat_dai".into()),
+        agency_name: Some("Sở Tài nguyên và Môi trường".into()),
+        deadline: Some(DeadlineView {
+            provisional: true,
+            ..five_on(day(10))
+        }),
+        first_deadline_differs: Some(day(7)),
+        overdue_working_days: Some(3),
+        age_working_days: 8,
+        age_days: 12,
+        locality: Some(LOCALITIES[0].into()),
+        waiting_on: Some("Cục C06".into()),
+        stage: Some("at_c06".into()),
+        reminder: 2,
+        earlier: vec![day(13)],
+        rules: vec!["Phiếu tồn từ kỳ trước chuyển sang (carried-over/list)".into()],
+        transfers: 2,
+        reopened: 1,
+        url: Some("https://1022.dongthap.example/phieu/2".into()),
+        proposed_by: Some("cccd-by-text".into()),
+        unknown_agency_word: None,
+        ..bare()
+    }
+}
+
+/// The `n`th of many lines as they usually are: those of a template about what is late are late, those of one about
+/// cards have a locality and a stage.
+#[must_use]
+pub fn line(template: &str, n: usize) -> LineView {
+    let nth = u32::try_from(n).unwrap_or_default();
+    let kind = |of: usize| n % of;
+    let due = n % DUE.len();
+    let late = i32::try_from(1 + due).unwrap_or_default();
+    let is_ahead =
+        ["due-soon", "received", "carried-over", "stale"].contains(&template) || template == "cccd" && n % 3 == 2;
+    let line = LineView {
+        code: format!("DT1022.202109{:02}.{:04}", 1 + nth % 14, 100 + nth * 7 % 9900),
+        field: Some(FIELDS[kind(FIELDS.len())].into()),
+        deadline: Some(five_on(if is_ahead { day(16 + nth % 2) } else { day(DUE[due]) })),
+        overdue_working_days: (!is_ahead).then_some(late),
+        due_in_working_days: is_ahead.then_some(1 + i32::from(n % 2 == 1)),
+        age_working_days: late + 5,
+        age_days: i64::from(late) * 9,
+        url: Some(format!("https://1022.dongthap.example/phieu/{}", 100 + n)),
+        ..bare()
+    };
+    match template {
+        "cccd" => LineView {
+            field: Some("cccd".into()),
+            locality: LOCALITIES.get(n / 4).map(|name| (*name).into()),
+            stage: Some(STAGES[kind(STAGES.len())].into()),
+            waiting_on: (kind(4) == 0).then(|| "Cục Cảnh sát quản lý hành chính về trật tự xã hội, Bộ Công an".into()),
+            ..line
+        },
+        "settled" => LineView {
+            ended: Some(EndedView::Done),
+            status: "answered".into(),
+            ..line
+        },
+        "overdue-2" | "overdue-3" => LineView {
+            earlier: vec![day(10)],
+            reminder: 2,
+            ..line
+        },
+        "overdue-office" | "aged" => LineView {
+            agency_name: Some(
+                if kind(2) == 0 {
+                    "Sở Y tế"
+                } else {
+                    "Ủy ban nhân dân huyện Tháp Mười"
+                }
+                .into(),
+            ),
+            earlier: vec![day(1), day(3), day(7)],
+            reminder: 4,
+            ..line
+        },
+        "competence" => LineView {
+            agency_name: Some("Sở Xây dựng".into()),
+            transfers: 2,
+            ..line
+        },
+        "unassigned" => LineView {
+            unknown_agency_word: (kind(2) == 0).then(|| "Sở Quy hoạch".into()),
+            overdue_working_days: None,
+            deadline: None,
+            ..line
+        },
+        _ => line,
+    }
+}
+
+/// A section of a template with such lines.
+#[must_use]
+pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
+    let (rule, step, title, wanted) = match template {
+        "due-soon" => ("due-soon", "T-1", "Phiếu sắp đến hạn xử lý", "contact"),
+        "overdue-1" | "correction" => ("overdue", "L1", "Phiếu quá hạn xử lý", "contact"),
+        "overdue-2" => ("overdue", "L2", "Phiếu quá hạn xử lý", "head"),
+        "overdue-3" => ("overdue", "L3", "Phiếu quá hạn xử lý", "head"),
+        "overdue-office" => ("overdue", "L4", "Phiếu quá hạn xử lý", "contact"),
+        "carried-over" => ("carried-over", "list", "Phiếu tồn từ kỳ trước chuyển sang", "contact"),
+        "unsatisfied" => (
+            "unsatisfied",
+            "explain",
+            "Phiếu được đánh giá chưa hài lòng hoặc chưa hữu ích",
+            "contact",
+        ),
+        "unassigned" => ("unassigned", "assign", "Phiếu cần phân công lại", "contact"),
+        "stale" => ("stale", "nudge", "Phiếu lâu không được cập nhật", "contact"),
+        "aged" => ("aged", "office", "Phiếu tồn quá ba mươi ngày làm việc", "contact"),
+        "received" => ("urgent", "announce", "Phiếu khẩn mới tiếp nhận", "contact"),
+        "cccd" => ("cccd", "list", "Phiếu về cấp căn cước đang theo dõi", "contact"),
+        "settled" => ("@settled", "done", "Đã xử lý xong từ lần nhắc trước", "contact"),
+        "competence" => ("@competence", "office", "Phiếu cần xác định thẩm quyền", "contact"),
+        "send-test" => ("", "", "", "contact"),
+        "approval" => ("", "", "Sở Y tế", "contact"),
+        "endpoint-disabled" => ("", "", "syt", "contact"),
+        other => (other, "step", "Tên quy tắc", "contact"),
+    };
+    let is_office = ["overdue-office", "aged", "competence", "unassigned"].contains(&template);
+    let mut earlier: Vec<NaiveDate> = lines.iter().flat_map(|l| l.earlier.clone()).collect();
+    earlier.sort_unstable();
+    earlier.dedup();
+    SectionView {
+        template: template.to_owned(),
+        rule: rule.into(),
+        step: step.into(),
+        rule_title: title.into(),
+        when: "overdue".into(),
+        addressee: Addressee {
+            unit_name: unit(template).into(),
+            wanted: wanted.into(),
+            is_office,
+            fell_back: false,
+            for_want_of_contact: false,
+        },
+        for_information: false,
+        opening: false,
+        reminder: lines.iter().map(|l| l.reminder).max().unwrap_or(1),
+        earlier,
+        lines,
+        settled: template == "settled",
+        reply_by: Some(five_on(day(17))),
+        note: match template {
+            "correction" => Some("phiếu đã được trả lời, hệ thống cập nhật chậm".into()),
+            "approval" => Some("«[1022]» (01909c5e-0000-7000-8000-000000000001)".into()),
+            _ => None,
+        },
+    }
+}
+
+/// Whom a template usually goes to.
+fn unit(template: &str) -> &'static str {
+    match template {
+        "cccd" => "Công an tỉnh",
+        "overdue-office" | "aged" | "competence" | "unassigned" => "Văn phòng Ủy ban nhân dân tỉnh",
+        _ => "Sở Tài nguyên và Môi trường",
+    }
+}
+
+/// A message of Wednesday 15/9/2021, 08:00.
+#[must_use]
+pub fn message(form: Form, sections: Vec<SectionView>) -> MessageView {
+    MessageView {
+        form,
+        tag: "1022".into(),
+        hotline: "Tổng đài Thông tin dịch vụ công 1022 tỉnh Đồng Tháp".into(),
+        unit_name: sections.first().map_or("", |s| &s.addressee.unit_name).to_owned(),
+        desk: "contact".into(),
+        at: day(15).and_time(NaiveTime::MIN + TimeDelta::hours(8)),
+        data_as_of: None,
+        sections,
+        annex: None,
+        contact_line: "Đầu mối liên hệ: Tổ trực Tổng đài 1022, truc1022@dongthap.example".into(),
+        signature: vec![
+            "TRUNG TÂM KIỂM SOÁT THỦ TỤC HÀNH CHÍNH".into(),
+            "VÀ PHỤC VỤ HÀNH CHÍNH CÔNG TỈNH ĐỒNG THÁP".into(),
+        ],
+        message_id: "01909c5e-0000-7000-8000-000000000000".into(),
+    }
+}
+
+/// A message of one template with so many tickets.
+#[must_use]
+pub fn letter(template: &str, count: usize) -> MessageView {
+    let lines = (0..count).map(|n| line(template, n)).collect();
+    let form = if template == "received" {
+        Form::Single
+    } else {
+        Form::Digest
+    };
+    message(form, vec![section(template, lines)])
+}
+
+/// A digest about tickets that were late when they were first seen.
+#[must_use]
+pub fn opening() -> MessageView {
+    let mut message = letter("overdue-1", 4);
+    for section in &mut message.sections {
+        section.opening = true;
+    }
+    message
+}
+
+/// A digest with many sections: what is to be done, by two desks, then what is for information, then what has ended.
+#[must_use]
+pub fn digest() -> MessageView {
+    let of = |template: &str, from: usize, count: usize| {
+        let lines = (from..from + count).map(|n| line(template, n)).collect();
+        section(template, lines)
+    };
+    let mut third = of("overdue-3", 0, 2);
+    third.lines[0].rules = vec!["Phiếu tồn từ kỳ trước chuyển sang (carried-over/list)".into()];
+    third.lines[1].waiting_on = Some("Cục C06".into());
+    let mut first = of("overdue-1", 10, 4);
+    first.lines[2].first_deadline_differs = Some(day(1));
+    first.lines[3].transfers = 1;
+    let helper = SectionView {
+        for_information: true,
+        ..of("overdue-1", 30, 1)
+    };
+    let extended = SectionView {
+        step: "extended".into(),
+        rule_title: "Đã được gia hạn từ lần nhắc trước".into(),
+        lines: vec![LineView {
+            ended: Some(EndedView::Extended { to: Some(day(24)) }),
+            deadline: Some(five_on(day(24))),
+            ..line("due-soon", 50)
+        }],
+        ..of("settled", 0, 0)
+    };
+    let sections = vec![
+        third,
+        first,
+        of("due-soon", 20, 3),
+        helper,
+        of("settled", 40, 2),
+        extended,
+    ];
+    message(Form::Digest, sections)
+}
+
+/// The message with the titles that rules have in the language of letters.
+#[must_use]
+pub fn titled(mut message: MessageView, rules: &RuleSet, locale: Locale) -> MessageView {
+    let title = |rule: &str, step: &str| {
+        let named = rules.named(rule).map(|r| r.title.as_str());
+        named.unwrap_or_else(|| builtin_title(locale, rule, step)).to_owned()
+    };
+    for section in &mut message.sections {
+        if !section.rule.is_empty() {
+            section.rule_title = title(&section.rule, &section.step);
+        }
+        for also in section.lines.iter_mut().flat_map(|line| &mut line.rules) {
+            let ids = also.rsplit_once('(').and_then(|(_, ids)| ids.strip_suffix(')'));
+            if let Some((rule, step)) = ids.and_then(|ids| ids.split_once('/')) {
+                *also = format!("{} ({rule}/{step})", title(rule, step));
+            }
+        }
+    }
+    message
+}
+
+/// What a step's template is tried on: nothing, bare lines, lines with everything, a reason, data from a while ago.
+#[must_use]
+pub fn of(template: &str) -> Vec<MessageView> {
+    let bare = bare();
+    let everything = full();
+    let ended = [
+        EndedView::Done,
+        EndedView::Rejected,
+        EndedView::Void,
+        EndedView::Transferred,
+        EndedView::Extended { to: Some(day(20)) },
+        EndedView::Extended { to: None },
+    ];
+    let ended = ended.map(|ended| LineView {
+        ended: Some(ended),
+        ..full()
+    });
+    let without_date = SectionView {
+        reply_by: None,
+        ..section(template, vec![bare.clone()])
+    };
+    let first = SectionView {
+        opening: true,
+        for_information: true,
+        note: Some("số liệu nguồn chưa đúng".into()),
+        ..section(template, vec![everything.clone(), bare])
+    };
+    let later = MessageView {
+        data_as_of: Some(day(15).and_time(NaiveTime::MIN + TimeDelta::minutes(450))),
+        annex: Some("danh-sach.xlsx".into()),
+        ..message(
+            Form::Digest,
+            vec![
+                first,
+                section(template, vec![everything]),
+                section(template, ended.to_vec()),
+            ],
+        )
+    };
+    vec![letter(template, 0), message(Form::Single, vec![without_date]), later]
+}
