@@ -13,6 +13,7 @@ use crate::clock;
 use crate::config::{self, Config, Problem, Severity};
 use crate::domain::Moment;
 use crate::domain::schedule::Schedule;
+use crate::domain::scrub;
 use crate::domain::text::fold;
 use crate::domain::ticket::Status;
 use crate::domain::wording::{Locale, Wording};
@@ -83,10 +84,11 @@ impl Online {
         };
         let source = source.map_err(|error| error.to_string()).map(|found| {
             let rows: i64 = found.iter().map(|(_, rows)| rows).sum();
-            words.extend(found.into_iter().map(|(word, rows)| StatusWord {
-                means: config.source.status.get(&fold(&word)).copied(),
-                word,
-                rows,
+            words.extend(found.into_iter().map(|(word, rows)| {
+                let means = config.source.status.get(&fold(&word)).copied();
+                // What nobody has mapped may be anything.
+                let word = if means.is_some() { word } else { scrub::word(&word) };
+                StatusWord { word, rows, means }
             }));
             format!("{rows} rows, {} status words", words.len())
         });

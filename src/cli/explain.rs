@@ -13,6 +13,7 @@ use crate::domain::deadline::{Basis, Reckoned};
 use crate::domain::evaluate::Evaluation;
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Mode, NoticeState, Telling};
+use crate::domain::scrub;
 use crate::engine::{self, Explained, NoticeShown};
 use crate::store::Store;
 use crate::store::as_of::Past;
@@ -235,7 +236,7 @@ impl Shown<'_> {
             t.code,
             local(self.now, self.config),
             t.status.word(),
-            t.status_word,
+            scrub::word(&t.status_word),
             if t.status_mapped {
                 ""
             } else {
@@ -243,8 +244,8 @@ impl Shown<'_> {
             },
             self.agency_name().unwrap_or_else(|| "unknown".into()),
             t.agency
-                .as_ref()
-                .map(|w| format!(" (`{w}` in the source)"))
+                .as_deref()
+                .map(|w| format!(" (`{}` in the source)", scrub::agency(w)))
                 .unwrap_or_default(),
             local(t.received_at, self.config),
         );

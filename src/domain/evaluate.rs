@@ -14,6 +14,7 @@ use super::directory::{Base, Desk, OPS, Role};
 use super::facts::{self, Context, Occurrence, Unconcerned, occurrence_key, occurrence_parts};
 use super::notice::{COMPETENCE, Mode, NewNotice, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey, Wait};
 use super::rule::{Channel, Digest, Rule, Step, When};
+use super::scrub;
 use super::ticket::{Memory, Status, Texts, Ticket};
 use super::time::Period;
 
@@ -1050,7 +1051,9 @@ impl Verdict {
             Verdict::Capped(Cap::WaitsOutside) => {
                 "waits on a unit outside the province's power: no higher than contact".into()
             }
-            Verdict::UnknownAgency { word: Some(word) } => format!("agency `{word}` is not in the directory"),
+            Verdict::UnknownAgency { word: Some(word) } => {
+                format!("agency `{}` is not in the directory", scrub::agency(word))
+            }
             Verdict::UnknownAgency { word: None } => "the source names no agency".into(),
             Verdict::NoRecipient => {
                 "nobody is meant: no co-agency, or a sensitive ticket that goes to heads only".into()

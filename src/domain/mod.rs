@@ -15,6 +15,7 @@ pub mod matcher;
 pub mod notice;
 pub mod rule;
 pub mod schedule;
+pub mod scrub;
 pub mod text;
 pub mod ticket;
 pub mod time;

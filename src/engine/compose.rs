@@ -22,6 +22,7 @@ use crate::domain::evaluate::{self, Ending, Subject};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling, Wait};
 use crate::domain::rule::{Approver, Channel, Digest, Rule, When};
+use crate::domain::scrub;
 use crate::domain::time::{Period, Span};
 use crate::render::language::builtin_title;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
@@ -608,7 +609,7 @@ impl Engine {
         };
         LineView {
             code: ticket.code.clone(),
-            field: ticket.category().map(str::to_owned),
+            field: ticket.category().map(scrub::word),
             agency_name: agency.map(|id| letter::unit_name(&self.config, id, today)),
             deadline: deadline_view(&reckoned, cal),
             first_deadline_differs: match &reckoned {
@@ -626,19 +627,22 @@ impl Engine {
                 self.config
                     .directory
                     .find(word, today)
-                    .map_or(word, |u| u.name(today))
-                    .to_owned()
+                    .map_or_else(|| scrub::word(word), |u| u.name(today).to_owned())
             }),
-            stage: ticket.stage.clone(),
+            stage: ticket.stage.as_deref().map(scrub::word),
             reminder: u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1),
             earlier,
             rules: Vec::new(),
             transfers: memory.transfers,
             reopened: memory.reopened,
             ended: ended(telling, &reckoned, cal),
-            url: ticket.url.clone(),
+            url: ticket.url.as_deref().and_then(|url| scrub::link(url, &ticket.code)),
             proposed_by: ticket.proposed.as_ref().map(|p| p.by.clone()),
-            unknown_agency_word: ticket.agency.clone().filter(|_| memory.agency.is_none()),
+            unknown_agency_word: ticket
+                .agency
+                .as_deref()
+                .filter(|_| memory.agency.is_none())
+                .map(scrub::agency),
         }
     }
 

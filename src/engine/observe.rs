@@ -11,6 +11,7 @@ use chrono::NaiveTime;
 use super::decide::Candidate;
 use super::{Engine, TurnError, down};
 use crate::domain::Moment;
+use crate::domain::scrub;
 use crate::domain::time::Period;
 use crate::source::{Cursor, Key, Page, Rejected, Row, SourceError};
 use crate::store::StoreError;
@@ -346,16 +347,14 @@ impl Engine {
 
 fn unmapped(rows: &[Row], seen: &mut Observed) {
     for row in rows.iter().filter(|r| !r.ticket.status_mapped) {
+        let shown = scrub::word(&row.ticket.status_word);
         let known = seen.problems.iter_mut().find_map(|p| match p {
-            Problem::UnmappedStatus { word, count } if *word == row.ticket.status_word => Some(count),
+            Problem::UnmappedStatus { word, count } if *word == shown => Some(count),
             _ => None,
         });
         match known {
             Some(count) => *count += 1,
-            None => seen.problems.push(Problem::UnmappedStatus {
-                word: row.ticket.status_word.clone(),
-                count: 1,
-            }),
+            None => seen.problems.push(Problem::UnmappedStatus { word: shown, count: 1 }),
         }
     }
 }

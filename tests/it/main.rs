@@ -14,6 +14,7 @@ mod letters;
 mod machine;
 mod postgres;
 mod preview;
+mod privacy;
 mod readers;
 mod readme;
 mod render;

@@ -64,3 +64,8 @@ pub fn shown_by_libreoffice(file: &Path) -> Vec<Vec<String>> {
     };
     text.lines().map(|line| line.split('\t').map(cell).collect()).collect()
 }
+
+/// The parts of a zip file, such as a workbook, as text.
+pub fn unzipped(bytes: &[u8]) -> Value {
+    python(include_str!("readers/unzip.py"), Path::new("-"), bytes)
+}
