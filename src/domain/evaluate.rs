@@ -180,6 +180,8 @@ pub struct Subject<'a> {
     pub mode: Mode,
     /// Since when it is told so; what was before then starts at the first step.
     pub mode_since: Moment,
+    /// Whether a unit is told live, by its id.
+    pub is_live: &'a dyn Fn(&str) -> bool,
 }
 
 /// Evaluates all rules for one ticket.
@@ -799,12 +801,12 @@ fn competence(
 }
 
 /// Who was told of a ticket is told of its ending, once per ending and in the mode in which they were told. Whose mail
-/// is accepted only after the others were told of the ending is told of it then. While its unit is in shadow nobody is
-/// told live: what was told so is settled once the unit is live again.
+/// is accepted only after the others were told of the ending is told of it then. While the unit is in shadow nobody is
+/// told live: what was told so is settled once it is live again. A ticket that moved on to a unit in shadow is settled for
+/// the live one that it left.
 fn settle(subject: &Subject<'_>, reckoned: &Reckoned, ctx: &Context<'_>, now: Moment, out: &mut Evaluation) {
-    settle_in(Mode::Shadow, subject, reckoned, ctx, now, out);
-    if subject.mode == Mode::Live {
-        settle_in(Mode::Live, subject, reckoned, ctx, now, out);
+    for mode in [Mode::Shadow, Mode::Live] {
+        settle_in(mode, subject, reckoned, ctx, now, out);
     }
 }
 
@@ -818,7 +820,8 @@ fn settle_in(
 ) {
     // By ending and by the occurrence of the telling by which others have heard of it.
     let mut endings: BTreeMap<(Ending, Option<&str>), Vec<Reached<'_>>> = BTreeMap::new();
-    for telling in subject.known.iter().filter(|t| t.key.mode == mode) {
+    let may_be_settled = |t: &&Telling| t.key.mode == mode && (mode == Mode::Shadow || is_live(&t.key, subject));
+    for telling in subject.known.iter().filter(may_be_settled) {
         let Some(ending) = ending_of(telling, subject, reckoned, ctx) else {
             continue;
         };
@@ -938,7 +941,7 @@ fn ending_of(telling: &Telling, subject: &Subject<'_>, reckoned: &Reckoned, ctx:
 fn lapse_and_revive(subject: &Subject<'_>, holding: &BTreeSet<i64>, out: &mut Evaluation) {
     for telling in subject.known {
         let is_so = holding.contains(&telling.id);
-        let holds = is_so && may_be_told(telling.key.mode, subject.mode);
+        let holds = is_so && may_be_told(&telling.key, subject);
         let waits = telling.notices.iter().any(|n| n.state == NoticeState::Waiting);
         if telling.key.rule == SETTLED && !is_so && waits {
             out.unsettle.push(telling.id);
@@ -953,10 +956,16 @@ fn lapse_and_revive(subject: &Subject<'_>, holding: &BTreeSet<i64>, out: &mut Ev
     }
 }
 
-/// Whether what is told in a mode may be told while the ticket's unit is in another: nothing is told live in shadow.
+/// Whether a telling may go out as the ticket's unit is told now: in shadow nothing is told live, but for the ending to a
+/// live unit that the ticket has left.
 #[must_use]
-pub fn may_be_told(mode: Mode, unit: Mode) -> bool {
-    mode == Mode::Shadow || unit == Mode::Live
+pub fn may_be_told(key: &TellingKey, subject: &Subject<'_>) -> bool {
+    key.mode == Mode::Shadow || subject.mode == Mode::Live || (key.rule == SETTLED && is_live(key, subject))
+}
+
+/// Whether the unit that a telling was about, or the ticket's present one, is live.
+fn is_live(key: &TellingKey, subject: &Subject<'_>) -> bool {
+    subject.mode == Mode::Live || (subject.is_live)(occurrence_parts(&key.occurrence).lead)
 }
 
 fn judged(rule: &Rule, step: &Step, verdict: Verdict) -> Judged {

@@ -368,11 +368,12 @@ impl Engine {
                 source_is_fresh: true,
                 mode: modes.of(&kept.memory),
                 mode_since: modes.since(&kept.memory),
+                is_live: &|unit| modes.is_live(unit),
             };
             for telling in known {
                 let mode = telling.key.mode;
                 let holds = evaluate::still_holds(telling, &subject, &context, now)
-                    && evaluate::may_be_told(mode, subject.mode);
+                    && evaluate::may_be_told(&telling.key, &subject);
                 for notice in telling
                     .notices
                     .iter()

@@ -134,6 +134,7 @@ impl Engine {
                 source_is_fresh: fresh,
                 mode: modes.of(&after.memory),
                 mode_since: modes.since(&after.memory),
+                is_live: &|unit| modes.is_live(unit),
             };
             let found = if after.gone_at.is_some() {
                 lapse_all(&known)

@@ -54,7 +54,8 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
     let known = as_known_at(store.tellings(&codes).await?.remove(code).unwrap_or_default(), now);
     let since = store.rules_seen().await?;
     let meta = store.meta().await?;
-    let (mode, mode_since) = Modes::read(config, store).await?.of_at(&past.memory, now);
+    let modes = Modes::read(config, store).await?;
+    let (mode, mode_since) = modes.of_at(&past.memory, now);
     let subject = Subject {
         ticket: &past.ticket,
         memory: &past.memory,
@@ -63,6 +64,7 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
         source_is_fresh: source_is_fresh(config, &meta, now),
         mode,
         mode_since,
+        is_live: &|unit| modes.is_live(unit),
     };
     let mut found = evaluate(&subject, &context(config, &meta, now), now);
     let silences = store.silences(now).await?;

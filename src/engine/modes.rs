@@ -43,6 +43,11 @@ impl<'a> Modes<'a> {
         }
     }
 
+    /// Whether a unit is told live.
+    pub(super) fn is_live(&self, unit: &str) -> bool {
+        self.config.delivery.mode_of(unit) == Mode::Live
+    }
+
     /// The units whose mode is another than before, with the new one.
     pub(super) fn changed(&self) -> Vec<(&'a str, Mode)> {
         let units = self.config.directory.units.iter().map(|unit| unit.id.as_str());

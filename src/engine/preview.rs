@@ -149,6 +149,7 @@ impl Engine {
                 source_is_fresh: self.source_is_fresh(meta, now),
                 mode,
                 mode_since,
+                is_live: &|unit| modes.is_live(unit),
             };
             let (telling, verdict) = told_by(asked, &subject, &context, now);
             previewed.not_now = verdict.clone().filter(|_| asked.ticket.is_some());
@@ -220,7 +221,7 @@ fn told_by(
     let waits = |t: &&Telling| {
         t.key.rule == rule.id
             && t.key.step == step.id
-            && evaluate::may_be_told(t.key.mode, subject.mode)
+            && evaluate::may_be_told(&t.key, subject)
             && t.notices.iter().any(goes_out)
             && evaluate::still_holds(t, subject, context, now)
     };

@@ -512,6 +512,7 @@ fn subject<'a>(ticket: &'a Ticket, memory: &'a Memory, known: &'a [Telling], is_
         source_is_fresh: !is_stale,
         mode: Mode::Live,
         mode_since: Moment::UNIX_EPOCH,
+        is_live: &|_| true,
     }
 }
 

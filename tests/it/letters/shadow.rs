@@ -469,3 +469,23 @@ async fn status_explain_and_the_outbox_say_in_which_mode_things_are() {
         .collect();
     assert_eq!(modes, ["shadow"; 4]);
 }
+
+#[tokio::test]
+async fn a_ticket_that_moves_between_a_live_unit_and_one_in_shadow_ends_for_each_in_its_own_mode() {
+    let mut world = Moods::default().province(&ladder(), &[HEALTH, BUILDING]).await;
+    shadow_but(&world, &["SXD"]);
+    world.adopt().await;
+    assert_eq!(
+        days(&mut world, "2021-09-14", "2021-09-14").await,
+        ["14/09 (syt) digest: T1 overdue/L1", "14/09 sxd digest: T2 overdue/L1",]
+    );
+    world.change("T1", "2021-09-14 22:00", "agency = 'Sở Xây dựng'").await;
+    world.change("T2", "2021-09-14 22:00", "agency = 'Sở Y tế'").await;
+    assert_eq!(
+        days(&mut world, "2021-09-15", "2021-09-15").await,
+        [
+            "15/09 (syt) digest: T2 overdue/L1, T1 @settled/transferred",
+            "15/09 sxd digest: T1 overdue/L1, T2 @settled/transferred",
+        ]
+    );
+}
