@@ -250,6 +250,7 @@ pub fn conditions(text: &str, directory: &Directory) -> Result<(Matcher, Vec<Pro
     let known = Known {
         directory: Some(directory),
         templates: None,
+        locale: Default::default(),
     };
     let matcher = file.and_then(|file| rules::read_bare_conditions(file.root(&findings), &known));
     let problems = findings.sorted();

@@ -293,6 +293,7 @@ pub fn ahead(
         source_is_fresh: true,
         mode: Mode::Live,
         mode_since: Moment::MIN_UTC,
+        is_live: &|_| true,
     };
     let cal = ctx.calendar(memory);
     let reckoned = facts::deadline_of(ticket, memory, ctx);
