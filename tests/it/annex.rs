@@ -68,12 +68,7 @@ async fn without_a_setting_twenty_is_the_bound() {
 async fn the_list_is_the_same_for_openpyxl_and_libreoffice_and_nothing_in_it_is_computed() {
     let mut world = province_with(20).await;
     let hostile = [
-        (
-            "=HYPERLINK(\"http://do.example\";\"xem\")",
-            "=1+1",
-            "@SUM(A1:A9)",
-            "+84-1",
-        ),
+        ("=HYPERLINK(\"http://do.example\";\"xem\")", "=1+1", "@(A1:A9)", "+84-1"),
         (
             "-2+3",
             "\t=cmd|' /C calc'!A0",

@@ -30,7 +30,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
 ];
 
 /// What the domain takes from outside: values and their texts.
-const DOMAIN_USES: [&str; 10] = [
+const DOMAIN_USES: [&str; 11] = [
     "std",
     "core",
     "chrono",
@@ -39,6 +39,7 @@ const DOMAIN_USES: [&str; 10] = [
     "thiserror",
     "regex",
     "unicode_normalization",
+    "url",
     "super",
     "crate",
 ];
