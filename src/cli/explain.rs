@@ -157,6 +157,7 @@ impl Shown<'_> {
             "start": notice.start,
             "unit": to.map(|to| &to.unit),
             "desk": to.map(|to| to.desk.word()),
+            "stands_in_for": to.and_then(|to| to.stands_in_for.as_ref()),
             "channel": notice.channel.word(),
             "cc": notice.cc,
             "state": notice.state.word(),
@@ -178,12 +179,14 @@ impl Shown<'_> {
         let to = to
             .map(|to| format!(" -> {}/{}", to.unit, to.desk.word()))
             .unwrap_or_default();
+        let deputy = waits.as_ref().and_then(|w| w.to.as_ref()?.stands_in_for.as_ref());
+        let deputy = deputy.map(|unit| format!(" (deputy of {unit})")).unwrap_or_default();
         let waits = waits.as_ref().map(|w| {
             let until = w.until.map(|at| format!(" until {}", local(at, self.config)));
             format!("{}: {}", until.unwrap_or_default(), w.why)
         });
         format!(
-            "  {}/{}{repetition}  {} of {} by {}{}{to}  {}{}\n",
+            "  {}/{}{repetition}  {} of {} by {}{}{to}{deputy}  {}{}\n",
             key.rule,
             key.step,
             notice.role,

@@ -12,7 +12,7 @@ use super::problem::did_you_mean;
 use super::read::{Id, Node, Read, Section};
 use super::settings::WebhookSettings;
 use super::webhooks::{Endpoints, read_endpoints};
-use crate::domain::directory::{Contact, Dated, Desk, Directory, Successor, Unit};
+use crate::domain::directory::{Absence, Base, Contact, Dated, Deputy, Desk, Directory, Role, Successor, Unit};
 use crate::domain::text::fold;
 
 /// What `agencies.toml` says.
@@ -116,6 +116,11 @@ fn read_unit<'a>(
             "remove its contacts, or `external`".to_owned(),
         );
     }
+    let absences = s
+        .items("absences")
+        .into_iter()
+        .filter_map(|n| n.table(|a| read_absence(a, domains, links)).flatten())
+        .collect();
     let endpoints = read_endpoints(s, endpoints);
     if let Some(node) = s.get("webhooks").filter(|_| external && !endpoints.is_empty()) {
         node.error_hint(
@@ -133,6 +138,7 @@ fn read_unit<'a>(
         areas: s.or("areas", Vec::new()),
         fields: s.or("fields", Vec::new()),
         contacts,
+        absences,
         endpoints,
         valid_from,
         valid_until,
@@ -198,8 +204,7 @@ pub(super) fn read_validity(
 }
 
 fn read_contact(s: &mut Section<'_>, domains: &MailDomains) -> Option<Contact> {
-    let desks = [("contact", Desk::Contact), ("clerk", Desk::Clerk), ("head", Desk::Head)];
-    let desk = required_node(s, "role").and_then(|node| node.choice(&desks));
+    let desk = required_node(s, "role").and_then(|node| node.choice(&DESKS));
     let address = required_node(s, "address").and_then(|node| domains.recipient(node));
     let (from, until) = read_validity(s, "from", "until");
     let (confirmed, suspended_until) = (s.optional("confirmed"), s.optional("suspended_until"));
@@ -212,6 +217,42 @@ fn read_contact(s: &mut Section<'_>, domains: &MailDomains) -> Option<Contact> {
         suspended_until,
     })
 }
+
+/// The deputy is an address, or the desk of a unit as in a step: `id:SXD:head`.
+fn read_absence<'a>(s: &mut Section<'a>, domains: &MailDomains, links: &mut Links<'a>) -> Option<Absence> {
+    let desk = required_node(s, "role").and_then(|node| node.choice(&DESKS));
+    let (from, until) = (s.required("from"), s.required("until"));
+    // The interval is held against the calendar as others are.
+    read_validity(s, "from", "until");
+    let node = required_node(s, "deputy");
+    let deputy = node.and_then(|node| match node.as_text() {
+        Some(text) if text.contains('@') => domains.recipient(node).map(Deputy::Address),
+        _ => match Role::read(node)? {
+            Role {
+                base: Base::Unit(unit),
+                desk,
+            } => {
+                links.push((node, unit.clone()));
+                Some(Deputy::Desk { unit, desk })
+            }
+            other => {
+                node.error_hint(
+                    format!("`{other}` does not name a deputy"),
+                    "write an address, or a desk such as `id:SXD:head`".to_owned(),
+                );
+                None
+            }
+        },
+    });
+    Some(Absence {
+        desk: desk?,
+        from: from?,
+        until: until?,
+        deputy: deputy?,
+    })
+}
+
+const DESKS: [(&str, Desk); 3] = [("contact", Desk::Contact), ("clerk", Desk::Clerk), ("head", Desk::Head)];
 
 pub(super) fn required_node<'a>(s: &mut Section<'a>, key: &'static str) -> Option<Node<'a>> {
     let node = s.get(key);

@@ -158,6 +158,26 @@ impl Contact {
     }
 }
 
+/// A desk is away for some days, half-open, and somebody stands in for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    pub desk: Desk,
+    pub from: NaiveDate,
+    pub until: NaiveDate,
+    pub deputy: Deputy,
+}
+
+/// Who stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deputy {
+    Address(String),
+    /// A desk of any unit, by its own addresses.
+    Desk {
+        unit: String,
+        desk: Desk,
+    },
+}
+
 /// A system of a unit's own that messages are posted to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -192,6 +212,7 @@ pub struct Unit {
     pub areas: Vec<String>,
     pub fields: Vec<String>,
     pub contacts: Vec<Contact>,
+    pub absences: Vec<Absence>,
     pub endpoints: Vec<Endpoint>,
     pub valid_from: Option<NaiveDate>,
     pub valid_until: Option<NaiveDate>,
@@ -325,6 +346,8 @@ pub struct Recipient {
     pub addresses: Vec<String>,
     /// True where no contact was found and ops stands in.
     pub for_want_of_contact: bool,
+    /// The unit whose desk is away, where its deputy reads it.
+    pub stands_in_for: Option<String>,
 }
 
 /// The pseudo-unit of ops in recipients and notices.
@@ -529,7 +552,7 @@ impl Directory {
             return self.ops_recipient(desk, false);
         }
         self.reached(start, parent, desk, category, area, on)
-            .and_then(|unit| Directory::desk_of(unit, desk, on))
+            .and_then(|unit| self.desk_of(unit, desk, on))
             .unwrap_or_else(|| self.ops_recipient(desk, true))
     }
 
@@ -553,8 +576,11 @@ impl Directory {
         (!refused).then_some(unit)
     }
 
-    fn desk_of(unit: &Unit, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
+    fn desk_of(&self, unit: &Unit, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
         wanted.fallbacks().iter().find_map(|desk| {
+            if let Some(deputy) = self.deputy_of(unit, *desk, wanted, on) {
+                return Some(deputy);
+            }
             let addresses = unit.addresses(*desk, on);
             (!addresses.is_empty()).then(|| Recipient {
                 unit: unit.id.clone(),
@@ -562,7 +588,30 @@ impl Directory {
                 wanted,
                 addresses,
                 for_want_of_contact: false,
+                stands_in_for: None,
             })
+        })
+    }
+
+    /// Who stands in for a desk that is away at a date. A deputy who is nobody's recipient, or has no usable address,
+    /// stands in for nobody: the desk's own addresses and then the next desk serve.
+    fn deputy_of(&self, unit: &Unit, desk: Desk, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
+        let mut absences = unit.absences.iter();
+        let away = absences.find(|a| a.desk == desk && (a.from..a.until).contains(&on))?;
+        let (by, at, addresses) = match &away.deputy {
+            Deputy::Address(address) => (unit, desk, vec![address.clone()]),
+            Deputy::Desk { unit: other, desk: at } => {
+                let other = self.reached(other, false, *at, None, None, on)?;
+                (other, *at, other.addresses(*at, on))
+            }
+        };
+        (!addresses.is_empty()).then(|| Recipient {
+            unit: by.id.clone(),
+            desk: at,
+            wanted,
+            addresses,
+            for_want_of_contact: false,
+            stands_in_for: Some(unit.id.clone()),
         })
     }
 
@@ -574,6 +623,7 @@ impl Directory {
             wanted,
             addresses,
             for_want_of_contact,
+            stands_in_for: None,
         }
     }
 }
@@ -611,6 +661,7 @@ mod tests {
             areas: Vec::new(),
             fields: Vec::new(),
             contacts: vec![contact(Desk::Contact, &format!("{}@x.example", id.to_lowercase()))],
+            absences: Vec::new(),
             endpoints: Vec::new(),
             valid_from: None,
             valid_until: None,
@@ -1027,6 +1078,49 @@ mod tests {
         assert_eq!(
             addresses("2021-09-02"),
             ["new@x.example", "bounced@x.example", "second@x.example"]
+        );
+    }
+
+    #[test]
+    fn who_stands_in_for_a_desk_that_is_away_reads_its_mail_on_those_days_only() {
+        let mut units = province().units;
+        let away = |desk, deputy| Absence {
+            desk,
+            from: day("2021-09-06"),
+            until: day("2021-09-18"),
+            deputy,
+        };
+        // The police have no head of their own: the clerk reads for him, and is away too.
+        units[2].absences = vec![away(Desk::Clerk, Deputy::Address("pho.cat@x.example".into()))];
+        let other = |unit: &str, desk| Deputy::Desk {
+            unit: unit.into(),
+            desk,
+        };
+        units[11].absences = vec![away(Desk::Contact, other("SYT", Desk::Contact))];
+        units[12].absences = vec![away(Desk::Contact, other("UBND", Desk::Head))];
+        let directory = with(units, Vec::new());
+        let reach = |start: &str, desk, on: &str| {
+            let r = directory.recipient(start, false, desk, None, None, day(on));
+            (r.unit, r.desk, r.addresses.join("+"), r.stands_in_for)
+        };
+        let (cat, snv) = (Some("CAT".to_owned()), Some("SNV".to_owned()));
+        let clerk = ("CAT".to_owned(), Desk::Clerk);
+        assert_eq!(
+            reach("CAT", Desk::Head, "2021-09-17"),
+            (clerk.0.clone(), clerk.1, "pho.cat@x.example".into(), cat)
+        );
+        assert_eq!(
+            reach("CAT", Desk::Head, "2021-09-18"),
+            (clerk.0, clerk.1, "vanthu.cat@x.example".into(), None)
+        );
+        assert_eq!(
+            reach("SNV", Desk::Contact, "2021-09-06"),
+            ("SYT".into(), Desk::Contact, "syt@x.example".into(), snv)
+        );
+        assert_eq!(
+            reach("SYT", Desk::Contact, "2021-09-06"),
+            ("SYT".into(), Desk::Contact, "syt@x.example".into(), None),
+            "the head of the province stands in for nobody"
         );
     }
 

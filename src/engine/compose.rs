@@ -85,6 +85,8 @@ struct SectionKey {
     cc: bool,
     wanted: Desk,
     for_want_of_contact: bool,
+    /// Id and name of the unit whose desk is away.
+    stands_in_for: Option<(String, String)>,
 }
 
 /// Tickets as they are before composing.
@@ -530,6 +532,12 @@ impl Engine {
                 cc: notice.cc,
                 wanted: recipient.wanted,
                 for_want_of_contact: recipient.for_want_of_contact,
+                stands_in_for: recipient.stands_in_for.clone().map(|id| {
+                    (
+                        id.clone(),
+                        letter::unit_name(&self.config, &id, context.calendars.base().date_of(now)),
+                    )
+                }),
             },
             rank: Rank {
                 settled: telling.key.rule == SETTLED,
@@ -952,6 +960,7 @@ impl Engine {
     }
 
     fn section(&self, item: &Item, recipient: &Recipient, unit_name: &str) -> SectionView {
+        let away = item.section.stands_in_for.as_ref();
         let rule = self.config.rules.rules.iter().find(|r| r.id == item.section.rule);
         let step = rule.and_then(|r| r.steps.iter().find(|s| s.id == item.section.step));
         let template = match item.section.rule.as_str() {
@@ -971,9 +980,10 @@ impl Engine {
             addressee: Addressee {
                 unit_name: unit_name.to_owned(),
                 wanted: recipient_word(item.section.wanted),
-                is_office: recipient.unit == self.config.directory.office,
+                is_office: *away.map_or(&recipient.unit, |(id, _)| id) == self.config.directory.office,
                 fell_back: item.section.wanted != recipient.desk,
                 for_want_of_contact: item.section.for_want_of_contact,
+                stands_in_for: away.map(|(_, name)| name.clone()),
             },
             for_information: item.is_cc,
             opening: item.section.opening,

@@ -61,6 +61,7 @@ impl Engine {
                 wanted: desk,
                 addresses: wrong.recipients()?,
                 for_want_of_contact: false,
+                stands_in_for: None,
             };
         }
         let (matter, thread) = if was_mail {

@@ -186,6 +186,7 @@ pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &st
             is_office: recipient.unit == config.directory.office,
             fell_back: false,
             for_want_of_contact: false,
+            stands_in_for: None,
         },
         for_information: false,
         opening: false,

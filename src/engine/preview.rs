@@ -64,6 +64,7 @@ pub fn sample(
         wanted: Desk::Contact,
         addresses: vec![config.delivery.reply_to.clone()],
         for_want_of_contact: false,
+        stands_in_for: None,
     };
     let view = MessageView {
         tag: "MẪU".to_owned(),

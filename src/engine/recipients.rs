@@ -138,6 +138,7 @@ impl<'a> Recipients<'a> {
             wanted: desk,
             addresses: vec![endpoint.id.clone()],
             for_want_of_contact: false,
+            stands_in_for: None,
         };
         Ok((recipient, endpoint))
     }

@@ -91,6 +91,7 @@ async fn post(config: &Config, unit: &str, now: Moment) -> Result<Vec<Tested>, T
             wanted: Desk::Contact,
             addresses: vec![endpoint.id.clone()],
             for_want_of_contact: false,
+            stands_in_for: None,
         };
         let id = letter::new_id(now);
         let parts = Parts {

@@ -201,6 +201,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
             is_office,
             fell_back: false,
             for_want_of_contact: false,
+            stands_in_for: None,
         },
         for_information: false,
         opening: false,

@@ -69,6 +69,8 @@ pub struct Addressee {
     pub fell_back: bool,
     /// Ops reads it, since the unit has no contact.
     pub for_want_of_contact: bool,
+    /// The name of the unit whose desk is away, where its deputy reads it.
+    pub stands_in_for: Option<String>,
 }
 
 /// One ticket. No text of the citizen's is here or can be.

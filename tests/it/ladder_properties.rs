@@ -274,6 +274,7 @@ fn unit(id: &str) -> Unit {
             confirmed: None,
             suspended_until: None,
         }],
+        absences: Vec::new(),
         endpoints: Vec::new(),
         valid_from: None,
         valid_until: None,

@@ -329,3 +329,81 @@ async fn a_ticket_that_is_not_due_yet_is_not_acknowledged_in_vain() {
     let lines: Vec<String> = world.letters().iter().map(line).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
 }
+
+// ---- absences
+
+#[tokio::test]
+async fn while_a_head_is_away_the_deputy_is_told_and_reads_for_whom() {
+    let mut world = province().await;
+    let away = |text: String| {
+        text.replace(
+            "{ role = \"head\", address = \"giamdoc-syt@tinh.example\" }]",
+            "{ role = \"head\", address = \"giamdoc-syt@tinh.example\" }]\nabsences = [{ role = \"head\", from = 2021-09-15, \
+             until = 2021-09-18, deputy = \"pho-syt@tinh.example\" }]",
+        )
+        .replace(
+            "{ role = \"head\", address = \"giamdoc-sxd@tinh.example\" }]",
+            "{ role = \"head\", address = \"giamdoc-sxd@tinh.example\" }]\nabsences = [{ role = \"head\", from = 2021-09-20, \
+             until = 2021-09-21, deputy = \"id:STC:contact\" }]",
+        )
+    };
+    world.edit("agencies.toml", away).await;
+    letters_of(&mut world, "2021-09-14", "2021-09-15").await;
+    world.turn("2021-09-16 07:00").await;
+    let explained = run(&world, &["explain", "T1", "--at", "2021-09-16 07:30"]);
+    assert!(
+        explained.contains("agency:head of SYT by email -> SYT/head (deputy of SYT)  waiting until 2021-09-16 08:00"),
+        "{explained}"
+    );
+    world.turn("2021-09-16 08:00").await;
+    let letters = world.letters();
+    let to_deputy = letters
+        .iter()
+        .find(|l| l.to == ["pho-syt@tinh.example"])
+        .expect("a letter");
+    assert!(
+        to_deputy
+            .text
+            .contains("Kính gửi: Người được phân công thay Thủ trưởng Sở Y tế"),
+        "{}",
+        to_deputy.text
+    );
+    assert_eq!(line(to_deputy), "pho-syt digest: T1 overdue/L2");
+    world.turn("2021-09-20 08:00").await;
+    let letters = world.letters();
+    let lines: Vec<String> = letters.iter().map(line).collect();
+    assert_eq!(
+        lines,
+        ["stc digest: T2 overdue/L3", "giamdoc-syt digest: T1 overdue/L3"],
+        "whoever is away that day"
+    );
+    assert!(
+        letters[0]
+            .text
+            .contains("Kính gửi: Người được phân công thay Thủ trưởng Sở Xây dựng"),
+        "{}",
+        letters[0].text
+    );
+}
+
+#[tokio::test]
+async fn an_absence_names_a_desk_its_days_and_a_deputy() {
+    let world = province().await;
+    world.write("agencies.toml", |text| {
+        text.replace(
+            "short = \"SYT\"",
+            "short = \"SYT\"\nabsences = [{ role = \"head\", from = 2021-09-15, until = 2021-09-15, deputy = \"office\" }, \
+             { role = \"chief\", until = 2021-09-15, deputy = \"id:XYZ\" }]",
+        )
+    });
+    let wrong = refused(&world, &["check", "--offline"], 78) + &text(&dondoc(&world.dir(), &["check", "--offline"]));
+    for what in [
+        "`until` 2021-09-15 is not after `from` 2021-09-15",
+        "`office:contact` does not name a deputy",
+        "`chief` is not one of",
+        "`from` is missing",
+        "no unit has the id `XYZ`",
+    ] {
+        assert!(wrong.contains(what), "{what}: {wrong}");
+    }
+}

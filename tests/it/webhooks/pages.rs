@@ -60,6 +60,7 @@ fn section(settled: bool, lines: Vec<LineView>) -> SectionView {
             is_office: false,
             fell_back: false,
             for_want_of_contact: false,
+            stands_in_for: None,
         },
         for_information: false,
         opening: false,
