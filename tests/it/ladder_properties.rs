@@ -12,8 +12,9 @@ use dondoc::domain::calendar::{Calendar, CalendarData, DayKind, Pattern, Special
 use dondoc::domain::calendars::Calendars;
 use dondoc::domain::deadline::{self, Known};
 use dondoc::domain::directory::{Base, Contact, Dated, Desk, Directory, Role, Unit};
-use dondoc::domain::evaluate::{Evaluation, Subject, Verdict, evaluate, still_holds};
+use dondoc::domain::evaluate::{self, Evaluation, Subject, Verdict, evaluate, still_holds};
 use dondoc::domain::facts::{self, Context};
+use dondoc::domain::hold::{Acknowledgement, Holds, Lookup, Matter, Scope, Silence};
 use dondoc::domain::matcher::Matcher;
 use dondoc::domain::notice::{COMPETENCE, Mode, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey, Wait};
 use dondoc::domain::rule::{
@@ -75,6 +76,10 @@ struct Case {
     fates: u64,
     /// Some notices die and some have no answer for ever.
     has_refusals: bool,
+    /// From one quarter to another, of a rule or of all that a unit answers for.
+    silences: Vec<(usize, usize, Option<When>)>,
+    /// By which unit and when.
+    acknowledged: Vec<(usize, &'static str)>,
 }
 
 fn hours() -> impl Strategy<Value = Hours> {
@@ -217,8 +222,30 @@ fn case() -> impl Strategy<Value = Case> {
                 has_colleagues,
                 fates,
                 has_refusals: true,
+                silences: Vec::new(),
+                acknowledged: Vec::new(),
             },
         )
+}
+
+/// The same with silences and acknowledgements.
+fn held_case() -> impl Strategy<Value = Case> {
+    let silence = (
+        0..QUARTERS,
+        1..500_usize,
+        prop::option::of(prop::sample::select(When::ALL.to_vec())),
+    )
+        .prop_map(|(from, long, rule)| (from, from + long, rule));
+    let acknowledged = (0..QUARTERS, prop::sample::select(vec!["A", "B", "C", "VP"]));
+    let holds = (
+        prop::collection::vec(silence, 0..4),
+        prop::collection::vec(acknowledged, 0..6),
+    );
+    (case(), holds).prop_map(|(case, (silences, acknowledged))| Case {
+        silences,
+        acknowledged,
+        ..case
+    })
 }
 
 fn calendar(hours: &Hours) -> Calendar {
@@ -422,6 +449,7 @@ fn play(case: &Case, mode: Looks) -> Played {
     // Notices whose message gets its answer at that quarter, by id.
     let mut answers: BTreeMap<usize, Vec<(i64, NoticeState)>> = BTreeMap::new();
     let mut numbers = 0_i64;
+    let mut holds = silences(case);
     for n in case.first_seen..QUARTERS {
         let now = quarter(n);
         let is_last = n + 1 == QUARTERS;
@@ -452,6 +480,9 @@ fn play(case: &Case, mode: Looks) -> Played {
             wakes = true;
         }
         let (ticket, memory) = state.as_ref().expect("a known ticket");
+        for (_, unit) in case.acknowledged.iter().filter(|(at, _)| *at == n) {
+            acknowledge(&mut holds, unit, (ticket, memory), &context, now);
+        }
         let is_stale = case.stale.is_some_and(|(from, until)| (from..until).contains(&n));
         // Deliver: the answers of this quarter; what no longer holds lapses instead.
         for (id, fate) in answers.remove(&n).unwrap_or_default() {
@@ -459,14 +490,19 @@ fn play(case: &Case, mode: Looks) -> Played {
             if played.known[t].notices[i].state != NoticeState::Waiting {
                 continue;
             }
-            let holds = {
+            if let Some(until) = held_until(&holds, &played.known[t], i, (ticket, memory), &province, now) {
+                let again = (n + 1..).find(|n| quarter(*n) >= until).expect("a quarter");
+                answers.entry(again).or_default().push((id, fate));
+                continue;
+            }
+            let is_so = {
                 let known = &played.known;
                 still_holds(&known[t], &subject(ticket, memory, known, is_stale), &context, now)
             };
             let telling = &mut played.known[t];
             let notice = &mut telling.notices[i];
-            (notice.state, notice.at) = (if holds { fate } else { NoticeState::Lapsed }, now);
-            if holds {
+            (notice.state, notice.at) = (if is_so { fate } else { NoticeState::Lapsed }, now);
+            if is_so {
                 wakes = true;
                 played.answered.push((
                     now,
@@ -502,6 +538,69 @@ fn play(case: &Case, mode: Looks) -> Played {
         store(case, &found, &mut played, &mut answers, &mut numbers, n);
     }
     played
+}
+
+fn silences(case: &Case) -> Holds {
+    let silences = case.silences.iter().zip(1..).map(|((from, until, rule), id)| Silence {
+        id,
+        scope: Scope {
+            unit: rule.is_none().then(|| "A".to_owned()),
+            rules: rule.iter().map(|when| when.word().to_owned()).collect(),
+            ..Scope::default()
+        },
+        matcher: Matcher::always(),
+        from: quarter(*from),
+        until: quarter(*until),
+        by: "Lan".into(),
+        reason: "rà soát".into(),
+    });
+    Holds {
+        silences: silences.collect(),
+        acknowledgements: Vec::new(),
+    }
+}
+
+/// As the engine does it: each occurrence in which something falls due for the unit, once.
+fn acknowledge(holds: &mut Holds, unit: &str, (ticket, memory): (&Ticket, &Memory), ctx: &Context<'_>, now: Moment) {
+    let until = facts::gap_over(now, Span::WorkingDays(3), ctx.calendar(memory));
+    for (occurrence, notices) in evaluate::ahead(ticket, memory, ctx, until, now) {
+        let known = |a: &Acknowledgement| a.unit == unit && a.occurrence == occurrence;
+        if notices.iter().any(|n| n.start == unit) && !holds.acknowledgements.iter().any(known) {
+            holds.acknowledgements.push(Acknowledgement {
+                id: 0,
+                ticket: ticket.code.clone(),
+                unit: unit.into(),
+                occurrence,
+                at: now,
+                until,
+                by: unit.into(),
+                note: None,
+            });
+        }
+    }
+}
+
+fn held_until(
+    holds: &Holds,
+    telling: &Telling,
+    notice: usize,
+    (ticket, memory): (&Ticket, &Memory),
+    province: &Province,
+    now: Moment,
+) -> Option<Moment> {
+    let matter = Matter {
+        ticket,
+        memory,
+        rule: &telling.key.rule,
+        occurrence: &telling.key.occurrence,
+        unit: Some(&telling.notices[notice].start),
+    };
+    let lookup = Lookup {
+        rules: &province.rules,
+        directory: &province.directory,
+        on: province.calendars.base().date_of(now),
+    };
+    holds.of(matter, lookup, now).map(|held| held.until())
 }
 
 fn subject<'a>(ticket: &'a Ticket, memory: &'a Memory, known: &'a [Telling], is_stale: bool) -> Subject<'a> {
@@ -732,6 +831,26 @@ proptest! {
         prop_assert_eq!(&promised.answered, &always.answered);
         let keys: BTreeSet<&TellingKey> = always.told.iter().map(|t| &t.new.key).collect();
         prop_assert_eq!(keys.len(), always.told.len(), "each key once");
+    }
+
+    #[test]
+    fn what_is_held_waits_with_all_above_it_and_is_told_once_it_is_not_without_anybody_being_woken(case in held_case()) {
+        let smooth = Case { has_refusals: false, ..case };
+        let always = play(&smooth, Looks::EveryQuarter);
+        let promised = play(&smooth, Looks::WhenPromised);
+        prop_assert_eq!(&promised.told, &always.told);
+        prop_assert_eq!(&promised.answered, &always.answered);
+        let keys: BTreeSet<&TellingKey> = always.told.iter().map(|t| &t.new.key).collect();
+        prop_assert_eq!(keys.len(), always.told.len(), "each key once");
+        // What is still owed was decided, or let go by its last hold, shortly before the end.
+        let pending = QUARTERS - usize::try_from(LONGEST_WAIT).expect("small") - 1;
+        let is_over = smooth.silences.iter().all(|(_, until, _)| *until < pending)
+            && smooth.acknowledged.iter().all(|(at, _)| *at + 14 * 96 < pending);
+        for telling in always.known.iter().filter(|t| is_over && t.decided_at < quarter(pending)) {
+            for notice in telling.notices.iter().filter(|n| n.at < quarter(pending)) {
+                prop_assert!(notice.state != NoticeState::Waiting, "forgotten: {:?} {:?}", telling.key, notice);
+            }
+        }
     }
 
     #[test]
