@@ -370,7 +370,8 @@ async fn while_a_head_is_away_the_deputy_is_told_and_reads_for_whom() {
     );
     assert_eq!(line(to_deputy), "pho-syt digest: T1 overdue/L2");
     world.turn("2021-09-20 08:00").await;
-    let letters = world.letters();
+    let mut letters = world.letters();
+    letters.sort_by_key(|letter| std::cmp::Reverse(line(letter)));
     let lines: Vec<String> = letters.iter().map(line).collect();
     assert_eq!(
         lines,
