@@ -11,8 +11,8 @@ use super::mail::{Address, Domain, MailDomains};
 use super::problem::Place;
 use super::read::{Node, Read, Section};
 use super::settings::{
-    Database, DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings,
-    UpdatedAtFormat, WebhookSettings,
+    Database, DeliverySettings, HttpSettings, Limits, PrivacySettings, RunSettings, SmtpSettings, SourceSettings,
+    StoreSettings, UpdatedAtFormat, WebhookSettings,
 };
 use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
@@ -38,6 +38,7 @@ pub(super) struct MainFile {
     /// Without the keys, which the endpoints name.
     pub webhooks: WebhookSettings,
     pub limits: Limits,
+    pub privacy: PrivacySettings,
     pub run: RunSettings,
     pub http: HttpSettings,
     pub locale: Locale,
@@ -87,6 +88,10 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .get("webhooks")
                 .and_then(|n| n.table(|s| read_webhooks(s, dir)))
                 .unwrap_or_else(webhooks::by_default),
+            privacy: file
+                .get("privacy")
+                .and_then(|n| n.table(read_privacy))
+                .unwrap_or_default(),
             limits: file
                 .get("limits")
                 .and_then(|n| n.table(read_limits))
@@ -314,6 +319,12 @@ fn read_limits(s: &mut Section<'_>) -> Limits {
 fn limit(s: &mut Section<'_>, key: &'static str) -> Option<usize> {
     let most: u32 = s.or(key, 0);
     (most > 0).then_some(most as usize)
+}
+
+fn read_privacy(s: &mut Section<'_>) -> PrivacySettings {
+    PrivacySettings {
+        show_title: s.or("show_title", false),
+    }
 }
 
 /// One `SELECT`. The source is never written to; its account should not be able to either.

@@ -39,7 +39,8 @@ use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{
-    DeliverySettings, HttpSettings, Limits, RunSettings, SmtpSettings, SourceSettings, StoreSettings, WebhookSettings,
+    DeliverySettings, HttpSettings, Limits, PrivacySettings, RunSettings, SmtpSettings, SourceSettings, StoreSettings,
+    WebhookSettings,
 };
 
 /// A configuration directory, read and checked.
@@ -51,6 +52,7 @@ pub struct Config {
     pub delivery: DeliverySettings,
     pub webhooks: WebhookSettings,
     pub limits: Limits,
+    pub privacy: PrivacySettings,
     pub run: RunSettings,
     pub http: HttpSettings,
     pub rules: RuleSet,
@@ -168,6 +170,7 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
             ..main.webhooks
         },
         limits: main.limits,
+        privacy: main.privacy,
         run: main.run,
         http: main.http,
         rules,

@@ -266,6 +266,14 @@ pub struct HttpSettings {
     pub token: Option<SecretString>,
 }
 
+/// `[privacy]`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PrivacySettings {
+    /// A ticket's title stands in its line, scrubbed and cut; never that of a confidential ticket or a complaint about a
+    /// person. Off by default.
+    pub show_title: bool,
+}
+
 /// `[limits]`.
 #[derive(Debug, Clone)]
 pub struct Limits {

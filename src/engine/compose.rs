@@ -56,7 +56,7 @@ pub(super) struct Item {
     /// Place in the message: the highest step first.
     rank: Rank,
     ticket: String,
-    line: LineView,
+    pub(super) line: LineView,
     /// By when its step asks for an answer.
     reply_by: Option<DeadlineView>,
     is_cc: bool,
@@ -353,6 +353,7 @@ impl Engine {
         let disabled = self.store.disabled_endpoints().await?;
         let mut recipients = Recipients::new(&self.config, disabled, now);
         let modes = Modes::read(&self.config, &self.store).await?;
+        let titles = self.titles(codes).await;
         let mut singles = Vec::new();
         let mut made: HashMap<String, bool> = HashMap::new();
         let mut tx = self.begin_deciding().await?;
@@ -480,7 +481,8 @@ impl Engine {
                         tx.postpone(notice.id, schedule.digest_after(now), Wait::Hours).await?;
                         continue;
                     }
-                    let item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
+                    let mut item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
+                    item.line.title = titles.of(&kept.ticket);
                     let place = (mode, recipient.unit.clone(), recipient.desk, channel, apart.clone());
                     let bundles = match channel {
                         Channel::Email if is_alone => &mut own,
@@ -618,6 +620,7 @@ impl Engine {
         };
         LineView {
             code: ticket.code.clone(),
+            title: None,
             field: ticket.category().map(scrub::word),
             agency_name: agency.map(|id| letter::unit_name(&self.config, id, today)),
             deadline: deadline_view(&reckoned, cal),

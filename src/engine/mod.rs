@@ -18,6 +18,7 @@ mod preview;
 mod pulse;
 mod recipients;
 mod send_test;
+mod titles;
 
 use std::collections::HashMap;
 use std::pin::pin;

@@ -137,6 +137,7 @@ impl Engine {
         let context = self.context(meta, now);
         let disabled = self.store.disabled_endpoints().await?;
         let mut recipients = Recipients::new(&self.config, disabled, now);
+        let titles = self.titles(&codes).await;
         let modes = Modes::read(&self.config, &self.store).await?;
         let mut singles = Vec::new();
         for Past { ticket, memory, .. } in page {
@@ -184,7 +185,7 @@ impl Engine {
                     Way::Post(recipient, _) => (recipient, Channel::Webhook),
                     Way::MailOnly(_) => continue,
                 };
-                let item = self.item(
+                let mut item = self.item(
                     &telling,
                     notice,
                     &kept,
@@ -194,6 +195,7 @@ impl Engine {
                     &context,
                     now,
                 );
+                item.line.title = titles.of(&kept.ticket);
                 let bundles = match channel {
                     Channel::Email if is_alone => &mut own,
                     Channel::Email | Channel::Webhook => &mut *digests,

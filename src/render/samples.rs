@@ -36,6 +36,7 @@ const LOCALITIES: [&str; 4] = [
 fn bare() -> LineView {
     LineView {
         code: "DT1022.20210903.0001".into(),
+        title: None,
         field: None,
         agency_name: None,
         deadline: None,

@@ -73,10 +73,12 @@ pub struct Addressee {
     pub stands_in_for: Option<String>,
 }
 
-/// One ticket. No text of the citizen's is here or can be.
+/// One ticket. Of what the citizen wrote there is the title at most, where ops let it be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LineView {
     pub code: String,
+    /// Scrubbed and cut.
+    pub title: Option<String>,
     pub field: Option<String>,
     /// Where the recipient is not the agency itself.
     pub agency_name: Option<String>,

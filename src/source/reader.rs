@@ -42,6 +42,7 @@ pub struct Source {
     status: Column,
     received_at: Column,
     updated_at: Option<Column>,
+    title: Option<Column>,
     /// Status words, as the source spells them, that mean a ticket is no longer open.
     closed_words: OnceCell<Vec<String>>,
     /// How the source writes the codes that we write otherwise: not in NFC, or with spaces around.
@@ -99,6 +100,7 @@ impl Source {
             status: needed("status")?,
             received_at: needed("received_at")?,
             updated_at: find("updated_at"),
+            title: find("title"),
             columns: columns.filter_map(|name| Some((name, find(name)?))).collect(),
             closed_words: OnceCell::new(),
             spellings: Mutex::default(),
@@ -259,6 +261,28 @@ impl Source {
             all.spoiled.extend(page.spoiled);
         }
         Ok(all)
+    }
+
+    /// The titles of some tickets as they are written, to be shown and not to be kept.
+    pub async fn titles(&self, codes: &[String]) -> Result<HashMap<String, String>, SourceError> {
+        let mut titles = HashMap::new();
+        let Some(title) = &self.title else {
+            return Ok(titles);
+        };
+        for chunk in codes.chunks(CHUNK) {
+            let columns = vec![text_output("code", &self.code), output("title", title)];
+            let mut statement = Statement::select(columns, &self.rows);
+            statement.push(" WHERE ");
+            if !self.push_codes(&mut statement, chunk) {
+                continue;
+            }
+            for row in self.fetch(statement).await? {
+                if let (Some(code), Some(title)) = (decode::raw(row.get("code")), decode::raw(row.get("title"))) {
+                    titles.insert(nfc(&code), title);
+                }
+            }
+        }
+        Ok(titles)
     }
 
     /// The newest `updated_at` that is not in the future, and whether the cursor can be compared with the column.

@@ -304,3 +304,44 @@ async fn a_database_that_quotes_a_value_is_not_quoted() {
     assert!(told.contains("22P02"), "the kind of the error is told: {told}");
     assert_eq!(left.found(), BTreeSet::new());
 }
+
+#[tokio::test]
+async fn a_title_is_shown_where_ops_ask_for_it_scrubbed_and_never_that_of_a_sensitive_ticket() {
+    for (setting, shown) in [("", false), ("\n[privacy]\nshow_title = true\n", true)] {
+        let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+        world.append("dondoc.toml", setting).await;
+        world.turn("2021-09-06 07:00").await;
+        for code in ["T1", "T2", "T3"] {
+            world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+            let title = format!("{code}: trạm y tế chậm trả lời, bà Lê Thị Bích Liên gọi 0907 123 456");
+            world
+                .sql(&format!(
+                    "UPDATE ticket SET title = '{title}', body = 'Lời dài' WHERE code = '{code}'"
+                ))
+                .await;
+        }
+        world.sql("UPDATE ticket SET confidential = 1 WHERE code = 'T2'").await;
+        world.sql("UPDATE ticket SET tags = 'conduct' WHERE code = 'T3'").await;
+        world.turn("2021-09-14 08:00").await;
+        let kept = world
+            .store()
+            .tickets(&["T1", "T2", "T3"].map(str::to_owned))
+            .await
+            .expect("a store");
+        assert!(
+            kept.len() == 3 && !format!("{kept:?}").contains("trạm y tế"),
+            "no title is kept"
+        );
+        let mut left = Left::default();
+        let mails = world.mails();
+        assert_eq!(mails.len(), 3);
+        for bytes in &mails {
+            left.add_mail(bytes);
+        }
+        assert_eq!(left.found(), BTreeSet::new());
+        let title = "T1: trạm y tế chậm trả lời, bà […] gọi […]";
+        assert_eq!(left.holds(&format!("1. T1\n       «{title}»\n")), shown, "in the text");
+        assert_eq!(left.holds(&format!("<em>{title}</em>")), shown, "in the HTML");
+        assert!(!left.holds("T2: ") && !left.holds("T3: ") && !left.holds("Lời dài"));
+    }
+}

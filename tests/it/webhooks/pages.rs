@@ -17,6 +17,7 @@ fn day(d: u32) -> NaiveDate {
 fn line(code: &str) -> LineView {
     LineView {
         code: code.to_owned(),
+        title: None,
         field: Some("đất đai".to_owned()),
         agency_name: Some("Sở Y tế".to_owned()),
         deadline: Some(DeadlineView {
