@@ -116,7 +116,7 @@ pub(super) fn write(
                 channel,
                 addresses: &recipient.addresses,
             };
-            let marked = shadow::mark(rendered, &intended);
+            let marked = shadow::mark(rendered, &intended, config.wording.locale);
             (Mode::Shadow, config.shadow_box(), &delivery.hotline, marked)
         }
     };

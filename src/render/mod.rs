@@ -470,6 +470,9 @@ fn plain(message: &MessageView, wording: &Wording) -> (String, String) {
             ""
         };
         text.push_str(&format!("\n{}{note}\n", section.rule_title));
+        if let Some(note) = &section.note {
+            text.push_str(&format!("{note}\n"));
+        }
         for (i, line) in section.lines.iter().enumerate() {
             let deadline = line.deadline.as_ref().map_or(words.no_deadline.to_owned(), |d| {
                 format!("{} {}", words.due, language::deadline(locale, d.day, d.time))

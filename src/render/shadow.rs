@@ -4,9 +4,7 @@
 use super::{Rendered, escape};
 use crate::domain::directory::Desk;
 use crate::domain::rule::Channel;
-
-/// At the head of the subject.
-const MARK: &str = "[CHẠY THỬ]";
+use crate::domain::wording::Locale;
 
 /// To whom it would go were the unit live.
 #[derive(Debug, Clone, Copy)]
@@ -19,29 +17,47 @@ pub struct Intended<'a> {
 }
 
 impl Intended<'_> {
-    /// What stands on top, line by line.
-    fn lines(&self) -> [String; 3] {
-        let desk = match self.desk {
-            Desk::Contact => "đầu mối tiếp nhận",
-            Desk::Clerk => "văn thư",
-            Desk::Head => "lãnh đạo",
-        };
-        let way = match self.channel {
-            Channel::Email => format!("thư điện tử đến {}", self.addresses.join(", ")),
-            Channel::Webhook => format!("webhook «{}»", self.addresses.join(", ")),
-        };
-        [
-            "CHẠY THỬ – nội dung dưới đây chưa được gửi cho cơ quan nào.".to_owned(),
-            format!("Nơi nhận khi vận hành chính thức: {} ({desk}).", self.unit_name),
-            format!("Kênh gửi: {way}."),
-        ]
+    /// What stands at the head of the subject, and on top line by line.
+    fn words(&self, locale: Locale) -> (&'static str, [String; 3]) {
+        let (unit, to) = (self.unit_name, self.addresses.join(", "));
+        match locale {
+            Locale::Vi => {
+                let desk = match self.desk {
+                    Desk::Contact => "đầu mối tiếp nhận",
+                    Desk::Clerk => "văn thư",
+                    Desk::Head => "lãnh đạo",
+                };
+                let way = match self.channel {
+                    Channel::Email => format!("thư điện tử đến {to}"),
+                    Channel::Webhook => format!("webhook «{to}»"),
+                };
+                let lines = [
+                    "CHẠY THỬ – nội dung dưới đây chưa được gửi cho cơ quan nào.".to_owned(),
+                    format!("Nơi nhận khi vận hành chính thức: {unit} ({desk})."),
+                    format!("Kênh gửi: {way}."),
+                ];
+                ("[CHẠY THỬ]", lines)
+            }
+            Locale::En => {
+                let way = match self.channel {
+                    Channel::Email => format!("mail to {to}"),
+                    Channel::Webhook => format!("webhook «{to}»"),
+                };
+                let lines = [
+                    "REHEARSAL – what follows has been sent to no agency.".to_owned(),
+                    format!("It is meant for: {unit} ({}).", self.desk.word()),
+                    format!("By: {way}."),
+                ];
+                ("[REHEARSAL]", lines)
+            }
+        }
     }
 }
 
 /// Marks a rendered message.
 #[must_use]
-pub fn mark(rendered: Rendered, intended: &Intended<'_>) -> Rendered {
-    let lines = intended.lines();
+pub fn mark(rendered: Rendered, intended: &Intended<'_>, locale: Locale) -> Rendered {
+    let (head, lines) = intended.words(locale);
     let rule = "=".repeat(60);
     let cell = lines.each_ref().map(|line| escape(line)).join("<br>");
     let banner = format!(
@@ -50,7 +66,7 @@ pub fn mark(rendered: Rendered, intended: &Intended<'_>) -> Rendered {
          </tr></table>"
     );
     Rendered {
-        subject: format!("{MARK} {}", rendered.subject),
+        subject: format!("{head} {}", rendered.subject),
         text: format!("{rule}\n{}\n{rule}\n\n{}", lines.join("\n"), rendered.text),
         html: within_body(&rendered.html, &banner),
         failed: rendered.failed,
@@ -86,7 +102,10 @@ mod tests {
                 html: html.into(),
                 failed: None,
             };
-            let marked = mark(rendered, &intended);
+            let english = mark(rendered.clone(), &intended, Locale::En);
+            assert_eq!(english.subject, "[REHEARSAL] [1022] A");
+            assert!(english.text.contains("Sở <Y tế> (head)") && english.html.contains("mail to a@tinh.example"));
+            let marked = mark(rendered, &intended, Locale::Vi);
             assert_eq!(marked.subject, "[CHẠY THỬ] [1022] A");
             let place = |text: &str, part: &str| text.find(part).expect("it is there");
             assert!(place(&marked.text, "Sở <Y tế> (lãnh đạo)") < place(&marked.text, "\n\nA"));
