@@ -66,17 +66,13 @@ async fn without_a_setting_twenty_is_the_bound() {
 
 #[tokio::test]
 async fn the_list_is_the_same_for_openpyxl_and_libreoffice_and_nothing_in_it_is_computed() {
-    let mut world = province_with(20).await;
+    let mut world = province_with(19).await;
     let hostile = [
-        ("=HYPERLINK(\"http://do.example\";\"xem\")", "=1+1", "@(A1:A9)", "+84-1"),
-        (
-            "-2+3",
-            "\t=cmd|' /C calc'!A0",
-            "=IMPORTXML(\"http://do.example\")",
-            "http://do.example/?q=1",
-        ),
+        ("=HYPERLINK(\"http://do.example\";\"xem\")", "=1+1", "=A1", "+84-1"),
+        ("-2+3", "\t=cmd|' /C calc'!A0", "=IMPORTXML(A1)", "mailto:x"),
         ("0001", "2021-09-01", "1e5", "=TRUE"),
-        ("<b>&\"'</b>", "_x0041_", "#REF!", "{=1}"),
+        ("@SUM(A1:A9)", "<b>&\"'</b>", "#REF!", "{=1}"),
+        ("_x0041_", "=A2", "-1", "00"),
     ];
     for (code, category, waiting_on, stage) in hostile {
         world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;

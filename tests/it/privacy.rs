@@ -340,7 +340,11 @@ async fn a_title_is_shown_where_ops_ask_for_it_scrubbed_and_never_that_of_a_sens
         }
         assert_eq!(left.found(), BTreeSet::new());
         let title = "T1: trạm y tế chậm trả lời, bà […] gọi […]";
-        assert_eq!(left.holds(&format!("1. T1\n       «{title}»\n")), shown, "in the text");
+        assert_eq!(
+            left.holds(&format!("1. T1\r\n       «{title}»\r\n")),
+            shown,
+            "in the text"
+        );
         assert_eq!(left.holds(&format!("<em>{title}</em>")), shown, "in the HTML");
         assert!(!left.holds("T2: ") && !left.holds("T3: ") && !left.holds("Lời dài"));
     }
