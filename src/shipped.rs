@@ -22,6 +22,7 @@ const SHIPPED: &[Shipped] = &shipped![
     "rules/deadlines.toml",
     "rules/others.toml",
     "rules/overdue.toml",
+    "rules/summaries.toml",
     "terms.toml",
     "templates/words.j2",
     "templates/digest.txt.j2",
@@ -62,7 +63,13 @@ const SHIPPED: &[Shipped] = &shipped![
     "templates/en/stale.txt.j2",
     "templates/en/unassigned.txt.j2",
     "templates/en/unsatisfied.txt.j2",
+    "templates/en/alarms.txt.j2",
+    "templates/en/summary-office.txt.j2",
+    "templates/en/summary-ops.txt.j2",
     "templates/en/words.j2",
+    "templates/alarms.txt.j2",
+    "templates/summary-office.txt.j2",
+    "templates/summary-ops.txt.j2",
 ];
 
 /// Why nothing, or not everything, was copied.

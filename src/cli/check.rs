@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::outbox::{local, rfc3339};
 use super::{CliError, say, say_json};
+use crate::channel::maildir;
 use crate::channel::smtp::Smtp;
 use crate::channel::webhook::Webhooks;
 use crate::clock;
@@ -116,6 +117,18 @@ impl Online {
                     .map_err(|why| format!("smtp {host}:{port}: {why}")),
             ),
         ];
+        if let Some(maildir) = config
+            .smtp
+            .bounces
+            .as_ref()
+            .and_then(|bounces| bounces.maildir.as_ref())
+        {
+            let shown = maildir.display();
+            let probed = maildir::probe(maildir).map(|waiting| format!("{shown}: {waiting} mails wait"));
+            let probed =
+                probed.map_err(|e| format!("smtp.bounce_maildir {shown}: it is no maildir that can be read: {e}"));
+            answers.push(("bounces", probed));
+        }
         answers.extend(probe_endpoints(config, now).await);
         Online {
             answers,

@@ -252,6 +252,7 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
         return Err(no_message(id));
     };
     let attempts = store.attempts(id).await?;
+    let bounces = store.bounces(id).await?;
     let body = store.body(id).await?.unwrap_or_default();
     let text = readable(&message.channel, &body);
     if as_json {
@@ -261,6 +262,10 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
         value["history"] = attempts
             .iter()
             .map(|a| json!({ "at": rfc3339(a.at, config), "answer": a.answer, "detail": a.detail }))
+            .collect();
+        value["bounces"] = bounces
+            .iter()
+            .map(|b| json!({ "at": rfc3339(b.at, config), "address": b.address, "detail": b.detail }))
             .collect();
         say_json(&value);
         return Ok(());
@@ -286,6 +291,14 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
             local(a.at, config),
             a.answer,
             a.detail
+        ));
+    }
+    for b in &bounces {
+        out.push_str(&format!(
+            "bounce    {} {}: {}\n",
+            local(b.at, config),
+            b.address,
+            b.detail
         ));
     }
     out.push('\n');

@@ -28,6 +28,9 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let oldest = of("waiting").map(|c| (now - c.oldest_created).num_seconds());
     let disabled = store.disabled_endpoints().await?;
     let endpoints = endpoints(&config, &disabled);
+    let suspended = store.suspensions(now).await?;
+    let mut alarms = store.alarms().await?;
+    alarms.retain(|alarm| alarm.cleared_at.is_none());
     let until = config.calendars.base().entered_until();
     if as_json {
         say_json(&json!({
@@ -56,6 +59,19 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "mode": config.delivery.mode.word(),
             "live_units": config.delivery.live_units,
             "shadow_to": config.shadow_box(),
+            "suspended": suspended.iter().map(|s| json!({
+                "address": s.address,
+                "since": rfc3339(s.since, &config),
+                "until": rfc3339(s.until, &config),
+                "reason": s.reason,
+            })).collect::<Vec<_>>(),
+            "alarms": alarms.iter().map(|a| json!({
+                "kind": a.kind.word(),
+                "subject": a.subject,
+                "detail": a.detail,
+                "since": rfc3339(a.raised_at, &config),
+                "told_at": a.told_at.map(|at| rfc3339(at, &config)),
+            })).collect::<Vec<_>>(),
             "endpoints": endpoints.iter().map(|e| e.to_json(&config)).collect::<Vec<_>>(),
             "calendar_until": until.to_string(),
         }));
@@ -85,6 +101,18 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         notes.push_str(&format!(
             "! the last reload was refused; the configuration before it is in force:\n{why}\n"
         ));
+    }
+    for s in &suspended {
+        let until = local(s.until, &config);
+        notes.push_str(&format!(
+            "! {} is not written to until {until}: {}\n",
+            s.address, s.reason
+        ));
+    }
+    for alarm in &alarms {
+        let since = local(alarm.raised_at, &config);
+        let what = [alarm.kind.word(), &alarm.subject, &alarm.detail].join(" ");
+        notes.push_str(&format!("! alarm since {since}: {}\n", what.trim()));
     }
     for (endpoint, disabled) in endpoints.iter().filter_map(|e| Some((e, e.disabled?))) {
         let (id, unit, since) = (&endpoint.endpoint.id, &endpoint.unit.id, local(disabled.since, &config));

@@ -8,11 +8,12 @@ use chrono::{NaiveTime, TimeDelta};
 
 use super::database::{read_database, read_secret};
 use super::mail::{Address, Domain, MailDomains};
+use super::ops::{self, read_ops};
 use super::problem::Place;
 use super::read::{Node, Read, Section};
 use super::settings::{
-    Database, DeliverySettings, HttpSettings, Limits, PrivacySettings, RunSettings, SmtpSettings, SourceSettings,
-    StoreSettings, UpdatedAtFormat, WebhookSettings,
+    Database, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RunSettings, SmtpSettings,
+    SourceSettings, StoreSettings, UpdatedAtFormat, WebhookSettings,
 };
 use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
@@ -40,6 +41,7 @@ pub(super) struct MainFile {
     pub limits: Limits,
     pub privacy: PrivacySettings,
     pub run: RunSettings,
+    pub ops: OpsSettings,
     pub http: HttpSettings,
     pub locale: Locale,
     /// Counts below ten are written with a nought before them.
@@ -92,6 +94,10 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .get("privacy")
                 .and_then(|n| n.table(read_privacy))
                 .unwrap_or_default(),
+            ops: file
+                .get("ops")
+                .and_then(|n| n.table(read_ops))
+                .unwrap_or_else(ops::by_default),
             limits: file
                 .get("limits")
                 .and_then(|n| n.table(read_limits))

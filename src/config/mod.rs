@@ -12,11 +12,13 @@ mod database;
 mod dondoc;
 mod layer;
 mod mail;
+mod ops;
 mod problem;
 mod read;
 mod rules;
 pub mod settings;
 mod smtp;
+mod summaries;
 mod terms;
 mod webhooks;
 
@@ -39,8 +41,8 @@ use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{
-    DeliverySettings, HttpSettings, Limits, PrivacySettings, RunSettings, SmtpSettings, SourceSettings, StoreSettings,
-    WebhookSettings,
+    DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RunSettings, SmtpSettings, SourceSettings,
+    StoreSettings, WebhookSettings,
 };
 
 /// A configuration directory, read and checked.
@@ -54,6 +56,7 @@ pub struct Config {
     pub limits: Limits,
     pub privacy: PrivacySettings,
     pub run: RunSettings,
+    pub ops: OpsSettings,
     pub http: HttpSettings,
     pub rules: RuleSet,
     pub directory: Directory,
@@ -155,6 +158,7 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         rules: rules.rules,
         deadlines: rules.deadlines,
         classify: rules.classify,
+        summaries: rules.summaries,
         due_reading: main.due_reading,
         period: main.period,
         digest_at: delivery.digest_at,
@@ -172,6 +176,7 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         limits: main.limits,
         privacy: main.privacy,
         run: main.run,
+        ops: main.ops,
         http: main.http,
         rules,
         directory: agencies.directory,

@@ -9,9 +9,11 @@ use regex::Regex;
 use super::agencies::read_validity;
 use super::problem::{Place, did_you_mean};
 use super::read::{Id, Node, Read, Section};
+use super::summaries;
 use crate::domain::directory::{Base, Desk, Directory, Role};
 use crate::domain::matcher::{Column, Matcher};
 use crate::domain::rule::{Approver, Channel, Classify, DeadlinePolicy, Digest, From, Repeat, Rule, Step, When};
+use crate::domain::summary::Summary;
 use crate::domain::text::{fold, nfc};
 use crate::domain::ticket::Status;
 use crate::domain::time::Span;
@@ -53,10 +55,12 @@ pub(super) struct RuleFiles {
     pub rules: Vec<Rule>,
     pub deadlines: Vec<DeadlinePolicy>,
     pub classify: Vec<Classify>,
+    pub summaries: Vec<Summary>,
     /// Ids that were used, with their places, over all files.
     rule_ids: BTreeMap<String, Place>,
     deadline_ids: BTreeMap<String, Place>,
     classify_ids: BTreeMap<String, Place>,
+    summary_ids: BTreeMap<String, Place>,
 }
 
 impl RuleFiles {
@@ -72,6 +76,10 @@ impl RuleFiles {
                         .flatten(),
                 );
             }
+            for node in file.items("summary") {
+                let summary = node.table(|s| summaries::read_summary(s, known, &mut self.summary_ids));
+                self.summaries.extend(summary.flatten());
+            }
             for node in file.items("classify") {
                 self.classify.extend(
                     node.table(|s| read_classify(s, known, &mut self.classify_ids))
@@ -83,7 +91,7 @@ impl RuleFiles {
 }
 
 /// The id, which nobody else may have.
-fn read_id(s: &mut Section<'_>, what: &str, ids: &mut BTreeMap<String, Place>) -> Option<String> {
+pub(super) fn read_id(s: &mut Section<'_>, what: &str, ids: &mut BTreeMap<String, Place>) -> Option<String> {
     let id = s.required::<Id>("id")?.0;
     claim(s.get("id")?, what, &id, ids);
     Some(id)
@@ -342,7 +350,7 @@ fn usual_length(span: Span) -> TimeDelta {
     }
 }
 
-fn read_roles(s: &mut Section<'_>, key: &'static str, known: &Known<'_>) -> Vec<Role> {
+pub(super) fn read_roles(s: &mut Section<'_>, key: &'static str, known: &Known<'_>) -> Vec<Role> {
     let mut roles = Vec::new();
     for node in s.items(key) {
         let Some(role) = Role::read(node) else { continue };
@@ -400,7 +408,7 @@ fn read_channels(node: Node<'_>, known: &Known<'_>) -> Vec<Channel> {
     channels
 }
 
-fn read_template(s: &mut Section<'_>, known: &Known<'_>) -> Option<String> {
+pub(super) fn read_template(s: &mut Section<'_>, known: &Known<'_>) -> Option<String> {
     let name = s.required::<String>("template")?;
     if let (Some(templates), Some(node)) = (&known.templates, s.get("template"))
         && !templates.contains(&name)

@@ -124,6 +124,21 @@ pub struct SmtpSettings {
     pub connections: usize,
     /// Longest wait for one answer; default 60 s.
     pub timeout: TimeDelta,
+    /// What comes back of mails; `None` where nobody reads it.
+    pub bounces: Option<BounceSettings>,
+}
+
+/// `smtp.bounce_*`: mails that come back.
+#[derive(Debug, Clone)]
+pub struct BounceSettings {
+    /// Each mail's envelope has a sender of its own below it: `bounces+TOKEN@…`.
+    pub address: String,
+    /// Where the mail server puts what arrives there.
+    pub maildir: Option<PathBuf>,
+    /// So long an address is not written to; default 30 days.
+    pub suspend_for: TimeDelta,
+    /// What was read is deleted; else it is kept in `cur/`.
+    pub delete: bool,
 }
 
 /// How the way to the relay is encrypted.
@@ -244,6 +259,19 @@ impl DeliverySettings {
             self.mode
         }
     }
+}
+
+/// `[ops]`: what those who run dondoc hear of it.
+#[derive(Debug, Clone)]
+pub struct OpsSettings {
+    /// Alarms are mailed to them; all the same they are in the log, in `status` and in the metrics.
+    pub tell: bool,
+    /// Not in their working hours only.
+    pub at_any_hour: bool,
+    /// So long the ticket database may be out of reach before they hear of it; default 15 minutes.
+    pub source_down_after: TimeDelta,
+    /// Program and arguments that get what a mail cannot carry; empty = none.
+    pub command: Vec<String>,
 }
 
 /// `[run]`: the daemon.

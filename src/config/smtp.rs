@@ -11,8 +11,9 @@ use secrecy::ExposeSecret as _;
 
 use super::database::read_secret;
 use super::dondoc::{AtLeastOne, choice};
+use super::mail::Address;
 use super::read::{Node, Read, Section};
-use super::settings::{SmtpLogin, SmtpSettings, SmtpTls};
+use super::settings::{BounceSettings, SmtpLogin, SmtpSettings, SmtpTls};
 
 /// Reads the table. `hello` serves where none is written; relative paths start at `dir`.
 pub(super) fn read_smtp(s: &mut Section<'_>, hello: Option<String>, dir: &Path) -> Option<SmtpSettings> {
@@ -47,6 +48,7 @@ pub(super) fn read_smtp(s: &mut Section<'_>, hello: Option<String>, dir: &Path) 
         ));
     }
     let timeout = s.or("timeout", TimeDelta::seconds(60));
+    let bounces = read_bounces(s, dir);
     if let Some(node) = s.get("timeout").filter(|_| timeout > LONGEST_TIMEOUT) {
         node.error("the mail server is waited for 2 m at most for each of its answers");
     }
@@ -59,6 +61,7 @@ pub(super) fn read_smtp(s: &mut Section<'_>, hello: Option<String>, dir: &Path) 
         hello,
         connections,
         timeout,
+        bounces,
     })
 }
 
@@ -67,6 +70,39 @@ const LONGEST_TIMEOUT: TimeDelta = TimeDelta::minutes(2);
 
 fn is_name(hello: &str) -> bool {
     hello.parse::<IpAddr>().is_ok() || ServerName::try_from(hello).is_ok()
+}
+
+/// Longest part before the `@` that leaves room for a token.
+const MOST_LOCAL: usize = 15;
+
+fn read_bounces(s: &mut Section<'_>, dir: &Path) -> Option<BounceSettings> {
+    let maildir = s.optional::<String>("bounce_maildir").map(|path| dir.join(path));
+    let suspend_for = s.or("suspend_for", TimeDelta::days(30));
+    let delete = s.or("bounce_delete", false);
+    let Some(node) = s.get("bounce_address") else {
+        if let Some(node) = s.get("bounce_maildir") {
+            node.error_hint(
+                "`bounce_address` is missing, so nothing would come back there",
+                "write the address whose mail goes into this maildir".to_owned(),
+            );
+        }
+        return None;
+    };
+    let address = Address::read(node)?.0;
+    let local = address.split_once('@').map_or("", |(local, _)| local);
+    if local.len() > MOST_LOCAL || local.contains('+') {
+        node.error_hint(
+            format!("`{local}` leaves no room for what each mail's sender adds"),
+            format!("write at most {MOST_LOCAL} characters before the @, and no +"),
+        );
+        return None;
+    }
+    Some(BounceSettings {
+        address,
+        maildir,
+        suspend_for,
+        delete,
+    })
 }
 
 fn is_this_machine(host: &str) -> bool {

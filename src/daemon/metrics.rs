@@ -58,6 +58,7 @@ pub(super) struct Metrics {
     pub(super) awaiting_approval: Gauge,
     pub(super) paused: Gauge,
     pub(super) leading: Gauge,
+    pub(super) alarms: Gauge,
     pub(super) reload_successful: Gauge,
     pub(super) reload_at: Gauge,
     pub(super) config: Family<ConfigLabels, Gauge>,
@@ -97,6 +98,7 @@ impl Metrics {
             awaiting_approval: Gauge::default(),
             paused: Gauge::default(),
             leading: Gauge::default(),
+            alarms: Gauge::default(),
             reload_successful: Gauge::default(),
             reload_at: Gauge::default(),
             config: Family::default(),
@@ -154,6 +156,7 @@ impl Metrics {
             m.awaiting_approval.clone(),
         );
         registry.register("paused", "1 while sending is held", m.paused.clone());
+        registry.register("alarms", "Alarms that hold", m.alarms.clone());
         registry.register(
             "leading",
             "1 where this process observes and decides",

@@ -141,10 +141,20 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
     reload: &impl Fn() -> R,
     clock: fn() -> Moment,
 ) -> Result<(), Ending> {
+    // Nothing can be stored of a turn that fails: the disk may be full.
+    let mut fails = false;
     loop {
         let began = clock();
         // Boxed: the compiler does not lay out so much in one piece.
         let turn = watch.over(Box::pin(one_turn(engine, clock))).await?;
+        if turn.is_err() != fails {
+            fails = turn.is_err();
+            let text = match &turn {
+                Err(error) => format!("dondoc: a turn failed: {error}\n"),
+                Ok(_) => "dondoc: turns go through again\n".to_owned(),
+            };
+            watch.over(engine.tell_otherwise(&text)).await?;
+        }
         watch.state.turn_ended(&turn, began, clock());
         let backlog = watch.over(engine.store().backlog()).await?;
         watch.state.backlog(backlog, clock());

@@ -166,6 +166,7 @@ fn count(m: &Metrics, report: &TurnReport) {
     add(&m.composed, report.composed.messages);
     m.paused.set(i64::from(report.is_paused));
     m.leading.set(i64::from(report.is_leading));
+    m.alarms.set(i64::try_from(report.alarms).unwrap_or(i64::MAX));
     for ((channel, answer, class), count) in &report.delivered.by {
         let labels = AttemptLabels {
             channel: channel.word(),

@@ -39,7 +39,17 @@ const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2021, 8, 1).unwrap();
 const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2021, 9, 30).unwrap();
 
 /// Local times of each day's turns: the night's sweep, the openings of office hours and the digest among them.
-const TURNS: [(u32, u32); 7] = [(2, 0), (7, 0), (8, 0), (10, 30), (14, 0), (17, 0), (21, 0)];
+const TURNS: [(u32, u32); 9] = [
+    (2, 0),
+    (7, 0),
+    (8, 0),
+    (10, 30),
+    (14, 0),
+    (15, 0),
+    (16, 0),
+    (17, 0),
+    (21, 0),
+];
 
 /// What a recipient got.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -3,6 +3,7 @@
 //! No I/O, no clock and no async lives here; time is an argument of type [`Moment`]. Everything that decides whether
 //! somebody is told something is below this module, so that the daemon, `once`, `explain` and the tests cannot differ.
 
+pub mod alarm;
 pub mod calendar;
 pub mod calendars;
 pub mod deadline;
@@ -16,6 +17,7 @@ pub mod notice;
 pub mod rule;
 pub mod schedule;
 pub mod scrub;
+pub mod summary;
 pub mod text;
 pub mod ticket;
 pub mod time;

@@ -7,6 +7,7 @@ use chrono::{NaiveDate, NaiveTime};
 
 use super::directory::Role;
 use super::matcher::Matcher;
+use super::summary::Summary;
 use super::ticket::{Proposed, Status, Texts, Ticket};
 use super::time::Span;
 
@@ -195,6 +196,7 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     pub deadlines: Vec<DeadlinePolicy>,
     pub classify: Vec<Classify>,
+    pub summaries: Vec<Summary>,
     pub due_reading: DueReading,
     pub period: PeriodKind,
     /// Local time of the daily digest; default 08:00.

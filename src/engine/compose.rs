@@ -45,6 +45,8 @@ pub struct Composed {
     /// Messages that nobody took for as long as they are worth.
     pub given_up: usize,
     pub problems: Vec<String>,
+    /// Files of templates that failed.
+    pub failed_templates: BTreeSet<String>,
     /// For each message, from when its first notice could be composed until it was.
     pub lateness: Vec<TimeDelta>,
 }
@@ -818,6 +820,7 @@ impl Engine {
                 let intended = (mode == Mode::Shadow).then_some(channel);
                 let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, intended, now)?;
                 if let Some(failed) = &letter.rendered.failed {
+                    composed.failed_templates.insert(failed.file.clone());
                     tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
                     composed.problems.push(format!("template: {failed}"));
                 }
@@ -980,6 +983,8 @@ impl Engine {
                 |r| r.title.clone(),
             ),
             when: rule.map_or("", |r| r.when.word()).to_owned(),
+            summary: None,
+            alarms: Vec::new(),
             addressee: Addressee {
                 unit_name: unit_name.to_owned(),
                 wanted: recipient_word(item.section.wanted),
@@ -1067,7 +1072,7 @@ fn earlier_dates(telling: &Telling, known: &[Telling], context: &Context<'_>, ca
     dates
 }
 
-fn deadline_view(reckoned: &Reckoned, cal: &Calendar) -> Option<DeadlineView> {
+pub(super) fn deadline_view(reckoned: &Reckoned, cal: &Calendar) -> Option<DeadlineView> {
     let Reckoned::At(deadline) = reckoned else { return None };
     let day = deadline.day(cal);
     Some(DeadlineView {

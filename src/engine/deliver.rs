@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::letter::{self, Parts};
 use super::{Clock, Engine, TurnError, recipients};
+use crate::channel::bounce::Senders;
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::{Answer, Failure, FailureKind, Stage};
 use crate::domain::Moment;
@@ -38,12 +39,14 @@ pub struct Delivered {
     pub dead: usize,
     /// The attempts by channel, word of the answer and class of failure, which is empty where there was none.
     pub by: BTreeMap<(Channel, &'static str, &'static str), usize>,
+    /// Why the mail server took no mail at all.
+    pub refused: Option<String>,
     /// From the making of each accepted message to its acceptance.
     pub lateness: Vec<TimeDelta>,
 }
 
 impl Delivered {
-    fn add(&mut self, other: Delivered) {
+    pub(super) fn add(&mut self, other: Delivered) {
         self.accepted += other.accepted;
         self.later += other.later;
         self.unknown += other.unknown;
@@ -51,6 +54,7 @@ impl Delivered {
         for (what, count) in other.by {
             *self.by.entry(what).or_default() += count;
         }
+        self.refused = self.refused.take().or(other.refused);
         self.lateness.extend(other.lateness);
     }
 }
@@ -96,6 +100,7 @@ impl Engine {
     ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
         let mut stalled = vec![false; connections.len()];
+        let senders = self.senders().await?;
         // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
         let began = clock();
         loop {
@@ -114,7 +119,14 @@ impl Engine {
             }
             let sendable = self.put_back_outside_windows(claims, now).await?;
             let (tried, untried) = self
-                .mail_all(sendable, connections, &mut stalled, now + LEASE / 2, clock)
+                .mail_all(
+                    sendable,
+                    connections,
+                    &mut stalled,
+                    senders.as_ref(),
+                    now + LEASE / 2,
+                    clock,
+                )
                 .await;
             // What was sent was answered meanwhile; a clock that was set back does not turn that round.
             let answered = clock().max(now);
@@ -125,6 +137,7 @@ impl Engine {
                     .iter()
                     .find_map(|(_, answer)| answer.failure())
                     .map(ToString::to_string);
+                delivered.refused.clone_from(&why);
                 tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, why, "the mail server takes no mail from us; the rest waits for the next turn");
             }
             let is_over = unreachable || !untried.is_empty();
@@ -256,6 +269,7 @@ impl Engine {
         claims: Vec<Claim>,
         connections: &mut [Option<Connection>],
         stalled: &mut [bool],
+        senders: Option<&Senders>,
         until: Moment,
         clock: &Clock<'_>,
     ) -> (Vec<(Claim, Answer)>, Vec<Claim>) {
@@ -267,7 +281,9 @@ impl Engine {
             while !*stalled && !pulse.is_stopping() && clock() < until {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some(claim) = list.get(place) else { break };
-                let answer = attempt(smtp, connection, from, claim).await;
+                // The server's own reports go to the sender; the letter says who wrote it.
+                let sender = senders.and_then(|senders| senders.of(&claim.id));
+                let answer = attempt(smtp, connection, sender.as_deref().unwrap_or(from), claim).await;
                 pulse.beat();
                 *stalled = has_stalled(&answer);
                 answers.push((place, answer));

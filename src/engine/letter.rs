@@ -180,6 +180,8 @@ pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &st
         step: String::new(),
         rule_title: String::new(),
         when: String::new(),
+        summary: None,
+        alarms: Vec::new(),
         addressee: Addressee {
             unit_name: unit_name(config, &recipient.unit, on),
             wanted: recipient.wanted.word().to_owned(),

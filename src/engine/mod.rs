@@ -3,7 +3,9 @@
 //! `once`, `demo`, the daemon and the tests call [`Engine::turn`]; time is an argument. Each part works in short
 //! transactions of its own; sending is outside any. When observing fails, what is in the outbox is still delivered.
 
+mod alarms;
 mod approval;
+mod bounces;
 mod brake;
 mod compose;
 mod correction;
@@ -18,6 +20,7 @@ mod preview;
 mod pulse;
 mod recipients;
 mod send_test;
+mod summaries;
 mod titles;
 
 use std::collections::HashMap;
@@ -29,20 +32,25 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+use crate::channel::command;
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::webhook::{WebhookError, Webhooks};
+use alarms::Watched;
 use modes::Modes;
 
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::facts::Context;
 use crate::domain::matcher::Column;
+use crate::domain::rule::RuleSet;
 use crate::domain::time::Span;
 use crate::render::Renderer;
 use crate::source::{Source, SourceError, TicketDatabase};
+use crate::store::bounces::Suspension;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::{Store, StoreError, Term, Tx};
 
+pub use bounces::without_suspended;
 pub use compose::Composed;
 pub use deliver::Delivered;
 pub use explain::{Explained, NoticeShown, explain};
@@ -91,6 +99,8 @@ pub struct TurnReport {
     pub is_paused: bool,
     /// False where another process observes, decides and composes; then only delivering was done.
     pub is_leading: bool,
+    /// Alarms that hold; 0 where another process leads.
+    pub alarms: usize,
 }
 
 /// Tells the time: the system's, or a simulated one.
@@ -98,7 +108,11 @@ pub type Clock<'a> = dyn Fn() -> Moment + Sync + 'a;
 
 /// Everything a turn needs; made once, used for all turns.
 pub struct Engine {
+    /// In force: with a directory that does not name suspended addresses.
     config: Arc<Config>,
+    /// As it was read.
+    configured: Arc<Config>,
+    suspended: Vec<Suspension>,
     source: TicketDatabase,
     store: Store,
     renderer: Renderer,
@@ -110,6 +124,8 @@ pub struct Engine {
     /// The first turn of a process sweeps, whatever was read before.
     swept: bool,
     claims_voided: bool,
+    /// Messages that died before this process began have been looked for.
+    looked_for_dead: bool,
     /// While this process is the one that observes, decides and composes.
     term: Option<Term>,
     pulse: Arc<Pulse>,
@@ -152,6 +168,8 @@ impl Engine {
         let pulse = Arc::default();
         feel(&source, &pulse);
         Engine {
+            configured: Arc::clone(&config),
+            suspended: Vec::new(),
             config,
             source,
             store,
@@ -162,6 +180,7 @@ impl Engine {
             name,
             swept: false,
             claims_voided: false,
+            looked_for_dead: false,
             term: None,
             pulse,
         }
@@ -185,6 +204,8 @@ impl Engine {
         self.smtp = Smtp::new(&prepared.config.smtp);
         self.webhooks = prepared.webhooks;
         self.connections = lanes(&prepared.config);
+        self.configured = Arc::clone(&prepared.config);
+        self.suspended.clear();
         self.config = prepared.config;
         self.source = prepared.source;
         feel(&self.source, &self.pulse);
@@ -215,7 +236,7 @@ impl Engine {
         if let Some(paused) = &meta.paused {
             tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
         }
-        let (observed, decided, composed) = match self.term {
+        let (observed, decided, composed, mut watched) = match self.term {
             Some(_) => match self.prepare(meta, now).await {
                 Err(TurnError::Store(error @ StoreError::Deposed)) => {
                     tracing::warn!(%error, "the turn took longer than its process may be silent; it goes on by delivering");
@@ -234,6 +255,8 @@ impl Engine {
         };
         let mut delivered = self.deliver(clock).await?;
         delivered.dead += composed.given_up;
+        watched.delivered(&delivered);
+        let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
         let waiting = self.store.count_waiting_messages().await?;
         Ok(TurnReport {
             at: now,
@@ -244,26 +267,59 @@ impl Engine {
             waiting,
             is_paused,
             is_leading: self.term.is_some(),
+            alarms,
         })
     }
 
+    /// Watches over what a turn met with, and sends what tells ops of it.
+    async fn watch_and_tell(
+        &mut self,
+        watched: Watched,
+        mut delivered: Delivered,
+        is_paused: bool,
+        clock: &Clock<'_>,
+    ) -> Result<(usize, Delivered), TurnError> {
+        if self.term.is_none() {
+            return Ok((0, delivered));
+        }
+        match self.watch(watched, delivered.dead > 0, is_paused, clock()).await {
+            Ok((alarms, is_told)) => {
+                if is_told {
+                    delivered.add(self.deliver(clock).await?);
+                }
+                Ok((alarms, delivered))
+            }
+            Err(TurnError::Store(StoreError::Deposed)) => {
+                self.term = None;
+                Ok((0, delivered))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Observes, decides and composes: one process at a time does.
-    async fn prepare(&mut self, meta: Meta, now: Moment) -> Result<(Observed, usize, Composed), TurnError> {
+    async fn prepare(&mut self, meta: Meta, now: Moment) -> Result<(Observed, usize, Composed, Watched), TurnError> {
         if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
             return Err(TurnError::BackInTime { asked: now, last });
         }
         let mut meta = self.begin(meta, now).await?;
+        self.take_bounces(now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
         let observed = self.observe(&mut meta, now).await?;
-        let decided = observed.decided + self.decide_due(&meta, now).await?;
+        let decided = observed.decided + self.decide_due(&meta, now).await? + self.decide_summaries(now).await?;
         // Reading and deciding may have taken long enough for ops to have paused meanwhile.
         let composed = match self.store.meta().await?.paused {
-            None => self.compose(&meta, now).await?,
+            None => {
+                let mut composed = self.compose(&meta, now).await?;
+                self.compose_summaries(&meta, &mut composed, now).await?;
+                composed
+            }
             Some(_) => Composed::default(),
         };
         let decided = decided + composed.decided;
-        self.record(&meta, &composed, now).await?;
-        Ok((observed, decided, composed))
+        self.record(&meta, &observed, &composed, now).await?;
+        let watched = Watched::prepared(&self.config, &meta, &observed, &composed, now);
+        Ok((observed, decided, composed, watched))
     }
 
     /// Begins a transaction of the process that decides.
@@ -288,19 +344,35 @@ impl Engine {
 
     /// Delivers what is made, without a look at the ticket database: what is left of a turn while the clock is behind.
     pub async fn deliver_only(&mut self, clock: &Clock<'_>) -> Result<TurnReport, TurnError> {
-        let is_paused = self.store.meta().await?.paused.is_some();
+        let meta = self.store.meta().await?;
+        let is_paused = meta.paused.is_some();
         let delivered = self.deliver(clock).await?;
+        let mut watched = Watched::clock_back(meta.last_turn_at.unwrap_or_default());
+        watched.delivered(&delivered);
+        let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
         Ok(TurnReport {
             at: clock(),
             delivered,
             waiting: self.store.count_waiting_messages().await?,
             is_paused,
+            alarms,
             ..TurnReport::default()
         })
     }
 
+    /// Tells ops by their own command, for what no mail can carry.
+    pub async fn tell_otherwise(&self, text: &str) {
+        command::tell(&self.config.ops.command, text).await;
+    }
+
     /// Records how far the turn has come, before anything is sent.
-    async fn record(&self, meta: &Meta, composed: &Composed, now: Moment) -> Result<(), TurnError> {
+    async fn record(
+        &self,
+        meta: &Meta,
+        observed: &Observed,
+        composed: &Composed,
+        now: Moment,
+    ) -> Result<(), TurnError> {
         let moments = [
             (MetaMoment::LastTurn, Some(now)),
             (MetaMoment::LastComposed, Some(now).filter(|_| composed.is_complete)),
@@ -310,6 +382,7 @@ impl Engine {
         let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
         let mut tx = self.begin_deciding().await?;
         tx.put_moments(&moments).await?;
+        summaries::count_turn(&mut tx, observed).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -377,10 +450,14 @@ impl Engine {
                     .unwrap_or(now);
                 tx.rule_in_force(&rule.id, since).await?;
             }
-            for gone in seen
-                .keys()
-                .filter(|id| !self.config.rules.rules.iter().any(|r| r.id == **id))
-            {
+            for summary in &self.config.rules.summaries {
+                tx.rule_in_force(&summaries::key(summary), now).await?;
+            }
+            let is_known = |id: &str| {
+                let RuleSet { rules, summaries, .. } = &self.config.rules;
+                rules.iter().any(|r| r.id == id) || summaries.iter().any(|s| summaries::key(s) == id)
+            };
+            for gone in seen.keys().filter(|id| !is_known(id)) {
                 tx.rule_removed(gone).await?;
             }
             tracing::info!(
@@ -472,10 +549,7 @@ impl TurnReport {
     /// The ticket database could not be read in this turn.
     #[must_use]
     pub fn source_failed(&self) -> bool {
-        self.observed
-            .problems
-            .iter()
-            .any(|p| matches!(p, Problem::SourceDown(_)))
+        self.observed.source_failed()
     }
 }
 

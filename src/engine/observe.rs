@@ -4,7 +4,7 @@
 //! nothing else; what was read before stays.
 
 use std::cmp::Ordering as Order;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveTime;
 
@@ -63,6 +63,16 @@ pub struct Observed {
     /// Tickets gone from the source.
     pub gone: usize,
     pub problems: Vec<Problem>,
+    /// Words for agencies that the directory does not know, of open tickets.
+    pub unknown_agencies: BTreeSet<String>,
+}
+
+impl Observed {
+    /// The ticket database could not be read.
+    #[must_use]
+    pub fn source_failed(&self) -> bool {
+        self.problems.iter().any(|p| matches!(p, Problem::SourceDown(_)))
+    }
 }
 
 impl Engine {
@@ -338,10 +348,29 @@ impl Engine {
             note(seen, Problem::Spoiled(spoiled.to_string()));
         }
         unmapped(&page.rows, seen);
+        self.note_unknown_agencies(&page.rows, seen, now);
         let taken = self.take_rows(meta, page.rows, cursor, now).await?;
         seen.changed += taken.changed;
         seen.decided += taken.decided;
         Ok(())
+    }
+}
+
+impl Engine {
+    fn note_unknown_agencies(&self, rows: &[Row], seen: &mut Observed, now: Moment) {
+        let on = self.config.calendars.base().date_of(now);
+        let chased = rows
+            .iter()
+            .map(|row| &row.ticket)
+            .filter(|t| t.status.is_open() && t.level != Some(1));
+        for word in chased.filter_map(|ticket| ticket.agency.as_ref()) {
+            if seen.unknown_agencies.len() < NAMED
+                && !seen.unknown_agencies.contains(word)
+                && self.config.directory.find(word, on).is_none()
+            {
+                seen.unknown_agencies.insert(word.clone());
+            }
+        }
     }
 }
 

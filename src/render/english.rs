@@ -31,6 +31,16 @@ pub fn integer(n: i64) -> String {
     vietnamese::integer(n).replace('.', ",")
 }
 
+/// `3 more`, `12 fewer`, `unchanged`.
+#[must_use]
+pub fn change(n: i64) -> String {
+    match n {
+        0 => "unchanged".to_owned(),
+        1.. => format!("{} more", integer(n)),
+        _ => format!("{} fewer", integer(-n)),
+    }
+}
+
 /// `12 tickets`, `1 ticket`, `no tickets`.
 #[must_use]
 pub fn tickets(n: i64) -> String {

@@ -130,6 +130,10 @@ pub(super) fn add_filters(env: &mut Environment<'static>, wording: &Wording) {
         Locale::Vi => vietnamese::integer(n),
         Locale::En => english::integer(n),
     });
+    env.add_filter("tang_giam", move |n: i64| match locale {
+        Locale::Vi => vietnamese::change(n),
+        Locale::En => english::change(n),
+    });
     let counted = wording.clone();
     env.add_filter("phieu", move |n: i64| tickets(&counted, n));
     env.add_filter("trang_thai", move |word: &str| status(locale, word).to_owned());
@@ -192,7 +196,7 @@ fn bad(value: &Value, what: &str) -> Error {
 }
 
 /// Breaks a paragraph into lines of at most `width` characters; all but the first are indented.
-fn wrap(text: &str, width: usize, indent: Option<usize>) -> String {
+pub(super) fn wrap(text: &str, width: usize, indent: Option<usize>) -> String {
     let mut out = String::new();
     let mut column = 0;
     for word in text.split_whitespace() {

@@ -11,6 +11,7 @@ pub mod english;
 pub mod language;
 pub mod samples;
 pub mod shadow;
+mod tables;
 pub mod vietnamese;
 pub mod view;
 pub mod webhook;
@@ -157,6 +158,7 @@ struct Composed<'a> {
     /// «Kính gửi» differs from the section before.
     new_addressee: bool,
     has_agencies: bool,
+    tables: Vec<tables::Table>,
 }
 
 impl Renderer {
@@ -260,6 +262,18 @@ impl Renderer {
         self.word_openings.contains(template)
     }
 
+    /// Whether a step's template asks for something of its section, such as `summary.tickets`.
+    #[must_use]
+    pub fn asks_for(&self, template: &str, what: &str) -> bool {
+        let what = format!("section.{what}");
+        let is_it = |name: &String| {
+            name.strip_prefix(&what)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let template = self.template(&format!("{template}{STEP}"));
+        template.is_ok_and(|template| template.undeclared_variables(true).iter().any(is_it))
+    }
+
     /// Renders a message.
     #[must_use]
     pub fn render(&self, message: &MessageView) -> Rendered {
@@ -315,7 +329,7 @@ impl Renderer {
             let mut block = |name: &str| match blocks.with_state_mut(|state| state.render_block(name)) {
                 Ok(text) => Ok(text.trim().to_owned()),
                 // What goes without saying.
-                Err(e) if e.kind() == ErrorKind::UnknownBlock && name == "ask" => Ok(String::new()),
+                Err(e) if e.kind() == ErrorKind::UnknownBlock && ["ask", "tables"].contains(&name) => Ok(String::new()),
                 Err(e) => Err(failed(&e)),
             };
             let subject = block("subject")?;
@@ -325,6 +339,7 @@ impl Renderer {
                 intro: block("intro")?,
                 request: block("request")?,
                 ask: block("ask")?,
+                tables: tables::read(&block("tables")?),
                 new_addressee: before.is_none_or(|before| *before != section.addressee),
                 has_agencies: section
                     .lines
@@ -434,6 +449,7 @@ fn environment(wording: &Wording) -> Environment<'static> {
     let folder = wording.locale.folder();
     env.set_path_join_callback(move |name, _| format!("{folder}{name}").into());
     language::add_filters(&mut env, wording);
+    tables::add_filters(&mut env);
     // Anything but a web address is no link: `javascript:` in a source's column stays text.
     env.add_test("web", is_web);
     env

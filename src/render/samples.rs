@@ -3,8 +3,12 @@
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
 use super::language::builtin_title;
-use super::view::{Addressee, DeadlineView, EndedView, Form, LineView, MessageView, SectionView};
+use super::view::{
+    Addressee, AlarmView, DeadlineView, EndedView, Form, LineView, LongestView, MessageView, OperationView,
+    SectionView, SummaryView, TicketsView, UnitView, UrgedView,
+};
 use crate::domain::rule::RuleSet;
+use crate::domain::summary::Counts;
 use crate::domain::wording::Locale;
 
 /// 15/9/2021, a Wednesday.
@@ -196,6 +200,8 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         step: step.into(),
         rule_title: title.into(),
         when: "overdue".into(),
+        summary: Some(sample_summary()),
+        alarms: sample_alarms(),
         addressee: Addressee {
             unit_name: unit(template).into(),
             wanted: wanted.into(),
@@ -308,6 +314,84 @@ pub fn digest() -> MessageView {
         extended,
     ];
     message(Form::Digest, sections)
+}
+
+fn sample_alarms() -> Vec<AlarmView> {
+    let at = NaiveDate::from_ymd_opt(2021, 9, 10)
+        .unwrap_or_default()
+        .and_time(NaiveTime::MIN);
+    let alarm = |kind: &str, over| AlarmView {
+        kind: kind.into(),
+        subject: "X1".into(),
+        detail: "550 5.1.1".into(),
+        since: at,
+        over,
+    };
+    vec![alarm("source_down", None), alarm("unmapped_status", Some(at))]
+}
+
+/// A summary with everything that one can have.
+fn sample_summary() -> SummaryView {
+    let day = NaiveDate::from_ymd_opt(2021, 9, 10).unwrap_or_default();
+    let at = |hour| day.and_time(NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default());
+    let counts = Counts {
+        received: 20,
+        done: 12,
+        open: 31,
+        overdue: 9,
+        carried_over: 4,
+        unsatisfied: 2,
+    };
+    let unit = |name: Option<&str>| UnitView {
+        name: name.map(str::to_owned),
+        counts,
+    };
+    SummaryView {
+        since: at(8),
+        due: at(15),
+        is_late: true,
+        skipped: 2,
+        tickets: Some(TicketsView {
+            units: vec![unit(Some("SYT")), unit(None)],
+            total: counts,
+            before: Some(counts),
+            longest: vec![LongestView {
+                code: "PA-0001".into(),
+                agency_name: Some("SYT".into()),
+                deadline: DeadlineView {
+                    day,
+                    time: None,
+                    is_day: true,
+                    provisional: false,
+                },
+                overdue_working_days: 12,
+            }],
+            urged: vec![UrgedView {
+                rule_title: "1022".into(),
+                step: "L1".into(),
+                tickets: 7,
+            }],
+            settled: 5,
+        }),
+        operation: Some(OperationView {
+            turns: 1440,
+            source_down: 3,
+            rows_rejected: 1,
+            values_ignored: 2,
+            answers: vec![("accepted".into(), 40), ("later".into(), 2)],
+            dead: 1,
+            bounced: 1,
+            waiting: 2,
+            oldest_waiting: Some(at(9)),
+            unknown: 1,
+            awaiting_approval: 1,
+            suspended: 1,
+            alarms: sample_alarms(),
+            unconfirmed: 12,
+            calendar_until: day,
+            calendar_ends: true,
+        }),
+    }
 }
 
 /// The message with the titles that rules have in the language of letters.

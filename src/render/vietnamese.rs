@@ -56,6 +56,16 @@ pub fn integer(n: i64) -> String {
     if n < 0 { format!("-{out}") } else { out }
 }
 
+/// `tăng 3`, `giảm 12`, `không đổi`.
+#[must_use]
+pub fn change(n: i64) -> String {
+    match n {
+        0 => "không đổi".to_owned(),
+        1.. => format!("tăng {}", integer(n)),
+        _ => format!("giảm {}", integer(-n)),
+    }
+}
+
 /// What a status of ours is called.
 #[must_use]
 pub fn status(word: &str) -> &str {

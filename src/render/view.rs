@@ -3,6 +3,8 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use serde::Serialize;
 
+use crate::domain::summary::Counts;
+
 /// Whether a message gathers what a recipient owes, or speaks of one ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,6 +43,10 @@ pub struct SectionView {
     pub step: String,
     pub rule_title: String,
     pub when: String,
+    /// Of a summary: its figures.
+    pub summary: Option<SummaryView>,
+    /// Of a letter of alarms: what ops have to look at.
+    pub alarms: Vec<AlarmView>,
     pub addressee: Addressee,
     /// «để biết».
     pub for_information: bool,
@@ -56,6 +62,106 @@ pub struct SectionView {
     pub reply_by: Option<DeadlineView>,
     /// Why it is written, in somebody's words; only where ops gave a reason.
     pub note: Option<String>,
+}
+
+/// Something that ops have to look at. Instants are local.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlarmView {
+    /// The kind's word.
+    pub kind: String,
+    pub subject: String,
+    pub detail: String,
+    pub since: NaiveDateTime,
+    /// `None` while it holds.
+    pub over: Option<NaiveDateTime>,
+}
+
+/// The figures of a summary. Instants are local to the recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SummaryView {
+    /// What it counts happened after this, up to the message's own instant.
+    pub since: NaiveDateTime,
+    /// When it fell due.
+    pub due: NaiveDateTime,
+    /// It goes out on another day than that: the daemon stood, or the recipient's office was closed.
+    pub is_late: bool,
+    /// Earlier ones that fell due and were never made; this one says what they would have.
+    pub skipped: usize,
+    /// Only where the template asks for it.
+    pub tickets: Option<TicketsView>,
+    /// Only where the template asks for it.
+    pub operation: Option<OperationView>,
+}
+
+/// How the agencies stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TicketsView {
+    /// In the directory's order; those without any figure are left out.
+    pub units: Vec<UnitView>,
+    pub total: Counts,
+    /// As the summary before told it; `None` where there was none.
+    pub before: Option<Counts>,
+    /// The longest overdue first; conduct and confidential tickets are counted, not named.
+    pub longest: Vec<LongestView>,
+    /// How many tickets each step told, and how many of them it was.
+    pub urged: Vec<UrgedView>,
+    /// Tickets that somebody had been told of and that have ended since.
+    pub settled: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnitView {
+    /// `None` for the unassigned.
+    pub name: Option<String>,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LongestView {
+    pub code: String,
+    pub agency_name: Option<String>,
+    pub deadline: DeadlineView,
+    pub overdue_working_days: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UrgedView {
+    pub rule_title: String,
+    pub step: String,
+    pub tickets: i64,
+}
+
+/// How dondoc itself fares.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct OperationView {
+    pub turns: i64,
+    /// Turns in which the ticket database could not be read.
+    pub source_down: i64,
+    pub rows_rejected: i64,
+    pub values_ignored: i64,
+    /// Attempts, by the answer's word.
+    pub answers: Vec<(String, i64)>,
+    /// Given up within the span.
+    pub dead: i64,
+    pub bounced: i64,
+    /// Waiting now, and since when the oldest.
+    pub waiting: i64,
+    pub oldest_waiting: Option<NaiveDateTime>,
+    /// Lost answers of messages that wait.
+    pub unknown: i64,
+    /// Messages that somebody has to release.
+    pub awaiting_approval: i64,
+    /// Addresses that are not written to, since mail came back from them.
+    pub suspended: usize,
+    /// What holds now.
+    pub alarms: Vec<AlarmView>,
+    /// Addresses that nobody has confirmed in a year.
+    pub unconfirmed: usize,
+    /// Official holidays are entered until then.
+    pub calendar_until: NaiveDate,
+    /// That is less than two months away.
+    pub calendar_ends: bool,
 }
 
 /// To whom a section speaks.

@@ -4,7 +4,9 @@
 //! test prepares on both. Transactions are short, and one at a time writes: SQLite's by itself, PostgreSQL's because each
 //! begins by taking the same row. How either is opened, and what only one of them needs, is in a module of its own.
 
+pub mod alarms;
 pub mod as_of;
+pub mod bounces;
 pub mod endpoints;
 pub mod holds;
 mod lease;
@@ -13,6 +15,7 @@ pub mod modes;
 pub mod outbox;
 mod postgres;
 mod sqlite;
+pub mod summaries;
 pub mod tellings;
 pub mod tickets;
 
@@ -48,9 +51,12 @@ pub fn statements() -> Vec<&'static str> {
         tellings::STATEMENTS,
         outbox::STATEMENTS,
         as_of::STATEMENTS,
+        bounces::STATEMENTS,
+        alarms::STATEMENTS,
         endpoints::STATEMENTS,
         holds::STATEMENTS,
         modes::STATEMENTS,
+        summaries::STATEMENTS,
     ];
     lists
         .concat()

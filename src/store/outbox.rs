@@ -334,10 +334,12 @@ pub enum MessageState {
     Withdrawn,
     /// Was accepted, and taken back by a correction.
     Corrected,
+    /// Accepted by our server, and came back from all its addresses.
+    Bounced,
 }
 
 impl MessageState {
-    pub const ALL: [MessageState; 9] = [
+    pub const ALL: [MessageState; 10] = [
         MessageState::Waiting,
         MessageState::Accepted,
         MessageState::Dead,
@@ -347,6 +349,7 @@ impl MessageState {
         MessageState::Released,
         MessageState::Withdrawn,
         MessageState::Corrected,
+        MessageState::Bounced,
     ];
 
     #[must_use]
@@ -361,6 +364,7 @@ impl MessageState {
             MessageState::Released => "released",
             MessageState::Withdrawn => "withdrawn",
             MessageState::Corrected => "corrected",
+            MessageState::Bounced => "bounced",
         }
     }
 }
@@ -980,7 +984,7 @@ impl Tx {
     }
 
     /// Has the tickets that messages speak of looked at again no later than `at`.
-    async fn wake_told(&mut self, messages: &[&str], at: Moment) -> Result<(), StoreError> {
+    pub(super) async fn wake_told(&mut self, messages: &[&str], at: Moment) -> Result<(), StoreError> {
         for chunk in messages.chunks(CHUNK) {
             on!(
                 self.db(),

@@ -362,6 +362,7 @@ impl Province {
                 rules: case.rules.clone(),
                 deadlines: policy.into_iter().collect(),
                 classify: Vec::new(),
+                summaries: Vec::new(),
                 due_reading: DueReading::default(),
                 period: PeriodKind::CalendarMonth,
                 digest_at: NaiveTime::MIN,

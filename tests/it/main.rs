@@ -1,7 +1,9 @@
 //! The one integration test binary, so that linking stays short; each module is a subject.
 
+mod alarms;
 mod annex;
 mod architecture;
+mod bounces;
 mod calendar;
 mod cli;
 mod config;
@@ -25,6 +27,7 @@ mod source;
 mod source_servers;
 mod store;
 mod stories;
+mod summaries;
 mod systemd;
 mod tickets;
 mod webhooks;

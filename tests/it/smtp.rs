@@ -76,6 +76,7 @@ fn loopback() -> SocketAddr {
 
 fn settings(relay: SocketAddr, millis: i64) -> SmtpSettings {
     SmtpSettings {
+        bounces: None,
         host: relay.ip().to_string(),
         port: relay.port(),
         tls: SmtpTls::None,

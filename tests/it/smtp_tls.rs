@@ -38,6 +38,7 @@ impl World {
         };
         let relay = Relay::start(manners).await;
         let settings = SmtpSettings {
+            bounces: None,
             host: "localhost".to_owned(),
             port: relay.address.port(),
             tls,

@@ -130,6 +130,10 @@ port = PORT
 hello = "1022.tinh.example"
 timeout = "2s"
 
+[ops]
+# Stories of alarms have them told.
+tell = false
+
 [delivery]
 from_address = "nhacviec@tinh.example"
 from_name = "Trung tâm"
@@ -311,6 +315,13 @@ impl World {
             .turn(at(local))
             .await
             .expect("a turn")
+    }
+
+    /// What a daemon does while its clock is behind the last turn.
+    pub async fn turn_behind(&mut self, local: &str) -> TurnReport {
+        let engine = self.engine.as_mut().expect("a running engine");
+        engine.turn(at(local)).await.expect_err("time goes forward");
+        engine.deliver_only(&|| at(local)).await.expect("delivery goes on")
     }
 
     /// One turn that begins at the present of a clock.

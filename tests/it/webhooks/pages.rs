@@ -55,6 +55,8 @@ fn section(settled: bool, lines: Vec<LineView>) -> SectionView {
         step: "L1".to_owned(),
         rule_title: "Phiếu quá hạn xử lý".to_owned(),
         when: "overdue".to_owned(),
+        summary: None,
+        alarms: Vec::new(),
         addressee: Addressee {
             unit_name: "Sở Y tế".to_owned(),
             wanted: "contact".to_owned(),

@@ -1,0 +1,302 @@
+//! Alarms: what a turn met with that ops must hear of, once, and again when it is over.
+//!
+//! What holds is compared with what is stored, so that neither a restart nor the next turn repeats anything. What is
+//! new goes into one mail a turn, in ops' working hours unless it is urgent; a mail server that takes nothing is told by
+//! the log and by ops' own command.
+
+use std::collections::BTreeSet;
+
+use super::letter::{self, Parts};
+use super::{Composed, Delivered, Engine, Observed, Problem, TurnError};
+use crate::config::Config;
+use crate::domain::Moment;
+use crate::domain::alarm::{AlarmKind, Seen};
+use crate::domain::calendar::Calendar;
+use crate::domain::directory::{Desk, OPS, Recipient};
+use crate::domain::notice::Mode;
+use crate::domain::rule::Channel;
+use crate::domain::scrub;
+use crate::domain::text::fold;
+use crate::render::view::AlarmView;
+use crate::store::StoreError;
+use crate::store::alarms::Alarm;
+use crate::store::meta::Meta;
+use crate::store::outbox::{Form, NewMessage};
+
+/// Alarms named in one mail; the rest are in `dondoc status`.
+const NAMED: usize = 50;
+
+/// Dead letters looked at in a turn.
+const LETTERS: i64 = 200;
+
+/// Longest word of a source that is quoted.
+const MOST_WORD: usize = 60;
+
+/// What one turn knows: what holds, and of which kinds it would have seen so.
+#[derive(Default)]
+pub(super) struct Watched {
+    seen: BTreeSet<Seen>,
+    judged: BTreeSet<AlarmKind>,
+}
+
+impl Watched {
+    /// A turn that goes on by delivering only, since the clock is behind the last one.
+    pub(super) fn clock_back(last: Moment) -> Watched {
+        let detail = format!("the last turn was at {}", last.to_rfc3339());
+        Watched {
+            seen: BTreeSet::from([Seen::new(AlarmKind::ClockBack, "", detail)]),
+            judged: BTreeSet::from([AlarmKind::ClockBack]),
+        }
+    }
+
+    /// What observing and composing met with.
+    pub(super) fn prepared(
+        config: &Config,
+        meta: &Meta,
+        observed: &Observed,
+        composed: &Composed,
+        now: Moment,
+    ) -> Watched {
+        let mut watched = Watched::default();
+        watched
+            .judged
+            .extend([AlarmKind::ClockBack, AlarmKind::ReloadRefused, AlarmKind::Storm]);
+        if let Some(storm) = &meta.storm {
+            let detail = format!("{} messages are held", storm.messages);
+            watched.see(AlarmKind::Storm, "", &detail);
+        }
+        if let Some(why) = &meta.config_refused {
+            let first = why.lines().next().unwrap_or_default();
+            watched.see(AlarmKind::ReloadRefused, "", first);
+        }
+        let down = observed.problems.iter().find_map(|p| match p {
+            Problem::SourceDown(why) => Some(why),
+            _ => None,
+        });
+        match down {
+            None => watched
+                .judged
+                .extend([AlarmKind::SourceDown, AlarmKind::SourceStale, AlarmKind::Implausible]),
+            Some(why) => {
+                let since = meta.source_read_at.or(meta.first_turn_at).unwrap_or(now);
+                if now - since >= config.ops.source_down_after {
+                    watched.see(AlarmKind::SourceDown, "", why);
+                }
+            }
+        }
+        for problem in &observed.problems {
+            match problem {
+                Problem::Stale(_) => watched.see(AlarmKind::SourceStale, "", &problem.to_string()),
+                Problem::Implausible { .. } => watched.see(AlarmKind::Implausible, "", &problem.to_string()),
+                Problem::UnmappedStatus { word, .. } => watched.see(AlarmKind::UnmappedStatus, &clipped(word), ""),
+                _ => {}
+            }
+        }
+        for word in &observed.unknown_agencies {
+            watched.see(AlarmKind::UnknownAgency, &clipped(&scrub::agency(word)), "");
+        }
+        for failed in &composed.failed_templates {
+            watched.see(AlarmKind::TemplateFailed, failed, "");
+        }
+        if composed.messages > 0 && composed.failed_templates.is_empty() {
+            watched.judged.insert(AlarmKind::TemplateFailed);
+        }
+        watched
+    }
+
+    /// What delivering met with.
+    pub(super) fn delivered(&mut self, delivered: &Delivered) {
+        if let Some(why) = &delivered.refused {
+            self.see(AlarmKind::MailRefused, "", why);
+        } else if delivered.by.keys().any(|(channel, ..)| *channel == Channel::Email) {
+            self.judged.insert(AlarmKind::MailRefused);
+        }
+    }
+
+    fn see(&mut self, kind: AlarmKind, subject: &str, detail: &str) {
+        self.seen.insert(Seen::new(kind, subject, detail));
+    }
+
+    /// Whether an alarm that holds in the store is over.
+    fn is_over(&self, alarm: &Alarm, config: &Config, now: Moment) -> bool {
+        match alarm.kind {
+            AlarmKind::UnmappedStatus => config.source.status.contains_key(&fold(&alarm.subject)),
+            AlarmKind::UnknownAgency => {
+                let on = config.calendars.base().date_of(now);
+                config.directory.find(&alarm.subject, on).is_some()
+            }
+            AlarmKind::DeadLetter => false,
+            kind => {
+                let holds = self.seen.iter().any(|s| s.kind == kind && s.subject == alarm.subject);
+                self.judged.contains(&kind) && !holds
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Raises and ends alarms by what a turn met with, and makes the mail that tells ops; how many alarms hold, and
+    /// whether a mail was made.
+    pub(super) async fn watch(
+        &mut self,
+        mut watched: Watched,
+        has_dead: bool,
+        is_paused: bool,
+        now: Moment,
+    ) -> Result<(usize, bool), TurnError> {
+        if has_dead || !self.looked_for_dead {
+            for letter in self.store.new_dead_letters(LETTERS).await? {
+                let detail = format!("{}: {}", letter.unit, letter.reason);
+                watched.see(AlarmKind::DeadLetter, &letter.id, &detail);
+            }
+            self.looked_for_dead = true;
+        }
+        let known = self.store.alarms().await?;
+        let let_go = self.store.alarms_of_letters_let_go().await?;
+        let open = |seen: &Seen| {
+            let is_it = |a: &&Alarm| a.cleared_at.is_none() && a.kind == seen.kind && a.subject == seen.subject;
+            known.iter().find(is_it).is_some()
+        };
+        let new: Vec<&Seen> = watched.seen.iter().filter(|seen| !open(seen)).collect();
+        let over: Vec<&Alarm> = known
+            .iter()
+            .filter(|alarm| alarm.cleared_at.is_none())
+            .filter(|alarm| watched.is_over(alarm, &self.config, now) || let_go.contains(&alarm.id))
+            .collect();
+        let mut texts = Vec::new();
+        if !new.is_empty() || !over.is_empty() {
+            let mut tx = self.begin_deciding().await?;
+            for seen in &new {
+                if tx.raise(seen, now).await? {
+                    let (kind, subject, detail) = (seen.kind.word(), &seen.subject, &seen.detail);
+                    tracing::error!(%kind, %subject, %detail, "alarm: {kind} {subject} {detail}");
+                    if seen.kind == AlarmKind::MailRefused {
+                        texts.push(format!("dondoc: the mail server takes no mail: {detail}\n"));
+                    }
+                }
+            }
+            for alarm in &over {
+                tx.clear(alarm.id, now).await?;
+                let (kind, subject) = (alarm.kind.word(), &alarm.subject);
+                tracing::warn!(%kind, %subject, "alarm over: {kind} {subject}");
+                if alarm.kind == AlarmKind::MailRefused {
+                    texts.push("dondoc: the mail server takes mail again\n".to_owned());
+                }
+            }
+            tx.commit().await?;
+        }
+        for text in texts {
+            self.tell_otherwise(&text).await;
+        }
+        let known = match new.is_empty() && over.is_empty() {
+            true => known,
+            false => self.store.alarms().await?,
+        };
+        let holding = known.iter().filter(|alarm| alarm.cleared_at.is_none()).count();
+        let is_told = !is_paused && self.tell_ops(&known, now).await?;
+        Ok((holding, is_told))
+    }
+
+    /// One mail to ops with all that is new, once it may go.
+    async fn tell_ops(&self, known: &[Alarm], now: Moment) -> Result<bool, TurnError> {
+        let (to_tell, silent): (Vec<&Alarm>, Vec<&Alarm>) = known
+            .iter()
+            .filter(|alarm| alarm.cleared_at.is_some() || alarm.told_at.is_none())
+            // What was over before it was told, and what ended by ops' own doing, is no news.
+            .partition(|alarm| match alarm.cleared_at {
+                None => true,
+                Some(_) => alarm.told_at.is_some() && alarm.kind.tells_end(),
+            });
+        self.over(&silent, now).await?;
+        let settings = &self.config.ops;
+        let is_urgent = to_tell.iter().any(|alarm| alarm.kind.is_urgent()) || settings.at_any_hour;
+        let is_open = self.config.calendars.of(OPS).is_open(now);
+        if to_tell.is_empty() || !settings.tell || !(is_open || is_urgent) {
+            return Ok(false);
+        }
+        let on = self.config.calendars.base().date_of(now);
+        let ops = self
+            .config
+            .directory
+            .recipient(OPS, false, Desk::Contact, None, None, on);
+        let message = self.letter_of_alarms(&to_tell, ops, is_urgent, now)?;
+        let mut tx = self.begin_deciding().await?;
+        tx.compose(&[&message], now).await?;
+        for alarm in to_tell {
+            match alarm.cleared_at {
+                None => tx.alarm_told(alarm.id, now).await?,
+                Some(_) => tx.alarm_over(alarm.id, now).await?,
+            }
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn over(&self, silent: &[&Alarm], now: Moment) -> Result<(), StoreError> {
+        if silent.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin_deciding().await?;
+        for alarm in silent {
+            tx.alarm_over(alarm.id, now).await?;
+        }
+        tx.commit().await
+    }
+
+    fn letter_of_alarms(
+        &self,
+        alarms: &[&Alarm],
+        ops: Recipient,
+        urgent: bool,
+        now: Moment,
+    ) -> Result<NewMessage, TurnError> {
+        let calendar = self.config.calendars.of(OPS);
+        let id = letter::new_id(now);
+        let mut section = letter::bare_section(&self.config, &ops, "alarms", now);
+        section.alarms = alarms.iter().take(NAMED).map(|alarm| view(alarm, calendar)).collect();
+        let parts = Parts {
+            id: &id,
+            recipient: &ops,
+            form: Form::Single,
+            sections: vec![section],
+            data_as_of: None,
+        };
+        let view = letter::view(&self.config, parts, now);
+        let letter = letter::write(&self.config, &self.renderer, &ops, view, &[], None, now)?;
+        Ok(NewMessage {
+            id,
+            mode: Mode::Live.word(),
+            channel: Channel::Email,
+            form: Form::Single,
+            matter: "alarms".to_owned(),
+            digest_key: None,
+            unit: ops.unit,
+            desk: ops.desk.word(),
+            recipients: letter.recipients,
+            subject: letter.rendered.subject,
+            body: letter.bytes,
+            rules: Vec::new(),
+            steps: Vec::new(),
+            notices: Vec::new(),
+            urgent,
+            replace_at: None,
+            approval: None,
+        })
+    }
+}
+
+/// An alarm as letters show it.
+pub(super) fn view(alarm: &Alarm, calendar: &Calendar) -> AlarmView {
+    let local = |at: Moment| at.with_timezone(&calendar.zone()).naive_local();
+    AlarmView {
+        kind: alarm.kind.word().to_owned(),
+        subject: alarm.subject.clone(),
+        detail: alarm.detail.clone(),
+        since: local(alarm.raised_at),
+        over: alarm.cleared_at.map(local),
+    }
+}
+
+fn clipped(word: &str) -> String {
+    word.chars().take(MOST_WORD).collect()
+}

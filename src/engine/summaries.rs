@@ -1,0 +1,492 @@
+//! Summaries: what goes out by the calendar, whatever there is to tell of any ticket.
+//!
+//! Which one is owed is found by what was made last, so that each goes out once, across restarts, downtime and steps of
+//! the clock; of several that were missed only the latest is made, and says so. Its notices are composed, tried and
+//! replaced as those of tickets are; its counts are of the moment it is composed.
+
+use std::cmp::Reverse;
+
+use chrono::{Datelike, NaiveDate, TimeDelta};
+
+use super::alarms;
+use super::compose::deadline_view;
+use super::letter::{self, Parts};
+use super::{Composed, Engine, Observed, TurnError, recipients};
+use crate::domain::Moment;
+use crate::domain::calendar::Calendar;
+use crate::domain::deadline::Reckoned;
+use crate::domain::directory::{Base, OPS, Recipient, Role};
+use crate::domain::facts::{self, Context};
+use crate::domain::notice::{Mode, SETTLED, Wait};
+use crate::domain::rule::Channel;
+use crate::domain::summary::{Counts, Figures, Summary, Tally, TicketFigures};
+use crate::domain::time::Period;
+use crate::render::view::{LongestView, OperationView, SummaryView, TicketsView, UnitView, UrgedView};
+use crate::store::meta::Meta;
+use crate::store::outbox::{Form, MessageState, NewMessage};
+use crate::store::summaries::{DueSummary, MadeSummary, NewSummary};
+use crate::store::tickets::Kept;
+use crate::store::{StoreError, Tx};
+
+/// Tickets counted together.
+const PAGE: usize = 500;
+
+/// Tickets named as overdue for longest.
+const NAMED: usize = 10;
+
+/// An address that was confirmed longer ago counts as unconfirmed.
+const CONFIRMED_FOR: TimeDelta = TimeDelta::days(365);
+
+/// So long before the entered holidays end it is time to enter more.
+const CALENDAR_AHEAD: TimeDelta = TimeDelta::days(60);
+
+/// The rule's word in what is told by a summary; the step is the summary's id.
+const RULE: &str = "summary";
+
+/// Under what a summary stands among the rules in force, where no rule of ops can.
+pub(super) fn key(summary: &Summary) -> String {
+    format!("summary/{}", summary.id)
+}
+
+/// The id that a role starts from, where it needs no ticket to be known.
+fn start<'a>(role: &'a Role, office: &'a str) -> Option<&'a str> {
+    match &role.base {
+        Base::Office => Some(office),
+        Base::Ops => Some(OPS),
+        Base::Unit(id) => Some(id),
+        Base::Agency | Base::SubjectAgency | Base::CoAgencies | Base::AgencyParent => None,
+    }
+}
+
+/// What a summary is about to say, and what is kept of it.
+struct Said {
+    view: SummaryView,
+    figures: Figures,
+    /// There is nothing that anybody would have to look at.
+    is_quiet: bool,
+}
+
+/// What becomes of a notice that does not go into a message now.
+enum End {
+    /// It is not in the rules any more, or has nothing to say.
+    Lapsed,
+    GivenUp,
+    Later(Moment, Wait),
+}
+
+/// The span that a summary counts.
+#[derive(Clone, Copy)]
+struct Span {
+    after: Moment,
+    until: Moment,
+}
+
+impl Engine {
+    /// Makes the tellings of the summaries that are owed.
+    pub(super) async fn decide_summaries(&self, now: Moment) -> Result<usize, TurnError> {
+        let mut decided = 0;
+        for summary in &self.config.rules.summaries {
+            let Some(due) = summary.at.last_due(self.config.calendars.base(), now) else {
+                continue;
+            };
+            if self
+                .store
+                .last_summary_due(&summary.id)
+                .await?
+                .is_some_and(|last| due.at <= last)
+            {
+                continue;
+            }
+            // One that has just been written does not owe what fell due before.
+            let since = self.store.rules_seen().await?.get(&key(summary)).copied();
+            if since.is_none_or(|since| due.at <= since) {
+                continue;
+            }
+            let office = &self.config.directory.office;
+            let to = summary.to.iter();
+            let new = NewSummary {
+                summary: &summary.id,
+                occurrence: &due.day.to_string(),
+                due_at: due.at,
+                to: to
+                    .filter_map(|role| Some((role.to_string(), start(role, office)?.to_owned())))
+                    .collect(),
+            };
+            let mut tx = self.begin_deciding().await?;
+            decided += usize::from(tx.tell_summary(&new, now, now).await?);
+            tx.commit().await?;
+        }
+        Ok(decided)
+    }
+
+    /// Composes the summaries whose recipient's window is open.
+    pub(super) async fn compose_summaries(
+        &self,
+        meta: &Meta,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<(), TurnError> {
+        for due in self.store.due_summaries(now).await? {
+            if self.pulse.is_stopping() {
+                return Ok(());
+            }
+            let summary = self.config.rules.summaries.iter().find(|s| s.id == due.summary);
+            let (Some(summary), Ok(role)) = (summary, due.role.parse::<Role>()) else {
+                tracing::info!(summary = %due.summary, "the summary is not in the rules any more");
+                self.end(due.notice, End::Lapsed, now).await?;
+                continue;
+            };
+            let on = self.config.calendars.base().date_of(now);
+            let recipient = self
+                .config
+                .directory
+                .recipient(&due.start, false, role.desk, None, None, on);
+            let tried = due
+                .first_attempt_at
+                .map(|first| self.tried_for(Channel::Email, &recipient.unit, first, now));
+            if tried.is_some_and(|tried| tried >= self.config.delivery.give_up_after) {
+                tracing::error!(summary = %due.summary, unit = %recipient.unit, "nobody took the summary in time; it is given up");
+                self.end(due.notice, End::GivenUp, now).await?;
+                composed.given_up += 1;
+                continue;
+            }
+            let calendar = self.config.calendars.of(&recipient.unit);
+            let schedule = recipients::schedule(&self.config, &recipient.unit, None);
+            let later = match calendar.is_open(now) {
+                false => Some((calendar.next_open(now), Wait::Hours)),
+                true => recipients::is_kept_back(&self.config, &due.role, &recipient.unit, now)
+                    .then(|| (schedule.opening_after(now), Wait::QuietDay)),
+            };
+            if let Some((later, wait)) = later {
+                self.end(due.notice, End::Later(later, wait), now).await?;
+                continue;
+            }
+            self.compose_summary(meta, summary, due, recipient, composed, now)
+                .await?;
+            self.pulse.beat();
+        }
+        Ok(())
+    }
+
+    async fn end(&self, notice: i64, end: End, now: Moment) -> Result<(), StoreError> {
+        let mut tx = self.begin_deciding().await?;
+        match end {
+            End::Lapsed => tx.lapse(notice, now).await?,
+            End::GivenUp => tx.give_up(notice, now).await?,
+            End::Later(at, wait) => tx.postpone(notice, at, wait).await?,
+        }
+        tx.commit().await
+    }
+
+    async fn compose_summary(
+        &self,
+        meta: &Meta,
+        summary: &Summary,
+        due: DueSummary,
+        recipient: Recipient,
+        composed: &mut Composed,
+        now: Moment,
+    ) -> Result<(), TurnError> {
+        let said = self.said(meta, summary, &due, &recipient, now).await?;
+        if said.is_quiet {
+            tracing::debug!(summary = %summary.id, "there is nothing to sum up; nothing is sent");
+            let mut tx = self.begin_deciding().await?;
+            tx.lapse(due.notice, now).await?;
+            tx.keep_figures(due.telling, now, &said.figures).await?;
+            tx.commit().await?;
+            return Ok(());
+        }
+        let calendar = self.config.calendars.of(&recipient.unit);
+        let period = Period::of(calendar.date_of(now), self.config.rules.period);
+        let matter = format!(
+            "summary|{}|{}|{}|{period}",
+            summary.id,
+            recipient.unit,
+            recipient.desk.word()
+        );
+        let thread = self.store.threads(std::slice::from_ref(&matter)).await?;
+        let id = letter::new_id(now);
+        let mut section = letter::bare_section(&self.config, &recipient, &summary.template, now);
+        section.rule = RULE.to_owned();
+        section.step.clone_from(&summary.id);
+        section.rule_title.clone_from(&summary.title);
+        section.summary = Some(said.view);
+        let parts = Parts {
+            id: &id,
+            recipient: &recipient,
+            form: Form::Single,
+            sections: vec![section],
+            data_as_of: meta.source_read_at.filter(|read| *read < now),
+        };
+        let view = letter::view(&self.config, parts, now);
+        let thread = thread.get(&matter).map_or(&[][..], Vec::as_slice);
+        let mode = match recipient.unit.as_str() {
+            OPS => Mode::Live,
+            unit => self.config.delivery.mode_of(unit),
+        };
+        let in_shadow = (mode == Mode::Shadow).then_some(Channel::Email);
+        let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, in_shadow, now)?;
+        if let Some(failed) = &letter.rendered.failed {
+            composed.failed_templates.insert(failed.file.clone());
+            tracing::error!(%failed, "a template failed; the built-in text goes out: {failed}");
+            composed
+                .problems
+                .push(format!("template {failed}; the built-in text went out"));
+        }
+        let schedule = recipients::schedule(&self.config, &recipient.unit, None);
+        let message = NewMessage {
+            id,
+            mode: mode.word(),
+            channel: Channel::Email,
+            form: Form::Single,
+            matter,
+            digest_key: None,
+            unit: recipient.unit.clone(),
+            desk: recipient.desk.word(),
+            recipients: letter.recipients,
+            subject: letter.rendered.subject,
+            body: letter.bytes,
+            rules: vec![RULE.to_owned()],
+            steps: vec![format!("{RULE}/{}", summary.id)],
+            notices: vec![due.notice],
+            urgent: false,
+            replace_at: Some(schedule.opening_after(now)),
+            approval: None,
+        };
+        let mut tx = self.begin_deciding().await?;
+        composed.messages += tx.compose(&[&message], now).await?.len();
+        tx.keep_figures(due.telling, now, &said.figures).await?;
+        tx.commit().await?;
+        composed.lateness.push(now - due.due_at);
+        Ok(())
+    }
+
+    /// What a summary says now.
+    async fn said(
+        &self,
+        meta: &Meta,
+        summary: &Summary,
+        due: &DueSummary,
+        recipient: &Recipient,
+        now: Moment,
+    ) -> Result<Said, TurnError> {
+        let before = self.store.summary_before(&summary.id, due.telling).await?;
+        let span = Span {
+            after: before.as_ref().map_or(due.due_at - summary.at.length(), |b| b.until),
+            until: now,
+        };
+        let base = self.config.calendars.base();
+        let calendar = self.config.calendars.of(&recipient.unit);
+        let local = |at: Moment| at.with_timezone(&calendar.zone()).naive_local();
+        let mut figures = Figures::default();
+        let mut view = SummaryView {
+            since: local(span.after),
+            due: local(due.due_at),
+            is_late: base.date_of(due.due_at) != base.date_of(now),
+            skipped: skipped(summary, due, before.as_ref(), base),
+            tickets: None,
+            operation: None,
+        };
+        let asks_for = |what: &str| self.renderer.asks_for(&summary.template, what);
+        let mut is_quiet = false;
+        if asks_for("summary.operation") {
+            let tally = self.store.tallies().await?.into_iter().collect();
+            let figures_before = before.as_ref().map(|b| &b.figures);
+            figures = Figures::counted(tally, figures_before);
+            let operation = self.operation(&figures, calendar, span).await?;
+            is_quiet = !is_first_of_week(base, base.date_of(now))
+                && is_quiet_operation(&operation)
+                && !has_grown_worse(&figures, figures_before);
+            view.operation = Some(operation);
+        }
+        if asks_for("summary.tickets") {
+            is_quiet = false;
+            let (counted, longest) = self.count_tickets(&self.context(meta, now), span).await?;
+            view.tickets = Some(self.tickets(&counted, longest, before.as_ref(), span).await?);
+            figures.tickets = Some(counted);
+        }
+        Ok(Said {
+            view,
+            figures,
+            is_quiet,
+        })
+    }
+
+    /// Goes through the open tickets and those that something happened to within the span, some at a time.
+    async fn count_tickets(
+        &self,
+        context: &Context<'_>,
+        span: Span,
+    ) -> Result<(TicketFigures, Vec<LongestView>), StoreError> {
+        let mut figures = TicketFigures::default();
+        let mut longest = Vec::new();
+        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        for is_open in [true, false] {
+            let mut after = String::new();
+            loop {
+                let codes = match is_open {
+                    true => self.store.open_codes(&after, limit).await?,
+                    false => self.store.closed_codes_touched(span.after, &after, limit).await?,
+                };
+                let Some(last) = codes.last() else { break };
+                after.clone_from(last);
+                for kept in self.store.tickets(&codes).await?.into_values() {
+                    let counts = Counts::of(&kept.ticket, &kept.memory, context, span.after, span.until);
+                    figures.add(kept.memory.agency.as_deref(), counts);
+                    if counts.overdue > 0 && !kept.ticket.is_sensitive() {
+                        longest.extend(self.longest(&kept, context, span.until));
+                    }
+                }
+                longest.sort_by_key(|l| (Reverse(l.overdue_working_days), l.deadline.day, l.code.clone()));
+                longest.truncate(NAMED);
+                self.pulse.beat();
+            }
+        }
+        Ok((figures, longest))
+    }
+
+    fn longest(&self, kept: &Kept, context: &Context<'_>, now: Moment) -> Option<LongestView> {
+        let cal = context.calendar(&kept.memory);
+        let reckoned: Reckoned = facts::deadline_of(&kept.ticket, &kept.memory, context);
+        let agency = kept.memory.agency.as_deref();
+        Some(LongestView {
+            code: kept.ticket.code.clone(),
+            agency_name: agency.map(|id| letter::unit_name(&self.config, id, cal.date_of(now))),
+            overdue_working_days: facts::overdue_working_days(&reckoned, cal, now)?,
+            deadline: deadline_view(&reckoned, cal)?,
+        })
+    }
+
+    async fn tickets(
+        &self,
+        figures: &TicketFigures,
+        longest: Vec<LongestView>,
+        before: Option<&MadeSummary>,
+        span: Span,
+    ) -> Result<TicketsView, StoreError> {
+        let on = self.config.calendars.base().date_of(span.until);
+        let directory = &self.config.directory;
+        let mut units: Vec<(usize, &String, UnitView)> = figures
+            .units
+            .iter()
+            .map(|(id, counts)| {
+                let name = (!id.is_empty()).then(|| letter::unit_name(&self.config, id, on));
+                let order = directory.unit(id).map_or(usize::MAX, |unit| unit.order);
+                (order, id, UnitView { name, counts: *counts })
+            })
+            .collect();
+        units.sort_by_key(|(order, id, _)| (*order, *id));
+        let told = self.store.told_by_step(span.after, span.until).await?;
+        let settled = told.iter().filter(|(rule, ..)| rule == SETTLED).map(|(.., n)| n).sum();
+        let urged = told.into_iter().filter_map(|(rule, step, tickets)| {
+            let rule = self.config.rules.named(&rule)?;
+            Some(UrgedView {
+                rule_title: rule.title.clone(),
+                step,
+                tickets,
+            })
+        });
+        Ok(TicketsView {
+            units: units.into_iter().map(|(.., unit)| unit).collect(),
+            total: figures.total(),
+            before: before
+                .and_then(|b| b.figures.tickets.as_ref())
+                .map(TicketFigures::total),
+            longest,
+            urged: urged.collect(),
+            settled,
+        })
+    }
+
+    async fn operation(&self, figures: &Figures, calendar: &Calendar, span: Span) -> Result<OperationView, StoreError> {
+        let backlog = self.store.backlog().await?;
+        let waiting = backlog.iter().find(|count| count.state == "waiting");
+        let oldest = waiting.map(|w| w.oldest_created.with_timezone(&calendar.zone()).naive_local());
+        let mut alarms = self.store.alarms().await?;
+        alarms.retain(|alarm| alarm.cleared_at.is_none());
+        let on = calendar.date_of(span.until);
+        let calendar_until = self.config.calendars.base().entered_until();
+        Ok(OperationView {
+            turns: figures.grown_by(Tally::Turns),
+            source_down: figures.grown_by(Tally::SourceDown),
+            rows_rejected: figures.grown_by(Tally::RowsRejected),
+            values_ignored: figures.grown_by(Tally::ValuesIgnored),
+            answers: self.store.answers(span.after, span.until).await?,
+            dead: self.store.messages_ended("dead", span.after, span.until).await?,
+            bounced: self.store.messages_ended("bounced", span.after, span.until).await?,
+            waiting: waiting.map_or(0, |w| w.messages),
+            oldest_waiting: oldest,
+            unknown: waiting.map_or(0, |w| w.unknown),
+            awaiting_approval: self
+                .store
+                .messages_ended(MessageState::AwaitingApproval.word(), Moment::UNIX_EPOCH, span.until)
+                .await?,
+            suspended: self.store.suspensions(span.until).await?.len(),
+            alarms: alarms.iter().map(|alarm| alarms::view(alarm, calendar)).collect(),
+            unconfirmed: self.unconfirmed(on),
+            calendar_until,
+            calendar_ends: calendar_until - on < CALENDAR_AHEAD,
+        })
+    }
+
+    /// Addresses in use that nobody has confirmed lately.
+    fn unconfirmed(&self, on: NaiveDate) -> usize {
+        let units = self.config.directory.units.iter().filter(|unit| unit.is_valid(on));
+        let contacts = units
+            .flat_map(|unit| &unit.contacts)
+            .filter(|contact| contact.is_usable(on));
+        contacts
+            .filter(|contact| contact.confirmed.is_none_or(|confirmed| on - confirmed > CONFIRMED_FOR))
+            .count()
+    }
+}
+
+/// Counts what a turn met with.
+pub(super) async fn count_turn(tx: &mut Tx, observed: &Observed) -> Result<(), StoreError> {
+    for (tally, by) in [
+        (Tally::Turns, 1),
+        (Tally::SourceDown, usize::from(observed.source_failed())),
+        (Tally::RowsRejected, observed.rejected),
+        (Tally::ValuesIgnored, observed.spoiled),
+    ] {
+        tx.count_on(tally, by).await?;
+    }
+    Ok(())
+}
+
+/// Whether nobody would have to look at anything.
+fn is_quiet_operation(seen: &OperationView) -> bool {
+    let troubles = [
+        seen.source_down,
+        seen.dead,
+        seen.bounced,
+        seen.unknown,
+        seen.awaiting_approval,
+    ];
+    troubles.iter().all(|n| *n == 0)
+        && seen.answers.iter().all(|(answer, _)| answer == "accepted")
+        && seen.alarms.is_empty()
+        && !seen.calendar_ends
+}
+
+/// More bad rows and values than before: those that nobody mends are met with every night, and are no news.
+fn has_grown_worse(figures: &Figures, before: Option<&Figures>) -> bool {
+    [Tally::RowsRejected, Tally::ValuesIgnored]
+        .iter()
+        .any(|tally| figures.grown_by(*tally) > before.map_or(0, |b| b.grown_by(*tally)))
+}
+
+/// Summaries that fell due since the last one was made, and before this one.
+fn skipped(summary: &Summary, due: &DueSummary, before: Option<&MadeSummary>, cal: &Calendar) -> usize {
+    let before = before.and_then(|b| b.occurrence.parse().ok());
+    let (Some(before), Ok(this)) = (before, due.occurrence.parse()) else {
+        return 0;
+    };
+    summary.at.dues_between(cal, before, this)
+}
+
+/// Whether no working day of the week is before a date.
+fn is_first_of_week(cal: &Calendar, date: NaiveDate) -> bool {
+    let monday = date - TimeDelta::days(i64::from(date.weekday().num_days_from_monday()));
+    cal.on_or_after(monday) == date
+}

@@ -1,0 +1,245 @@
+//! Summaries: which was made last, what it counted, and what the next one counts.
+//!
+//! A summary is a telling of its own kind with notices, so that it is told once, and its mail is tried, replaced and
+//! given up as any other.
+
+use sqlx::FromRow;
+
+use super::{Store, StoreError, Tx, micros, moment, on};
+use crate::domain::Moment;
+use crate::domain::rule::Channel;
+use crate::domain::summary::{Figures, Tally};
+
+const LAST_DUE: &str = "SELECT MAX(due_at) FROM telling WHERE subject = $1 AND subject_kind = 'summary'";
+const TELL: &str = "INSERT INTO telling (id, subject_kind, subject, mode, rule, step, repetition, occurrence, due_at, decided_at, opening, settled_by) \
+     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM telling), 'summary', $1, 'live', '@summary', $1, 0, $2, $3, $4, 0, NULL) \
+     ON CONFLICT DO NOTHING RETURNING id";
+const NOTICE: &str = "INSERT INTO notice (id, telling, role, start_unit, channel, cc, state, state_at, compose_at, first_attempt_at, message) \
+     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM notice), $1, $2, $3, $4, 0, 'waiting', $5, $6, NULL, NULL)";
+const DUE: &str = "SELECT n.id, n.telling, t.subject, t.occurrence, t.due_at, n.role, n.start_unit, n.first_attempt_at \
+     FROM notice n JOIN telling t ON t.id = n.telling \
+     WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'summary' ORDER BY n.compose_at, n.id";
+const BEFORE: &str = "SELECT t.occurrence, f.until, f.figures FROM telling t JOIN summary_figures f ON f.telling = t.id \
+     WHERE t.subject = $1 AND t.subject_kind = 'summary' AND t.id < $2 ORDER BY t.id DESC LIMIT 1";
+const KEEP: &str = "INSERT INTO summary_figures (telling, until, figures) VALUES ($1, $2, $3) \
+     ON CONFLICT (telling) DO UPDATE SET until = excluded.until, figures = excluded.figures";
+const OPEN: &str = "SELECT code FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND code > $1 ORDER BY code LIMIT $2";
+/// Closed ones of which something happened within the span.
+const TOUCHED: &str = "SELECT code FROM ticket WHERE is_open = 0 AND gone_at IS NULL AND code > $1 \
+     AND (received_at > $2 OR code IN (SELECT code FROM change WHERE at > $2)) ORDER BY code LIMIT $3";
+const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice n JOIN telling t ON t.id = n.telling \
+     WHERE n.state = 'accepted' AND n.cc = 0 AND n.state_at > $1 AND n.state_at <= $2 AND t.subject_kind = 'ticket' AND t.mode = 'live' \
+     GROUP BY t.rule, t.step ORDER BY t.rule, t.step";
+const ANSWERS: &str = "SELECT answer, COUNT(*) FROM attempt WHERE at > $1 AND at <= $2 GROUP BY answer ORDER BY answer";
+const ENDED: &str = "SELECT COUNT(*) FROM message WHERE state = $1 AND state_at > $2 AND state_at <= $3";
+const TALLIES: &str = "SELECT name, count FROM tally";
+const COUNT_ON: &str = "INSERT INTO tally (name, count) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET count = tally.count + excluded.count";
+
+pub const STATEMENTS: &[&str] = &[
+    LAST_DUE, TELL, NOTICE, DUE, BEFORE, KEEP, OPEN, TOUCHED, TOLD, ANSWERS, ENDED, TALLIES, COUNT_ON,
+];
+
+/// A notice of a summary that can be composed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueSummary {
+    pub notice: i64,
+    pub telling: i64,
+    /// The summary's id.
+    pub summary: String,
+    /// The day as the summary's `at` names it.
+    pub occurrence: String,
+    pub due_at: Moment,
+    pub role: String,
+    pub start: String,
+    pub first_attempt_at: Option<Moment>,
+}
+
+/// A summary that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeSummary {
+    pub occurrence: String,
+    /// It counted up to then.
+    pub until: Moment,
+    pub figures: Figures,
+}
+
+/// A telling of a summary, with the roles as written, each with the id that it starts from.
+#[derive(Debug, Clone)]
+pub struct NewSummary<'a> {
+    pub summary: &'a str,
+    pub occurrence: &'a str,
+    pub due_at: Moment,
+    pub to: Vec<(String, String)>,
+}
+
+#[derive(FromRow)]
+struct DueRow {
+    id: i64,
+    telling: i64,
+    subject: String,
+    occurrence: String,
+    due_at: i64,
+    role: String,
+    start_unit: String,
+    first_attempt_at: Option<i64>,
+}
+
+impl Store {
+    /// When the last summary of an id that was made had fallen due.
+    pub async fn last_summary_due(&self, summary: &str) -> Result<Option<Moment>, StoreError> {
+        let last: Option<i64> = on!(self.db(), fetch_one(sqlx::query_scalar(LAST_DUE).bind(summary)));
+        Ok(last.map(moment))
+    }
+
+    /// Waiting notices of summaries whose recipient's window is due.
+    pub async fn due_summaries(&self, now: Moment) -> Result<Vec<DueSummary>, StoreError> {
+        let rows: Vec<DueRow> = on!(self.db(), fetch_all(sqlx::query_as(DUE).bind(micros(now))));
+        let due = |row: DueRow| DueSummary {
+            notice: row.id,
+            telling: row.telling,
+            summary: row.subject,
+            occurrence: row.occurrence,
+            due_at: moment(row.due_at),
+            role: row.role,
+            start: row.start_unit,
+            first_attempt_at: row.first_attempt_at.map(moment),
+        };
+        Ok(rows.into_iter().map(due).collect())
+    }
+
+    /// The summary that was made before a telling.
+    pub async fn summary_before(&self, summary: &str, telling: i64) -> Result<Option<MadeSummary>, StoreError> {
+        let row: Option<(String, i64, String)> = on!(
+            self.db(),
+            fetch_optional(sqlx::query_as(BEFORE).bind(summary).bind(telling))
+        );
+        let Some((occurrence, until, figures)) = row else {
+            return Ok(None);
+        };
+        let figures = serde_json::from_str(&figures).map_err(|e| StoreError::Corrupt {
+            table: "summary_figures",
+            id: format!("{summary} before {telling}"),
+            what: e.to_string(),
+        })?;
+        let until = moment(until);
+        Ok(Some(MadeSummary {
+            occurrence,
+            until,
+            figures,
+        }))
+    }
+
+    /// Open tickets, in byte order after one code.
+    pub async fn open_codes(&self, after: &str, limit: i64) -> Result<Vec<String>, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_scalar(OPEN).bind(after).bind(limit))
+        ))
+    }
+
+    /// Tickets that are not open, but were received or changed after an instant, in byte order after one code.
+    pub async fn closed_codes_touched(
+        &self,
+        since: Moment,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_scalar(TOUCHED).bind(after).bind(micros(since)).bind(limit))
+        ))
+    }
+
+    /// How many tickets were told live and accepted after one instant up to another, by rule and step.
+    pub async fn told_by_step(&self, after: Moment, until: Moment) -> Result<Vec<(String, String, i64)>, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_as(TOLD).bind(micros(after)).bind(micros(until)))
+        ))
+    }
+
+    /// Attempts after one instant up to another, by the answer's word.
+    pub async fn answers(&self, after: Moment, until: Moment) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_as(ANSWERS).bind(micros(after)).bind(micros(until)))
+        ))
+    }
+
+    /// Messages that came into a state after one instant up to another, and are in it.
+    pub async fn messages_ended(&self, state: &str, after: Moment, until: Moment) -> Result<i64, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_one(
+                sqlx::query_scalar(ENDED)
+                    .bind(state)
+                    .bind(micros(after))
+                    .bind(micros(until))
+            )
+        ))
+    }
+
+    /// What is counted on and on.
+    pub async fn tallies(&self) -> Result<Vec<(Tally, i64)>, StoreError> {
+        let rows: Vec<(String, i64)> = on!(self.db(), fetch_all(sqlx::query_as(TALLIES)));
+        let known = |(name, count): (String, i64)| Some((Tally::ALL.into_iter().find(|t| t.word() == name)?, count));
+        Ok(rows.into_iter().filter_map(known).collect())
+    }
+}
+
+impl Tx {
+    /// Makes the telling of a summary with a notice for each role; false where it was made before.
+    pub async fn tell_summary(
+        &mut self,
+        new: &NewSummary<'_>,
+        compose_at: Moment,
+        now: Moment,
+    ) -> Result<bool, StoreError> {
+        let telling: Option<i64> = on!(
+            self.db(),
+            fetch_optional(
+                sqlx::query_scalar(TELL)
+                    .bind(new.summary)
+                    .bind(new.occurrence)
+                    .bind(micros(new.due_at))
+                    .bind(micros(now))
+            )
+        );
+        let Some(telling) = telling else { return Ok(false) };
+        for (role, start) in &new.to {
+            on!(
+                self.db(),
+                execute(
+                    sqlx::query(NOTICE)
+                        .bind(telling)
+                        .bind(role)
+                        .bind(start)
+                        .bind(Channel::Email.word())
+                        .bind(micros(now))
+                        .bind(micros(compose_at))
+                )
+            );
+        }
+        Ok(true)
+    }
+
+    /// Keeps what a summary counts.
+    pub async fn keep_figures(&mut self, telling: i64, until: Moment, figures: &Figures) -> Result<(), StoreError> {
+        let figures = serde_json::json!(figures).to_string();
+        on!(
+            self.db(),
+            execute(sqlx::query(KEEP).bind(telling).bind(micros(until)).bind(figures))
+        );
+        Ok(())
+    }
+
+    /// Counts on.
+    pub async fn count_on(&mut self, tally: Tally, by: usize) -> Result<(), StoreError> {
+        if by == 0 {
+            return Ok(());
+        }
+        let by = i64::try_from(by).unwrap_or(i64::MAX);
+        on!(self.db(), execute(sqlx::query(COUNT_ON).bind(tally.word()).bind(by)));
+        Ok(())
+    }
+}
