@@ -101,7 +101,7 @@ pub enum What {
 pub struct Failed {
     /// Lower case; `None` where the report does not say.
     pub address: Option<String>,
-    /// False where the server gave up after what might have passed (4.x.x).
+    /// The server says that it always will be so (5.x.x); else it gave up after what might have passed.
     pub is_permanent: bool,
     /// The report's words, in one line.
     pub detail: String,
@@ -197,12 +197,13 @@ fn failed(report: &str) -> Vec<Failed> {
             }
             // As it was given to us comes before what a server made of it.
             let recipient = of("original-recipient").or_else(|| of("final-recipient"));
-            let status = of("status").unwrap_or_default();
-            let said = of("diagnostic-code").unwrap_or_default();
+            let (status, said) = (of("status"), of("diagnostic-code"));
+            let words: Vec<&str> = [status, said].into_iter().flatten().collect();
             Some(Failed {
                 address: recipient.and_then(address),
-                is_permanent: !status.starts_with('4'),
-                detail: one_line(&format!("{status} {said}")),
+                // A report that does not say so is no reason to write to nobody there for a month.
+                is_permanent: status.is_some_and(|status| status.starts_with('5')),
+                detail: one_line(&words.join(" ")),
             })
         })
         .collect()
@@ -301,6 +302,18 @@ mod tests {
         let (local, _) = sender.split_once('@').expect("an address");
         assert!(local.len() <= 64, "{sender}");
         assert_eq!(senders().message(&sender.to_uppercase()).as_deref(), Some(ID));
+    }
+
+    #[test]
+    fn only_a_report_that_says_so_is_of_a_failure_for_good() {
+        let is_permanent = |bytes: &[u8]| match what_of(bytes) {
+            What::Failed(failed) => failed.iter().map(|f| f.is_permanent).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(is_permanent(&dsn("failed", "5.1.1")), [true]);
+        assert_eq!(is_permanent(&dsn("failed", "4.4.1")), [false]);
+        let text = String::from_utf8(dsn("failed", "5.1.1")).expect("text");
+        assert_eq!(is_permanent(text.replace("Status: 5.1.1\n", "").as_bytes()), [false]);
     }
 
     #[test]
