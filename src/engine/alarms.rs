@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::letter::{self, Parts};
+use super::letter::{self, Alone};
 use super::{Composed, Delivered, Engine, Observed, Problem, TurnError};
 use crate::config::Config;
 use crate::domain::Moment;
@@ -21,7 +21,7 @@ use crate::render::view::AlarmView;
 use crate::store::StoreError;
 use crate::store::alarms::Alarm;
 use crate::store::meta::Meta;
-use crate::store::outbox::{Form, NewMessage};
+use crate::store::outbox::NewMessage;
 
 /// Alarms named in one mail; the rest are in `dondoc status`.
 const NAMED: usize = 50;
@@ -251,37 +251,19 @@ impl Engine {
         now: Moment,
     ) -> Result<NewMessage, TurnError> {
         let calendar = self.config.calendars.of(OPS);
-        let id = letter::new_id(now);
         let mut section = letter::bare_section(&self.config, &ops, "alarms", now);
         section.alarms = alarms.iter().take(NAMED).map(|alarm| view(alarm, calendar)).collect();
-        let parts = Parts {
-            id: &id,
+        let alone = Alone {
+            mode: Mode::Live,
             recipient: &ops,
-            form: Form::Single,
             sections: vec![section],
+            matter: "alarms".to_owned(),
+            thread: &[],
             data_as_of: None,
         };
-        let view = letter::view(&self.config, parts, now);
-        let letter = letter::write(&self.config, &self.renderer, &ops, view, &[], None, now)?;
-        Ok(NewMessage {
-            id,
-            mode: Mode::Live.word(),
-            channel: Channel::Email,
-            form: Form::Single,
-            matter: "alarms".to_owned(),
-            digest_key: None,
-            unit: ops.unit,
-            desk: ops.desk.word(),
-            recipients: letter.recipients,
-            subject: letter.rendered.subject,
-            body: letter.bytes,
-            rules: Vec::new(),
-            steps: Vec::new(),
-            notices: Vec::new(),
-            urgent,
-            replace_at: None,
-            approval: None,
-        })
+        // A failed template is in the log only: an alarm about the letter of alarms would fail as well.
+        let (message, _) = letter::alone(&self.config, &self.renderer, alone, now)?;
+        Ok(NewMessage { urgent, ..message })
     }
 }
 

@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::letter::{self, Parts};
+use super::letter::{self, Alone};
 use super::{Composed, Engine, TurnError};
 use crate::domain::Moment;
 use crate::domain::directory::{Desk, OPS};
 use crate::domain::facts;
 use crate::domain::notice::Mode;
-use crate::domain::rule::{Approver, Channel};
+use crate::domain::rule::Approver;
 use crate::domain::time::Span;
 use crate::render::view::{MessageView, SectionView};
-use crate::store::outbox::{Awaiting, Form, NewMessage};
+use crate::store::outbox::{Awaiting, NewMessage};
 
 /// The base name of the template of the mail that says what waits.
 const TEMPLATE: &str = "approval";
@@ -122,7 +122,6 @@ impl Engine {
         let on = calendar.date_of(now);
         let directory = &self.config.directory;
         let recipient = directory.recipient(unit, false, Desk::Contact, None, None, on);
-        let id = letter::new_id(now);
         let sections = awaiting.iter().map(|message| {
             let mut section = letter::bare_section(&self.config, &recipient, TEMPLATE, now);
             section.rule_title = letter::unit_name(&self.config, &message.unit, on);
@@ -130,38 +129,19 @@ impl Engine {
             section.opening = !message.is_late();
             section
         });
-        let parts = Parts {
-            id: &id,
+        let alone = Alone {
+            mode,
             recipient: &recipient,
-            form: Form::Single,
             sections: sections.collect(),
+            matter: format!("approval|{}|{unit}", mode.word()),
+            thread: &[],
             data_as_of: None,
         };
-        let view = letter::view(&self.config, parts, now);
-        let in_shadow = (mode == Mode::Shadow).then_some(Channel::Email);
-        let letter = letter::write(&self.config, &self.renderer, &recipient, view, &[], in_shadow, now)?;
-        if let Some(failed) = &letter.rendered.failed {
-            tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
-            composed.problems.push(format!("template: {failed}"));
-        }
+        let (message, failed) = letter::alone(&self.config, &self.renderer, alone, now)?;
+        composed.template_failed(failed.as_ref());
         let message = NewMessage {
-            id,
-            mode: mode.word(),
-            channel: Channel::Email,
-            form: Form::Single,
-            matter: format!("approval|{}|{unit}", mode.word()),
             digest_key: Some(format!("{}|approval|{unit}|{on}", mode.word())),
-            unit: recipient.unit,
-            desk: recipient.desk.word(),
-            recipients: letter.recipients,
-            subject: letter.rendered.subject,
-            body: letter.bytes,
-            rules: Vec::new(),
-            steps: Vec::new(),
-            notices: Vec::new(),
-            urgent: false,
-            replace_at: None,
-            approval: None,
+            ..message
         };
         let mut tx = self.begin_deciding().await?;
         let made = tx.compose(&[&message], now).await?;

@@ -24,6 +24,7 @@ use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Tell
 use crate::domain::rule::{Approver, Channel, Digest, Rule, When};
 use crate::domain::scrub;
 use crate::domain::time::{Period, Span};
+use crate::render::TemplateError;
 use crate::render::language::builtin_title;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
 use crate::store::meta::Meta;
@@ -49,6 +50,16 @@ pub struct Composed {
     pub failed_templates: BTreeSet<String>,
     /// For each message, from when its first notice could be composed until it was.
     pub lateness: Vec<TimeDelta>,
+}
+
+impl Composed {
+    /// Counts a template that failed, where one did, for the report and the alarm.
+    pub(super) fn template_failed(&mut self, failed: Option<&TemplateError>) {
+        if let Some(failed) = failed {
+            self.failed_templates.insert(failed.file.clone());
+            self.problems.push(format!("template: {failed}"));
+        }
+    }
 }
 
 /// A notice that goes into a message now, with what its line says.
@@ -820,10 +831,9 @@ impl Engine {
                 let intended = (mode == Mode::Shadow).then_some(channel);
                 let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, intended, now)?;
                 if let Some(failed) = &letter.rendered.failed {
-                    composed.failed_templates.insert(failed.file.clone());
-                    tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
-                    composed.problems.push(format!("template: {failed}"));
+                    letter::log_failed(failed);
                 }
+                composed.template_failed(letter.rendered.failed.as_ref());
                 if let Some(failed) = &letter.annex_failed {
                     tracing::error!(%failed, unit = %recipient.unit, "the list could not be attached; the mail went out without it: {failed}");
                     composed.problems.push(format!("annex: {failed}"));

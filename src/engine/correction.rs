@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::letter::{self, Parts};
+use super::letter::{self, Alone};
 use super::{Composed, Engine, TurnError};
 use crate::domain::Moment;
 use crate::domain::directory::{Desk, Recipient};
@@ -73,44 +73,20 @@ impl Engine {
         } else {
             (format!("correction|{}|{}", wrong.unit, wrong.desk), Vec::new())
         };
-        let id = letter::new_id(now);
         let mut section = letter::bare_section(&self.config, &recipient, TEMPLATE, now);
         section.note.clone_from(&wrong.correction);
         section.lines = self.lines_of(meta, wrong, &recipient, now).await?;
-        let parts = Parts {
-            id: &id,
+        let alone = Alone {
+            mode: if is_in_shadow { Mode::Shadow } else { Mode::Live },
             recipient: &recipient,
-            form: Form::Single,
             sections: vec![section],
+            matter,
+            thread: &thread,
             data_as_of: None,
         };
-        let view = letter::view(&self.config, parts, now);
-        let in_shadow = is_in_shadow.then_some(Channel::Email);
-        let letter = letter::write(&self.config, &self.renderer, &recipient, view, &thread, in_shadow, now)?;
-        if let Some(failed) = &letter.rendered.failed {
-            tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
-            composed.problems.push(format!("template: {failed}"));
-        }
-        let mode = if is_in_shadow { Mode::Shadow } else { Mode::Live };
-        Ok(NewMessage {
-            id,
-            mode: mode.word(),
-            channel: Channel::Email,
-            form: Form::Single,
-            unit: recipient.unit,
-            desk: recipient.desk.word(),
-            matter,
-            digest_key: None,
-            recipients: letter.recipients,
-            subject: letter.rendered.subject,
-            body: letter.bytes,
-            rules: Vec::new(),
-            steps: Vec::new(),
-            notices: Vec::new(),
-            urgent: false,
-            replace_at: None,
-            approval: None,
-        })
+        let (message, failed) = letter::alone(&self.config, &self.renderer, alone, now)?;
+        composed.template_failed(failed.as_ref());
+        Ok(message)
     }
 
     /// The tickets of a message as they are now, each once. One for heads alone by now stands in no list any more.

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::join;
 use tokio::time::timeout;
 
-use super::letter::{self, Parts};
+use super::letter::{self, Alone};
 use super::{Clock, Engine, TurnError, recipients};
 use crate::channel::bounce::Senders;
 use crate::channel::smtp::{Connection, Smtp};
@@ -22,7 +22,7 @@ use crate::domain::directory::{Desk, Endpoint, OPS};
 use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
 use crate::store::endpoints::DisabledEndpoints;
-use crate::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement};
+use crate::store::outbox::{Claim, MessageState, NewMessage, Settlement};
 
 /// Twice as long as attempts are begun for, so that the last of them has its answer in time.
 const LEASE: TimeDelta = TimeDelta::minutes(30);
@@ -376,37 +376,18 @@ impl Engine {
         let is_told_once = owner.unit == ops.unit;
         let mut letters = Vec::new();
         for recipient in [owner, ops].into_iter().skip(usize::from(is_told_once)) {
-            let id = letter::new_id(at);
             let mut section = letter::bare_section(&self.config, &recipient, "endpoint-disabled", at);
             section.rule_title.clone_from(&endpoint.id);
-            let parts = Parts {
-                id: &id,
+            let alone = Alone {
+                mode: Mode::Live,
                 recipient: &recipient,
-                form: Form::Single,
                 sections: vec![section],
+                matter: format!("endpoint|{}|{}", endpoint.id, recipient.unit),
+                thread: &[],
                 data_as_of: None,
             };
-            let view = letter::view(&self.config, parts, at);
-            let letter = letter::write(&self.config, &self.renderer, &recipient, view, &[], None, at)?;
-            letters.push(NewMessage {
-                id,
-                mode: Mode::Live.word(),
-                channel: Channel::Email,
-                form: Form::Single,
-                matter: format!("endpoint|{}|{}", endpoint.id, recipient.unit),
-                digest_key: None,
-                unit: recipient.unit,
-                desk: recipient.desk.word(),
-                recipients: recipient.addresses,
-                subject: letter.rendered.subject,
-                body: letter.bytes,
-                rules: Vec::new(),
-                steps: Vec::new(),
-                notices: Vec::new(),
-                urgent: false,
-                replace_at: None,
-                approval: None,
-            });
+            let (letter, _) = letter::alone(&self.config, &self.renderer, alone, at)?;
+            letters.push(letter);
         }
         Ok(letters)
     }

@@ -14,8 +14,8 @@ use crate::render::annex;
 use crate::render::shadow::{self, Intended};
 use crate::render::view::{self, Addressee, MessageView, SectionView};
 use crate::render::webhook::{self, About, Page};
-use crate::render::{Rendered, Renderer};
-use crate::store::outbox::Form;
+use crate::render::{Rendered, Renderer, TemplateError};
+use crate::store::outbox::{Form, NewMessage};
 
 /// Says in the mail's header whether it is a digest or speaks of one ticket.
 pub const FORM_HEADER: &str = "X-Dondoc-Form";
@@ -41,6 +41,67 @@ pub(super) struct Letter {
     pub(super) bytes: Vec<u8>,
     /// The list could not be written and is not with it.
     pub(super) annex_failed: Option<String>,
+}
+
+/// What a mail that goes by itself is made of: one that composing does not gather from notices.
+pub(super) struct Alone<'a> {
+    pub(super) mode: Mode,
+    pub(super) recipient: &'a Recipient,
+    pub(super) sections: Vec<SectionView>,
+    pub(super) matter: String,
+    /// The ids of the messages to answer to, oldest first.
+    pub(super) thread: &'a [String],
+    /// When the data are from, where the source cannot be read.
+    pub(super) data_as_of: Option<Moment>,
+}
+
+/// Writes a mail that goes by itself: without notices, not urgent, as it is until somebody takes it. The caller adds what
+/// is different. With it comes the template that failed, where one did.
+pub(super) fn alone(
+    config: &Config,
+    renderer: &Renderer,
+    alone: Alone<'_>,
+    now: Moment,
+) -> Result<(NewMessage, Option<TemplateError>), MailError> {
+    let Alone { mode, recipient, .. } = alone;
+    let id = new_id(now);
+    let parts = Parts {
+        id: &id,
+        recipient,
+        form: Form::Single,
+        sections: alone.sections,
+        data_as_of: alone.data_as_of,
+    };
+    let view = view(config, parts, now);
+    let in_shadow = (mode == Mode::Shadow).then_some(Channel::Email);
+    let letter = write(config, renderer, recipient, view, alone.thread, in_shadow, now)?;
+    if let Some(failed) = &letter.rendered.failed {
+        log_failed(failed);
+    }
+    let message = NewMessage {
+        id,
+        mode: mode.word(),
+        channel: Channel::Email,
+        form: Form::Single,
+        unit: recipient.unit.clone(),
+        desk: recipient.desk.word(),
+        matter: alone.matter,
+        digest_key: None,
+        recipients: letter.recipients,
+        subject: letter.rendered.subject,
+        body: letter.bytes,
+        rules: Vec::new(),
+        steps: Vec::new(),
+        notices: Vec::new(),
+        urgent: false,
+        replace_at: None,
+        approval: None,
+    };
+    Ok((message, letter.rendered.failed))
+}
+
+pub(super) fn log_failed(failed: &TemplateError) {
+    tracing::error!(%failed, "a template failed and the plain built-in text went out instead: {failed}");
 }
 
 /// What a message says at an instant, whichever way it goes.

@@ -10,7 +10,7 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 
 use super::alarms;
 use super::compose::deadline_view;
-use super::letter::{self, Parts};
+use super::letter::{self, Alone};
 use super::{Composed, Engine, Observed, TurnError, recipients};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
@@ -23,7 +23,7 @@ use crate::domain::summary::{Counts, Figures, Summary, Tally, TicketFigures};
 use crate::domain::time::Period;
 use crate::render::view::{LongestView, OperationView, SummaryView, TicketsView, UnitView, UrgedView};
 use crate::store::meta::Meta;
-use crate::store::outbox::{Form, MessageState, NewMessage};
+use crate::store::outbox::{MessageState, NewMessage};
 use crate::store::summaries::{DueSummary, MadeSummary, NewSummary};
 use crate::store::tickets::Kept;
 use crate::store::{StoreError, Tx};
@@ -205,53 +205,31 @@ impl Engine {
             recipient.desk.word()
         );
         let thread = self.store.threads(std::slice::from_ref(&matter)).await?;
-        let id = letter::new_id(now);
         let mut section = letter::bare_section(&self.config, &recipient, &summary.template, now);
         section.rule = RULE.to_owned();
         section.step.clone_from(&summary.id);
         section.rule_title.clone_from(&summary.title);
         section.summary = Some(said.view);
-        let parts = Parts {
-            id: &id,
+        let alone = Alone {
+            mode: match recipient.unit.as_str() {
+                OPS => Mode::Live,
+                unit => self.config.delivery.mode_of(unit),
+            },
             recipient: &recipient,
-            form: Form::Single,
             sections: vec![section],
+            thread: thread.get(&matter).map_or(&[], Vec::as_slice),
+            matter,
             data_as_of: meta.source_read_at.filter(|read| *read < now),
         };
-        let view = letter::view(&self.config, parts, now);
-        let thread = thread.get(&matter).map_or(&[][..], Vec::as_slice);
-        let mode = match recipient.unit.as_str() {
-            OPS => Mode::Live,
-            unit => self.config.delivery.mode_of(unit),
-        };
-        let in_shadow = (mode == Mode::Shadow).then_some(Channel::Email);
-        let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, in_shadow, now)?;
-        if let Some(failed) = &letter.rendered.failed {
-            composed.failed_templates.insert(failed.file.clone());
-            tracing::error!(%failed, "a template failed; the built-in text goes out: {failed}");
-            composed
-                .problems
-                .push(format!("template {failed}; the built-in text went out"));
-        }
+        let (message, failed) = letter::alone(&self.config, &self.renderer, alone, now)?;
+        composed.template_failed(failed.as_ref());
         let schedule = recipients::schedule(&self.config, &recipient.unit, None);
         let message = NewMessage {
-            id,
-            mode: mode.word(),
-            channel: Channel::Email,
-            form: Form::Single,
-            matter,
-            digest_key: None,
-            unit: recipient.unit.clone(),
-            desk: recipient.desk.word(),
-            recipients: letter.recipients,
-            subject: letter.rendered.subject,
-            body: letter.bytes,
             rules: vec![RULE.to_owned()],
             steps: vec![format!("{RULE}/{}", summary.id)],
             notices: vec![due.notice],
-            urgent: false,
             replace_at: Some(schedule.opening_after(now)),
-            approval: None,
+            ..message
         };
         let mut tx = self.begin_deciding().await?;
         composed.messages += tx.compose(&[&message], now).await?.len();
