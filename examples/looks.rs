@@ -31,7 +31,6 @@ fn main() -> Result<()> {
         std::fs::create_dir_all(&out)?;
         for name in renderer.names() {
             let tickets = match name.as_str() {
-                "send-test" | "endpoint-disabled" | "approval" => 0,
                 "received" => 1,
                 "cccd" => 9,
                 _ => 3,

@@ -264,6 +264,12 @@ impl Calendar {
         }
     }
 
+    /// The first working day of the week of a date; of a week without one the first after it.
+    #[must_use]
+    pub fn first_working_day_of_week(&self, date: NaiveDate) -> NaiveDate {
+        self.on_or_after(date - TimeDelta::days(i64::from(date.weekday().num_days_from_monday())))
+    }
+
     /// Working days in `(from, to]`; negative when `to` is before `from`.
     #[must_use]
     pub fn working_days_between(&self, from: NaiveDate, to: NaiveDate) -> i32 {

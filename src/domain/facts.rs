@@ -281,6 +281,19 @@ pub fn overdue_working_days(reckoned: &Reckoned, cal: &Calendar, now: Moment) ->
     (deadline.judged_at(cal) <= now).then(|| cal.working_days_between(deadline.day(cal), cal.date_of(now)))
 }
 
+/// Whether a fact holds for a ticket, whatever rules there are; for `also_when`. What has no say there does not hold.
+#[must_use]
+pub fn holds(when: When, ticket: &Ticket, memory: &Memory, ctx: &Context<'_>, now: Moment) -> bool {
+    let cal = ctx.calendar(memory);
+    match when {
+        When::Overdue => overdue_working_days(&deadline_of(ticket, memory, ctx), cal, now).is_some(),
+        When::Received => cal.date_of(ticket.received_at) >= cal.nth_working_day(cal.date_of(now), -1),
+        When::Unsatisfied => ticket.rating.is_some_and(Rating::is_unsatisfied),
+        When::Unassigned => memory.agency.is_none(),
+        When::DueSoon | When::CarriedOver | When::Stale | When::Aged => false,
+    }
+}
+
 impl std::fmt::Display for Unconcerned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

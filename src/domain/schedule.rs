@@ -63,21 +63,16 @@ impl Schedule<'_> {
     /// The digest of the week's first working day; on the next day that has one where that was missed.
     fn next_weekly(&self, now: Moment) -> Moment {
         let today = self.calendar.date_of(now);
-        let day = self.first_working_day_of_week(today);
+        let day = self.calendar.first_working_day_of_week(today);
         match self.digest_of(day) {
             Some(due) if due >= now => due,
             Some(due) if self.last_composed.is_none_or(|made| made < due) => self.next_digest(now),
             _ => {
                 let next_week = today + chrono::TimeDelta::days(7 - i64::from(today.weekday().num_days_from_monday()));
-                let day = self.first_working_day_of_week(next_week);
+                let day = self.calendar.first_working_day_of_week(next_week);
                 self.digest_of(day).unwrap_or_else(|| self.first_digest_after(day))
             }
         }
-    }
-
-    fn first_working_day_of_week(&self, date: NaiveDate) -> NaiveDate {
-        let monday = date - chrono::TimeDelta::days(i64::from(date.weekday().num_days_from_monday()));
-        self.calendar.on_or_after(monday)
     }
 
     /// The first instant of the window at or after `digest_at` on a date, if there is one that day.

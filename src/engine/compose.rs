@@ -12,7 +12,7 @@ use super::holds;
 use super::letter::{self, Parts};
 use super::modes::Modes;
 use super::observe::Observed;
-use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
+use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of, goes_daily};
 use super::{Engine, ReadError, TurnError, down, span_time};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
@@ -73,6 +73,8 @@ pub(super) struct Item {
     /// By when its step asks for an answer.
     reply_by: Option<DeadlineView>,
     is_cc: bool,
+    /// Told between two weekly lists, since it is new or late.
+    is_between_lists: bool,
     /// Since when it could be composed.
     ready_at: Moment,
     /// How the line is named when another section shows it.
@@ -537,6 +539,11 @@ impl Engine {
             .unwrap_or(usize::MAX);
         let rule_id = rule.map_or_else(|| telling.key.rule.clone(), |r| r.id.clone());
         let step = rule.and_then(|r| r.steps.get(place));
+        let digest = digest_of(&self.config, &rule_id, &kept.ticket);
+        let holds = |when| facts::holds(when, &kept.ticket, &kept.memory, context, now);
+        let calendar = self.config.calendars.of(&recipient.unit);
+        let today = calendar.date_of(now);
+        let is_between_lists = goes_daily(digest, holds) && calendar.first_working_day_of_week(today) != today;
         let opening = telling.opening && step.is_some_and(|s| self.renderer.words_openings(&s.template));
         Item {
             notice: notice.id,
@@ -562,8 +569,13 @@ impl Engine {
             },
             ticket: kept.ticket.code.clone(),
             line: self.line(telling, kept, known, recipient, context, now),
-            reply_by: rule.and_then(|rule| self.reply_by(rule, place, kept, context, now)),
+            reply_by: match rule {
+                Some(rule) => self.reply_by(rule, place, kept, context, now),
+                None if telling.key.rule == COMPETENCE => self.assign_by(kept, context, now),
+                None => None,
+            },
             is_cc: notice.cc,
+            is_between_lists,
             // What ops asked to be tried again is due at any time.
             ready_at: notice.compose_at.filter(|at| *at > Moment::UNIX_EPOCH).unwrap_or(now),
             told_by: format!("{} ({rule_id}/{})", self.title(rule, telling), telling.key.step),
@@ -604,12 +616,18 @@ impl Engine {
         });
         let asked = cal.nth_working_day(today, days);
         let day = before_next.map_or(asked, |last| last.min(asked)).max(today);
-        Some(DeadlineView {
-            day,
-            time: cal.closes(day).map(|at| at.with_timezone(&cal.zone()).time()),
-            is_day: true,
-            provisional: cal.is_provisional(day),
-        })
+        Some(closing_of(day, cal))
+    }
+
+    /// By when the Office is asked who is competent: as for tickets without an agency.
+    fn assign_by(&self, kept: &Kept, context: &Context<'_>, now: Moment) -> Option<DeadlineView> {
+        let mut rules = self.config.rules.rules.iter();
+        let unassigned = rules.find(|rule| rule.when == When::Unassigned)?;
+        let Some(Span::WorkingDays(days)) = unassigned.steps.first()?.reply else {
+            return None;
+        };
+        let cal = context.calendar(&kept.memory);
+        Some(closing_of(cal.nth_working_day(cal.date_of(now), days), cal))
     }
 
     pub(super) fn line(
@@ -946,6 +964,7 @@ impl Engine {
                     sections.len() - 1
                 });
             let view = &mut sections[at].1;
+            view.between_lists &= item.is_between_lists;
             view.reminder = view.reminder.max(item.line.reminder);
             view.earlier.extend(item.line.earlier.iter().copied());
             let sooner = |d: &DeadlineView| view.reply_by.as_ref().is_none_or(|known| d.day < known.day);
@@ -1005,6 +1024,7 @@ impl Engine {
             },
             for_information: item.is_cc,
             opening: item.section.opening,
+            between_lists: item.is_between_lists,
             reminder: 0,
             earlier: Vec::new(),
             lines: Vec::new(),
@@ -1027,6 +1047,16 @@ fn digest_key(mode: Mode, recipient: &Recipient, on: NaiveDate) -> String {
         recipient.unit,
         recipient.desk.word()
     )
+}
+
+/// A day until its office hours end.
+fn closing_of(day: NaiveDate, cal: &Calendar) -> DeadlineView {
+    DeadlineView {
+        day,
+        time: cal.closes(day).map(|at| at.with_timezone(&cal.zone()).time()),
+        is_day: true,
+        provisional: cal.is_provisional(day),
+    }
 }
 
 /// For each ticket and rule only the highest step reaches the recipient today; the lower ones are passed over.

@@ -14,7 +14,7 @@ use crate::domain::deadline::{self, Known};
 use crate::domain::evaluate::{Evaluation, Subject, evaluate};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey, Wait};
-use crate::domain::rule::{Approver, Digest, Step, When};
+use crate::domain::rule::{Approver, Digest, Step};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
 use crate::source::Row;
@@ -318,7 +318,13 @@ impl Engine {
         chances: &Chances<'_>,
         recipients: &mut Recipients<'_>,
     ) -> Moment {
-        let Chances { ticket, now, .. } = *chances;
+        let Chances {
+            ticket,
+            memory,
+            context,
+            now,
+            ..
+        } = *chances;
         if self.is_urgent(rule, step) {
             return now;
         }
@@ -330,7 +336,7 @@ impl Engine {
             Way::Post(..) | Way::MailOnly(_) => return now,
         };
         let digest = digest_of(&self.config, rule, ticket);
-        let daily = goes_daily(digest, |when| chances.fact_holds(when));
+        let daily = goes_daily(digest, |when| facts::holds(when, ticket, memory, context, now));
         recipients::schedule(&self.config, &recipient.unit, chances.meta.last_composed_at).chance(digest, daily, now)
     }
 
@@ -356,32 +362,6 @@ pub(super) struct Chances<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) meta: &'a Meta,
     pub(super) now: Moment,
-}
-
-impl Chances<'_> {
-    /// Whether a fact holds for the ticket, whatever rules there are; for `also_when`.
-    pub(super) fn fact_holds(&self, when: When) -> bool {
-        let cal = self.context.calendar(self.memory);
-        match when {
-            When::Overdue => facts::overdue_working_days(
-                &facts::deadline_of(self.ticket, self.memory, self.context),
-                cal,
-                self.now,
-            )
-            .is_some(),
-            When::Received => cal.date_of(self.ticket.received_at) >= last_working_day(cal, self.now),
-            When::Unsatisfied => self
-                .ticket
-                .rating
-                .is_some_and(crate::domain::ticket::Rating::is_unsatisfied),
-            When::Unassigned => self.memory.agency.is_none(),
-            When::DueSoon | When::CarriedOver | When::Stale | When::Aged => false,
-        }
-    }
-}
-
-fn last_working_day(cal: &crate::domain::calendar::Calendar, now: Moment) -> chrono::NaiveDate {
-    cal.nth_working_day(cal.date_of(now), -1)
 }
 
 fn remember_deadline(before: Option<&Kept>, ticket: &Ticket, memory: &mut Memory, context: &Context<'_>) {

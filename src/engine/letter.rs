@@ -253,6 +253,7 @@ pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &st
         },
         for_information: false,
         opening: false,
+        between_lists: false,
         reminder: 0,
         earlier: Vec::new(),
         lines: Vec::new(),

@@ -16,8 +16,8 @@ use crate::domain::evaluate::{self, Subject, Verdict};
 use crate::domain::facts::Context;
 use crate::domain::notice::{NewNotice, NewTelling, Notice, NoticeState, Telling, Wait};
 use crate::domain::rule::{Channel, Digest, Rule, Step};
-use crate::render::view::MessageView;
-use crate::render::{Renderer, samples};
+use crate::render::language::sample_tag;
+use crate::render::{Renderer, annex, samples};
 use crate::store::as_of::{AsOf, Past};
 use crate::store::meta::Meta;
 use crate::store::outbox::{Form, NewMessage};
@@ -66,12 +66,10 @@ pub fn sample(
         for_want_of_contact: false,
         stands_in_for: None,
     };
-    let view = MessageView {
-        tag: "MẪU".to_owned(),
-        annex: Some("danh-sach.xlsx".to_owned()),
-        ..samples::letter(&step.template, 3)
-    };
-    let view = samples::titled(view, &config.rules, config.wording.locale);
+    let locale = config.wording.locale;
+    let mut view = samples::titled(samples::letter(&step.template, 3), &config.rules, locale);
+    view.tag = sample_tag(locale).to_owned();
+    view.annex = Some(annex::file_name(&view, locale));
     let letter = letter::write(config, renderer, &recipient, view, &[], None, now)?;
     let failed = letter.rendered.failed.map(|failed| failed.to_string());
     Ok((letter.bytes, failed.or(letter.annex_failed)))

@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use chrono::{Datelike, NaiveDate, TimeDelta};
+use chrono::{NaiveDate, TimeDelta};
 
 use super::alarms;
 use super::compose::deadline_view;
@@ -272,7 +272,7 @@ impl Engine {
             let figures_before = before.as_ref().map(|b| &b.figures);
             figures = Figures::counted(tally, figures_before);
             let operation = self.operation(&figures, calendar, span).await?;
-            is_quiet = !is_first_of_week(base, base.date_of(now))
+            is_quiet = base.first_working_day_of_week(base.date_of(now)) != base.date_of(now)
                 && is_quiet_operation(&operation)
                 && !has_grown_worse(&figures, figures_before);
             view.operation = Some(operation);
@@ -461,10 +461,4 @@ fn skipped(summary: &Summary, due: &DueSummary, before: Option<&MadeSummary>, ca
         return 0;
     };
     summary.at.dues_between(cal, before, this)
-}
-
-/// Whether no working day of the week is before a date.
-fn is_first_of_week(cal: &Calendar, date: NaiveDate) -> bool {
-    let monday = date - TimeDelta::days(i64::from(date.weekday().num_days_from_monday()));
-    cal.on_or_after(monday) == date
 }

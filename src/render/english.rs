@@ -64,6 +64,25 @@ pub fn status(word: &str) -> &str {
     }
 }
 
+/// What an alarm's kind is called.
+#[must_use]
+pub fn alarm(word: &str) -> &str {
+    match word {
+        "source_down" => "The ticket database cannot be read",
+        "source_stale" => "The ticket database has not changed for long",
+        "implausible" => "Implausibly many tickets came or went; not trusted yet",
+        "clock_back" => "The system's clock went back",
+        "reload_refused" => "The new configuration was refused",
+        "mail_refused" => "The mail server takes no mail",
+        "storm" => "More messages than the limits allow; they are held",
+        "template_failed" => "A template failed; the built-in text went out",
+        "dead_letter" => "A message could not be sent",
+        "unmapped_status" => "A ticket status that is not mapped",
+        "unknown_agency" => "An agency that the directory does not know",
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

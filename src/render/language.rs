@@ -31,11 +31,28 @@ pub(super) fn tickets(wording: &Wording, n: i64) -> String {
     }
 }
 
+/// What an alarm's kind is called.
+fn alarm(locale: Locale, word: &str) -> &str {
+    match locale {
+        Locale::Vi => vietnamese::alarm(word),
+        Locale::En => english::alarm(word),
+    }
+}
+
 /// What a status of ours is called.
 pub(super) fn status(locale: Locale, word: &str) -> &str {
     match locale {
         Locale::Vi => vietnamese::status(word),
         Locale::En => english::status(word),
+    }
+}
+
+/// What stands first in the subject of a letter on made-up data.
+#[must_use]
+pub fn sample_tag(locale: Locale) -> &'static str {
+    match locale {
+        Locale::Vi => "MẪU",
+        Locale::En => "SAMPLE",
     }
 }
 
@@ -137,6 +154,7 @@ pub(super) fn add_filters(env: &mut Environment<'static>, wording: &Wording) {
     let counted = wording.clone();
     env.add_filter("phieu", move |n: i64| tickets(&counted, n));
     env.add_filter("trang_thai", move |word: &str| status(locale, word).to_owned());
+    env.add_filter("canh_bao", move |word: &str| alarm(locale, word).to_owned());
     env.add_filter("han", move |v: Value| {
         let day = date_of(&v.get_attr("day")?)?;
         let time = v.get_attr("time")?;

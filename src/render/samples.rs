@@ -1,6 +1,6 @@
 //! Sample messages: what `check` renders templates on, and what the pictures in `docs/looks` show.
 
-use chrono::{NaiveDate, NaiveTime, TimeDelta};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use super::language::builtin_title;
 use super::view::{
@@ -16,6 +16,10 @@ fn day(d: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2021, 9, d).unwrap_or_default()
 }
 
+fn in_august(d: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2021, 8, d).unwrap_or_default()
+}
+
 fn five_on(day: NaiveDate) -> DeadlineView {
     DeadlineView {
         day,
@@ -25,10 +29,14 @@ fn five_on(day: NaiveDate) -> DeadlineView {
     }
 }
 
+const HOTLINE: &str = "Tổng đài Thông tin dịch vụ công 1022 tỉnh Đồng Tháp";
+
 /// Working days on which what is late was due, the latest first.
 const DUE: [u32; 8] = [14, 13, 10, 9, 8, 7, 6, 1];
 const FIELDS: [&str; 6] = ["dat_dai", "y_te", "bao_tro", "giao_thong", "moi_truong", "cccd"];
 const STAGES: [&str; 4] = ["at_c06", "card_arrived", "not_sent", "data_wrong"];
+/// Days of August on which what has got to the Office was due, and how many working days ago that is.
+const LONG_DUE: [(u32, i32); 4] = [(30, 10), (27, 11), (26, 12), (25, 13)];
 const LOCALITIES: [&str; 4] = [
     "Công an thành phố Cao Lãnh",
     "Công an thành phố Hồng Ngự",
@@ -101,7 +109,11 @@ fn full() -> LineView {
 pub fn line(template: &str, n: usize) -> LineView {
     let nth = u32::try_from(n).unwrap_or_default();
     let kind = |of: usize| n % of;
-    let due = n % DUE.len();
+    // What was reminded of on Friday was late by then.
+    let due = match template {
+        "overdue-2" | "overdue-3" => 3 + n % (DUE.len() - 3),
+        _ => n % DUE.len(),
+    };
     let late = i32::try_from(1 + due).unwrap_or_default();
     let is_ahead =
         ["due-soon", "received", "carried-over", "stale"].contains(&template) || template == "cccd" && n % 3 == 2;
@@ -134,7 +146,15 @@ pub fn line(template: &str, n: usize) -> LineView {
             reminder: 2,
             ..line
         },
+        "unsatisfied" => LineView {
+            status: "answered".into(),
+            overdue_working_days: None,
+            ..line
+        },
         "overdue-office" | "aged" => LineView {
+            deadline: Some(five_on(in_august(LONG_DUE[kind(LONG_DUE.len())].0))),
+            overdue_working_days: Some(LONG_DUE[kind(LONG_DUE.len())].1),
+            age_working_days: 15 + LONG_DUE[kind(LONG_DUE.len())].1,
             agency_name: Some(
                 if kind(2) == 0 {
                     "Sở Y tế"
@@ -143,7 +163,7 @@ pub fn line(template: &str, n: usize) -> LineView {
                 }
                 .into(),
             ),
-            earlier: vec![day(1), day(3), day(7)],
+            earlier: vec![in_august(31), day(6), day(8)],
             reminder: 4,
             ..line
         },
@@ -212,6 +232,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         },
         for_information: false,
         opening: false,
+        between_lists: false,
         reminder: lines.iter().map(|l| l.reminder).max().unwrap_or(1),
         earlier,
         lines,
@@ -219,7 +240,10 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         reply_by: Some(five_on(day(17))),
         note: match template {
             "correction" => Some("phiếu đã được trả lời, hệ thống cập nhật chậm".into()),
-            "approval" => Some("«[1022]» (01909c5e-0000-7000-8000-000000000001)".into()),
+            "approval" => Some(
+                "«[1022][Nhắc lần 2] 3 phiếu quá hạn cần chỉ đạo xử lý – Sở Y tế» (01909c5e-0000-7000-8000-000000000001)"
+                    .into(),
+            ),
             _ => None,
         },
     }
@@ -229,7 +253,8 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
 fn unit(template: &str) -> &'static str {
     match template {
         "cccd" => "Công an tỉnh",
-        "overdue-office" | "aged" | "competence" | "unassigned" => "Văn phòng Ủy ban nhân dân tỉnh",
+        "approval" | "alarms" | "summary-ops" => HOTLINE,
+        "summary-office" | "overdue-office" | "aged" | "competence" | "unassigned" => "Văn phòng Ủy ban nhân dân tỉnh",
         _ => "Sở Tài nguyên và Môi trường",
     }
 }
@@ -240,7 +265,7 @@ pub fn message(form: Form, sections: Vec<SectionView>) -> MessageView {
     MessageView {
         form,
         tag: "1022".into(),
-        hotline: "Tổng đài Thông tin dịch vụ công 1022 tỉnh Đồng Tháp".into(),
+        hotline: HOTLINE.into(),
         unit_name: sections.first().map_or("", |s| &s.addressee.unit_name).to_owned(),
         desk: "contact".into(),
         at: day(15).and_time(NaiveTime::MIN + TimeDelta::hours(8)),
@@ -256,11 +281,26 @@ pub fn message(form: Form, sections: Vec<SectionView>) -> MessageView {
     }
 }
 
-/// A message of one template with so many tickets.
+/// Whether a template is about tickets at all.
+#[must_use]
+pub fn lists_tickets(template: &str) -> bool {
+    let others = [
+        "send-test",
+        "approval",
+        "endpoint-disabled",
+        "alarms",
+        "summary-office",
+        "summary-ops",
+    ];
+    !others.contains(&template)
+}
+
+/// A message of one template, with so many tickets where it is about tickets.
 #[must_use]
 pub fn letter(template: &str, count: usize) -> MessageView {
+    let count = if lists_tickets(template) { count } else { 0 };
     let lines = (0..count).map(|n| line(template, n)).collect();
-    let form = if template == "received" {
+    let form = if template == "received" || !lists_tickets(template) {
         Form::Single
     } else {
         Form::Digest
@@ -317,60 +357,67 @@ pub fn digest() -> MessageView {
 }
 
 fn sample_alarms() -> Vec<AlarmView> {
-    let at = NaiveDate::from_ymd_opt(2021, 9, 10)
-        .unwrap_or_default()
-        .and_time(NaiveTime::MIN);
-    let alarm = |kind: &str, over| AlarmView {
+    let alarm = |kind: &str, subject: &str, detail: &str, over| AlarmView {
         kind: kind.into(),
-        subject: "X1".into(),
-        detail: "550 5.1.1".into(),
-        since: at,
+        subject: subject.into(),
+        detail: detail.into(),
+        since: at(15, 6),
         over,
     };
-    vec![alarm("source_down", None), alarm("unmapped_status", Some(at))]
+    vec![
+        alarm("source_down", "", "connection refused", None),
+        alarm("unknown_agency", "Sở Quy hoạch", "", None),
+        alarm("mail_refused", "", "421 4.3.2 Service not available", Some(at(15, 7))),
+    ]
 }
 
-/// A summary with everything that one can have.
+fn at(d: u32, hour: u32) -> NaiveDateTime {
+    day(d).and_time(NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default())
+}
+
+/// A summary with all that one usually has.
 fn sample_summary() -> SummaryView {
-    let day = NaiveDate::from_ymd_opt(2021, 9, 10).unwrap_or_default();
-    let at = |hour| day.and_time(NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default());
-    let counts = Counts {
-        received: 20,
-        done: 12,
-        open: 31,
-        overdue: 9,
-        carried_over: 4,
-        unsatisfied: 2,
+    let counts = |received, done, open, overdue, carried_over, unsatisfied| Counts {
+        received,
+        done,
+        open,
+        overdue,
+        carried_over,
+        unsatisfied,
     };
-    let unit = |name: Option<&str>| UnitView {
+    let unit = |name: Option<&str>, counts| UnitView {
         name: name.map(str::to_owned),
         counts,
     };
+    let longest = |code: &str, name: &str, (due, late)| LongestView {
+        code: code.into(),
+        agency_name: Some(name.into()),
+        deadline: five_on(in_august(due)),
+        overdue_working_days: late,
+    };
+    let urged = |step: &str, tickets| UrgedView {
+        rule_title: "Phiếu quá hạn xử lý".into(),
+        step: step.into(),
+        tickets,
+    };
     SummaryView {
-        since: at(8),
-        due: at(15),
-        is_late: true,
-        skipped: 2,
+        since: at(8, 8),
+        due: at(15, 8),
+        is_late: false,
+        skipped: 0,
         tickets: Some(TicketsView {
-            units: vec![unit(Some("SYT")), unit(None)],
-            total: counts,
-            before: Some(counts),
-            longest: vec![LongestView {
-                code: "PA-0001".into(),
-                agency_name: Some("SYT".into()),
-                deadline: DeadlineView {
-                    day,
-                    time: None,
-                    is_day: true,
-                    provisional: false,
-                },
-                overdue_working_days: 12,
-            }],
-            urged: vec![UrgedView {
-                rule_title: "1022".into(),
-                step: "L1".into(),
-                tickets: 7,
-            }],
+            units: vec![
+                unit(Some("Sở Tài nguyên và Môi trường"), counts(14, 9, 21, 6, 3, 1)),
+                unit(Some("Ủy ban nhân dân huyện Tháp Mười"), counts(6, 3, 9, 3, 1, 1)),
+                unit(None, counts(1, 0, 1, 0, 0, 0)),
+            ],
+            total: counts(21, 12, 31, 9, 4, 2),
+            before: Some(counts(18, 20, 22, 11, 4, 0)),
+            longest: vec![
+                longest("DT1022.20210818.0107", "Sở Tài nguyên và Môi trường", LONG_DUE[3]),
+                longest("DT1022.20210819.0032", "Ủy ban nhân dân huyện Tháp Mười", LONG_DUE[2]),
+            ],
+            urged: vec![urged("L1", 7), urged("L2", 2)],
             settled: 5,
         }),
         operation: Some(OperationView {
@@ -382,13 +429,13 @@ fn sample_summary() -> SummaryView {
             dead: 1,
             bounced: 1,
             waiting: 2,
-            oldest_waiting: Some(at(9)),
+            oldest_waiting: Some(at(15, 7)),
             unknown: 1,
             awaiting_approval: 1,
             suspended: 1,
             alarms: sample_alarms(),
             unconfirmed: 12,
-            calendar_until: day,
+            calendar_until: NaiveDate::from_ymd_opt(2021, 10, 31).unwrap_or_default(),
             calendar_ends: true,
         }),
     }
@@ -404,6 +451,10 @@ pub fn titled(mut message: MessageView, rules: &RuleSet, locale: Locale) -> Mess
     for section in &mut message.sections {
         if !section.rule.is_empty() {
             section.rule_title = title(&section.rule, &section.step);
+        }
+        let summary = section.summary.as_mut().and_then(|s| s.tickets.as_mut());
+        for urged in summary.into_iter().flat_map(|t| &mut t.urged) {
+            urged.rule_title = title("overdue", &urged.step);
         }
         for also in section.lines.iter_mut().flat_map(|line| &mut line.rules) {
             let ids = also.rsplit_once('(').and_then(|(_, ids)| ids.strip_suffix(')'));
@@ -436,8 +487,15 @@ pub fn of(template: &str) -> Vec<MessageView> {
         reply_by: None,
         ..section(template, vec![bare.clone()])
     };
+    let late = SummaryView {
+        is_late: true,
+        skipped: 2,
+        ..sample_summary()
+    };
     let first = SectionView {
         opening: true,
+        between_lists: true,
+        summary: Some(late),
         for_information: true,
         note: Some("số liệu nguồn chưa đúng".into()),
         ..section(template, vec![everything.clone(), bare])

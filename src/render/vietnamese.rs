@@ -80,6 +80,25 @@ pub fn status(word: &str) -> &str {
     }
 }
 
+/// What an alarm's kind is called.
+#[must_use]
+pub fn alarm(word: &str) -> &str {
+    match word {
+        "source_down" => "Không đọc được cơ sở dữ liệu phiếu",
+        "source_stale" => "Cơ sở dữ liệu phiếu lâu không có thay đổi",
+        "implausible" => "Số phiếu tăng, giảm bất thường, chưa được tin dùng",
+        "clock_back" => "Đồng hồ hệ thống lùi lại",
+        "reload_refused" => "Cấu hình mới không được nạp",
+        "mail_refused" => "Máy chủ thư không nhận thư",
+        "storm" => "Số thư vượt giới hạn, đang tạm giữ",
+        "template_failed" => "Mẫu thư bị lỗi, đã gửi bằng mẫu dự phòng",
+        "dead_letter" => "Thông báo không gửi được",
+        "unmapped_status" => "Trạng thái phiếu chưa được khai báo",
+        "unknown_agency" => "Tên cơ quan chưa có trong danh bạ",
+        other => other,
+    }
+}
+
 /// `12 phiếu`, `không có phiếu`; below ten `05 phiếu` where `two_digits`.
 #[must_use]
 pub fn tickets(n: i64, two_digits: bool) -> String {

@@ -52,6 +52,8 @@ pub struct SectionView {
     pub for_information: bool,
     /// The tickets were late when they were first seen.
     pub opening: bool,
+    /// Of a list that goes out weekly only what is new or late, on a day between.
+    pub between_lists: bool,
     /// The highest «lần n» among the lines.
     pub reminder: u32,
     /// The dates of earlier reminders about any of the lines.

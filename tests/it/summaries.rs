@@ -69,7 +69,7 @@ async fn the_office_hears_once_a_week_how_the_agencies_stand(on: On) {
     assert_eq!(
         summaries(&mut world),
         [
-            "Fri 10/09 15:00 vp: [1022] Tổng hợp tuần đến ngày 10/09/2021: 2 phiếu đang xử lý, 0 phiếu quá hạn",
+            "Fri 10/09 15:00 vp: [1022] Tổng hợp tuần đến ngày 10/09/2021: 2 phiếu đang xử lý, không có phiếu quá hạn",
             "Fri 17/09 15:00 vp: [1022] Tổng hợp tuần đến ngày 17/09/2021: 2 phiếu đang xử lý, 2 phiếu quá hạn",
             "Fri 24/09 15:00 vp: [1022] Tổng hợp tuần đến ngày 24/09/2021: 2 phiếu đang xử lý, 2 phiếu quá hạn",
         ]
@@ -157,10 +157,10 @@ async fn around_tet_the_office_is_left_alone_and_the_week_of_tet_owes_none() {
     assert_eq!(
         summaries(&mut world),
         [
-            "Mon 17/01 07:00 vp: [1022] Tổng hợp tuần đến ngày 17/01/2022: 0 phiếu đang xử lý, 0 phiếu quá hạn",
-            "Fri 21/01 15:00 vp: [1022] Tổng hợp tuần đến ngày 21/01/2022: 0 phiếu đang xử lý, 0 phiếu quá hạn",
-            "Tue 08/02 07:00 vp: [1022] Tổng hợp tuần đến ngày 08/02/2022: 0 phiếu đang xử lý, 0 phiếu quá hạn",
-            "Fri 11/02 15:00 vp: [1022] Tổng hợp tuần đến ngày 11/02/2022: 0 phiếu đang xử lý, 0 phiếu quá hạn",
+            "Mon 17/01 07:00 vp: [1022] Tổng hợp tuần đến ngày 17/01/2022: không có phiếu đang xử lý, không có phiếu quá hạn",
+            "Fri 21/01 15:00 vp: [1022] Tổng hợp tuần đến ngày 21/01/2022: không có phiếu đang xử lý, không có phiếu quá hạn",
+            "Tue 08/02 07:00 vp: [1022] Tổng hợp tuần đến ngày 08/02/2022: không có phiếu đang xử lý, không có phiếu quá hạn",
+            "Fri 11/02 15:00 vp: [1022] Tổng hợp tuần đến ngày 11/02/2022: không có phiếu đang xử lý, không có phiếu quá hạn",
         ]
     );
 }
@@ -183,7 +183,7 @@ async fn a_summary_that_nobody_takes_is_made_anew_on_the_next_working_day_with_t
     world.turn("2021-09-13 09:00").await;
     assert_eq!(
         summaries(&mut world),
-        ["Mon 13/09 07:00 vp: [1022] Tổng hợp tuần đến ngày 13/09/2021: 1 phiếu đang xử lý, 0 phiếu quá hạn"]
+        ["Mon 13/09 07:00 vp: [1022] Tổng hợp tuần đến ngày 13/09/2021: 1 phiếu đang xử lý, không có phiếu quá hạn"]
     );
     let states: Vec<String> = world
         .store()

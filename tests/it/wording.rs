@@ -57,7 +57,7 @@ impl Letters {
 /// How many tickets a template's sample tells of where it is looked at.
 fn usual(name: &str) -> usize {
     match name {
-        "send-test" | "endpoint-disabled" | "approval" => 0,
+        name if !samples::lists_tickets(name) => 0,
         "received" => 1,
         "cccd" => 9,
         _ => 2,
@@ -158,8 +158,10 @@ fn text_and_html_say_the_same_words_about_no_one_and_five_hundred_tickets() {
                 } = letter;
                 let words = words_of_html(&html);
                 assert_eq!(words_of_text(&text, &labels(locale)), words, "{context}");
-                let told = codes.find_iter(&text).count();
-                assert_eq!(told, tickets, "each ticket once: {context}");
+                if samples::lists_tickets(&name) {
+                    let told = codes.find_iter(&text).count();
+                    assert_eq!(told, tickets, "each ticket once: {context}");
+                }
                 for shown in [&subject, &text, &html] {
                     assert!(
                         is_nfc(shown) && !shown.contains("{{") && !shown.contains("{%"),
@@ -203,6 +205,10 @@ fn proper_names(message: &MessageView) -> Vec<String> {
     names.extend(sections().map(|s| s.addressee.unit_name.clone()));
     // Where no rule has a title, it is the name of what the letter is about.
     names.extend(sections().filter(|s| s.rule.is_empty()).map(|s| s.rule_title.clone()));
+    let summaries = sections().filter_map(|s| s.summary.as_ref()?.tickets.as_ref());
+    names.extend(summaries.clone().flat_map(|t| &t.units).filter_map(|u| u.name.clone()));
+    names.extend(summaries.flat_map(|t| &t.longest).filter_map(|l| l.agency_name.clone()));
+    names.extend(sections().flat_map(|s| &s.alarms).map(|a| a.subject.clone()));
     names.extend([&message.hotline, &message.unit_name, &message.contact_line].map(Clone::clone));
     names.retain(|name| !name.is_empty());
     names.extend(message.signature.iter().cloned());

@@ -137,7 +137,6 @@ async fn the_weeks_list_is_spread_over_localities_ages_and_stages() {
             "còn 29 ngày làm việc",
             "Tình trạng đang xử lý",
             "đang chờ C06",
-            "đang chờ Cục C06",
             "Công an huyện Tháp Mười",
             "3. OLD",
             "Lĩnh vực cấp căn cước công dân",
@@ -145,7 +144,6 @@ async fn the_weeks_list_is_spread_over_localities_ages_and_stages() {
             "quá hạn 6 ngày làm việc",
             "Tình trạng đang xử lý",
             "đang chờ C06",
-            "đang chờ Cục C06",
             "4. MID",
             "Lĩnh vực cấp căn cước công dân",
             "Thời hạn hạn 17:00 thứ Ba 14/09/2021",
@@ -160,4 +158,57 @@ async fn the_weeks_list_is_spread_over_localities_ages_and_stages() {
             "Tình trạng đang xử lý",
         ]
     );
+}
+
+#[tokio::test]
+async fn between_two_weekly_lists_a_letter_says_that_it_holds_the_new_and_late_ones_alone() {
+    let mut world = province().await;
+    for (code, received) in [("FIRST", "2021-08-19 09:00"), ("SECOND", "2021-08-20 09:00")] {
+        card(&world, code, received, "area = '872'").await;
+    }
+    world.turn("2021-08-20 17:30").await;
+    let lists = |world: &mut World| {
+        let heads = world.letters().into_iter().map(|letter| {
+            let lines: Vec<&str> = letter.text.lines().collect();
+            let words = |part: &[&str]| part.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            let mut parts = lines.split(|line| line.trim().is_empty()).map(words);
+            let intro = parts
+                .find(|part| part.contains("phản ánh, kiến nghị"))
+                .expect("an intro");
+            format!("{} | {intro}", letter.subject)
+        });
+        heads.collect::<Vec<_>>()
+    };
+    world.turn("2021-08-23 08:00").await;
+    assert_eq!(
+        lists(&mut world),
+        [
+            "[1022][CCCD] 2 phiếu đang theo dõi – Công an tỉnh | Đến 08:00 ngày 23/08/2021, Tổng đài 1022 đang theo dõi 2 phiếu \
+          phản ánh, kiến nghị về cấp căn cước công dân. Số phiếu theo đơn vị và số ngày từ khi tiếp nhận như sau."
+        ]
+    );
+    card(&world, "TUESDAY", "2021-08-24 10:00", "area = '872'").await;
+    for at in [
+        "2021-08-24 08:00",
+        "2021-08-24 17:30",
+        "2021-08-25 08:00",
+        "2021-08-26 08:00",
+        "2021-08-27 08:00",
+    ] {
+        world.turn(at).await;
+    }
+    assert_eq!(
+        lists(&mut world),
+        [
+            "[1022][CCCD] 1 phiếu mới hoặc quá hạn – Công an tỉnh | Ngoài danh sách hằng tuần, đến 08:00 ngày 25/08/2021 có 1 \
+          phiếu phản ánh, kiến nghị về cấp căn cước công dân mới tiếp nhận hoặc đã quá hạn. Số phiếu theo đơn vị và số ngày từ \
+          khi tiếp nhận như sau."
+        ]
+    );
+    // On Monday dondoc stood still: the list comes on Tuesday, and is the week's.
+    world.turn("2021-08-31 09:00").await;
+    let [list] = &lists(&mut world)[..] else {
+        panic!("one list")
+    };
+    assert!(list.starts_with("[1022][CCCD] 2 phiếu đang theo dõi"), "{list}");
 }

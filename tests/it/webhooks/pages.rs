@@ -67,6 +67,7 @@ fn section(settled: bool, lines: Vec<LineView>) -> SectionView {
         },
         for_information: false,
         opening: false,
+        between_lists: false,
         reminder: 2,
         earlier: vec![day(6)],
         lines,
