@@ -132,7 +132,7 @@ fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, 
 }
 
 /// One title, or one for each language.
-fn read_title(s: &mut Section<'_>, locale: Locale) -> Option<String> {
+pub(super) fn read_title(s: &mut Section<'_>, locale: Locale) -> Option<String> {
     let Some(node) = s.get("title").filter(|node| node.is_table()) else {
         return s.required("title");
     };

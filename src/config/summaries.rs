@@ -6,7 +6,7 @@ use chrono::{NaiveTime, Weekday};
 
 use super::problem::Place;
 use super::read::{Node, Read, Section, time};
-use super::rules::{Known, read_id, read_roles, read_template};
+use super::rules::{Known, read_id, read_roles, read_template, read_title};
 use crate::domain::directory::{Base, Role};
 use crate::domain::summary::{At, Summary};
 
@@ -16,7 +16,7 @@ pub(super) fn read_summary(
     ids: &mut BTreeMap<String, Place>,
 ) -> Option<Summary> {
     let id = read_id(s, "summary", ids);
-    let title = s.required("title");
+    let title = read_title(s, known.locale);
     let at = s.required::<At>("at");
     let to = read_roles(s, "to", known);
     let nodes = s.items("to");

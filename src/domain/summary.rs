@@ -13,6 +13,9 @@ use super::facts::{self, Context};
 use super::ticket::{Memory, Rating, Status, Ticket};
 use super::time::Period;
 
+/// The rule's word in what is told by a summary; the step is the summary's id.
+pub const SUMMARY: &str = "summary";
+
 /// `[[summary]]`: figures that go out by the calendar, whatever there is to tell of any ticket.
 #[derive(Debug, Clone)]
 pub struct Summary {

@@ -19,7 +19,7 @@ use crate::domain::directory::{Base, OPS, Recipient, Role};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Mode, SETTLED, Wait};
 use crate::domain::rule::Channel;
-use crate::domain::summary::{Counts, Figures, Summary, Tally, TicketFigures};
+use crate::domain::summary::{Counts, Figures, SUMMARY, Summary, Tally, TicketFigures};
 use crate::domain::time::Period;
 use crate::render::view::{LongestView, OperationView, SummaryView, TicketsView, UnitView, UrgedView};
 use crate::store::meta::Meta;
@@ -39,9 +39,6 @@ const CONFIRMED_FOR: TimeDelta = TimeDelta::days(365);
 
 /// So long before the entered holidays end it is time to enter more.
 const CALENDAR_AHEAD: TimeDelta = TimeDelta::days(60);
-
-/// The rule's word in what is told by a summary; the step is the summary's id.
-const RULE: &str = "summary";
 
 /// Under what a summary stands among the rules in force, where no rule of ops can.
 pub(super) fn key(summary: &Summary) -> String {
@@ -206,7 +203,7 @@ impl Engine {
         );
         let thread = self.store.threads(std::slice::from_ref(&matter)).await?;
         let mut section = letter::bare_section(&self.config, &recipient, &summary.template, now);
-        section.rule = RULE.to_owned();
+        section.rule = SUMMARY.to_owned();
         section.step.clone_from(&summary.id);
         section.rule_title.clone_from(&summary.title);
         section.summary = Some(said.view);
@@ -225,8 +222,8 @@ impl Engine {
         composed.template_failed(failed.as_ref());
         let schedule = recipients::schedule(&self.config, &recipient.unit, None);
         let message = NewMessage {
-            rules: vec![RULE.to_owned()],
-            steps: vec![format!("{RULE}/{}", summary.id)],
+            rules: vec![SUMMARY.to_owned()],
+            steps: vec![format!("{SUMMARY}/{}", summary.id)],
             notices: vec![due.notice],
             replace_at: Some(schedule.opening_after(now)),
             ..message

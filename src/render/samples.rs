@@ -8,7 +8,7 @@ use super::view::{
     SectionView, SummaryView, TicketsView, UnitView, UrgedView,
 };
 use crate::domain::rule::RuleSet;
-use crate::domain::summary::Counts;
+use crate::domain::summary::{Counts, SUMMARY};
 use crate::domain::wording::Locale;
 
 /// 15/9/2021, a Wednesday.
@@ -208,6 +208,9 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         "send-test" => ("", "", "", "contact"),
         "approval" => ("", "", "Sở Y tế", "contact"),
         "endpoint-disabled" => ("", "", "syt", "contact"),
+        "alarms" => ("", "", "", "contact"),
+        "summary-office" => (SUMMARY, "office-weekly", "", "contact"),
+        "summary-ops" => (SUMMARY, "ops-daily", "", "contact"),
         other => (other, "step", "Tên quy tắc", "contact"),
     };
     let is_office = ["overdue-office", "aged", "competence", "unassigned"].contains(&template);
@@ -445,7 +448,8 @@ fn sample_summary() -> SummaryView {
 #[must_use]
 pub fn titled(mut message: MessageView, rules: &RuleSet, locale: Locale) -> MessageView {
     let title = |rule: &str, step: &str| {
-        let named = rules.named(rule).map(|r| r.title.as_str());
+        let summary = rules.summaries.iter().find(|s| rule == SUMMARY && s.id == step);
+        let named = rules.named(rule).map(|r| &*r.title).or(summary.map(|s| &*s.title));
         named.unwrap_or_else(|| builtin_title(locale, rule, step)).to_owned()
     };
     for section in &mut message.sections {

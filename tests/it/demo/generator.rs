@@ -206,7 +206,7 @@ fn every_special_kind_of_row_is_there() {
     at_least(10, "neither confidential nor not", &|r| {
         r.get("confidential") == "không rõ"
     });
-    at_least(30, "confidential", &|r| r.get("confidential") == "1");
+    at_least(10, "confidential", &|r| r.get("confidential") == "1");
     at_least(15, "about conduct", &|r| {
         r.get("tags") == "conduct" && !r.get("subject_agency").is_empty()
     });
