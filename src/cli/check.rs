@@ -220,6 +220,18 @@ async fn probe_endpoints(config: &Config, now: Moment) -> Vec<(&'static str, Res
 }
 
 /// Every template, rendered on sample data: of the language of letters, and of others that there are.
+/// A template's fault with its place.
+pub(super) fn template_problem(config: &Config, e: TemplateError) -> Problem {
+    Problem {
+        file: config.templates_dir.join(e.file).display().to_string(),
+        line: e.line,
+        column: e.column,
+        severity: Severity::Error,
+        message: e.message,
+        hint: None,
+    }
+}
+
 fn template_problems(config: &Config) -> Vec<Problem> {
     let is_there = |locale: &Locale| {
         *locale == config.wording.locale || config.templates_dir.join(locale.folder()).join(WORDS).exists()
@@ -234,15 +246,7 @@ fn template_problems(config: &Config) -> Vec<Problem> {
             Err(errors) => errors,
         }
     });
-    let problem = |e: TemplateError| Problem {
-        file: format!("templates/{}", e.file),
-        line: e.line,
-        column: e.column,
-        severity: Severity::Error,
-        message: e.message,
-        hint: None,
-    };
-    let mut problems: Vec<Problem> = failed.map(problem).collect();
+    let mut problems: Vec<Problem> = failed.map(|e| template_problem(config, e)).collect();
     // Each sample meets it again.
     problems.dedup();
     problems

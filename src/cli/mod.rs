@@ -89,8 +89,8 @@ enum Command {
         #[arg(long, default_value_t = demo::SEED)]
         seed: u64,
     },
-    /// Checks all files of the configuration, then the ticket database, the store and the mail server; says everything
-    /// that is wrong, with its place.
+    /// Checks all files of the configuration, then the ticket database, the store, the mail server and the webhooks; says
+    /// everything that is wrong, with its place.
     Check {
         /// Looks at files only and connects to nothing.
         #[arg(long)]
@@ -147,7 +147,8 @@ enum Command {
         #[command(subcommand)]
         command: OutboxCommand,
     },
-    /// Sends a letter marked as a test to each desk of a unit, and says what the mail server answered.
+    /// Sends a letter marked as a test to each desk of a unit and a post to each of its webhooks, and says what each
+    /// answered.
     SendTest {
         /// The unit's id, or @ops.
         unit: String,
@@ -260,8 +261,8 @@ enum ReportFormat {
 enum OutboxCommand {
     /// Messages, oldest first.
     List {
-        /// Only those in this state: waiting, accepted, dead, replaced, cancelled, awaiting_approval, released, withdrawn or
-        /// corrected.
+        /// Only those in this state: waiting, accepted, dead, bounced, replaced, cancelled, awaiting_approval, released,
+        /// withdrawn or corrected.
         #[arg(long)]
         state: Option<String>,
         /// At most this many.
@@ -494,8 +495,8 @@ fn load(dir: &Path) -> Result<Config, CliError> {
 
 fn renderer(config: &Config) -> Result<Renderer, CliError> {
     Renderer::load(&config.templates_dir, &config.wording).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        CliError::Failed(anyhow::anyhow!(errors.join("\n")))
+        let problems = errors.into_iter().map(|e| check::template_problem(config, e));
+        CliError::Config(config::Problems(problems.collect()))
     })
 }
 

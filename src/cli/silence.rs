@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::domain::Moment;
 use crate::domain::hold::Scope;
+use crate::domain::notice::{COMPETENCE, SETTLED};
 use crate::store::Store;
 use crate::store::holds::{KeptSilence, NewSilence};
 
@@ -115,7 +116,7 @@ async fn scope(config: &Config, store: &Store, given: &Add) -> Result<Scope, Cli
     };
     for rule in &given.rule {
         // Built-in ones (`@settled`, `@competence`) are no rules of ops, but are told like them.
-        if config.rules.named(rule).is_none() && !rule.starts_with('@') {
+        if config.rules.named(rule).is_none() && ![SETTLED, COMPETENCE].contains(&rule.as_str()) {
             let known: Vec<&str> = config.rules.rules.iter().map(|r| r.id.as_str()).collect();
             return Err(failed(format!(
                 "`{rule}` is not a rule; there are {}",

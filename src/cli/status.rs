@@ -121,10 +121,12 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             disabled.reason
         ));
     }
+    let oldest = of("waiting").map(|c| format!(" (the oldest since {})", local(c.oldest_created, &config)));
+    let oldest = oldest.unwrap_or_default();
     let at = |m: Option<crate::domain::Moment>| m.map_or("never".to_owned(), |at| local(at, &config));
     say(&format!(
         "dondoc {}\nconfiguration  taken up {}\nlast turn      {} (ticket database read {})\ntickets        {} known, {} open\nnotices        {} wait for their digest or window\n\
-         messages       {} wait, {} accepted, {} dead, {} answers unknown\nmode           {}\nwebhooks       {} endpoints\ncalendar       entered until {until}\n{notes}",
+         messages       {} wait{oldest}, {} accepted, {} dead, {} bounced, {} answers unknown\nmode           {}\nwebhooks       {} endpoints\ncalendar       entered until {until}\n{notes}",
         env!("CARGO_PKG_VERSION"),
         at(meta.config_loaded_at),
         at(meta.last_turn_at),
@@ -135,6 +137,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         count("waiting"),
         accepted,
         count("dead"),
+        count("bounced"),
         unknown,
         mode(&config, accepted_in_shadow),
         endpoints.len(),

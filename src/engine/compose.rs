@@ -645,22 +645,24 @@ impl Engine {
         let reckoned = facts::deadline_of(ticket, memory, context);
         let earlier = earlier_dates(telling, known, context, cal);
         let agency = memory.agency.as_deref().filter(|id| *id != recipient.unit);
-        let due_in = match &reckoned {
-            Reckoned::At(d) if d.judged_at(cal) > now => Some(cal.working_days_between(today, d.day(cal))),
-            _ => None,
-        };
+        let deadline = deadline_view(&reckoned, cal);
+        let is_late = facts::overdue_working_days(&reckoned, cal, now).is_some();
+        // Counted from the day that is shown beside it.
+        let days = deadline
+            .as_ref()
+            .map(|shown| cal.working_days_between(today, shown.shown_on()));
         LineView {
             code: ticket.code.clone(),
             title: None,
             field: ticket.category().map(scrub::word),
             agency_name: agency.map(|id| letter::unit_name(&self.config, id, today)),
-            deadline: deadline_view(&reckoned, cal),
+            deadline,
             first_deadline_differs: match &reckoned {
                 Reckoned::At(d) => memory.first_deadline.filter(|first| *first != d.day(cal)),
                 _ => None,
             },
-            overdue_working_days: facts::overdue_working_days(&reckoned, cal, now),
-            due_in_working_days: due_in,
+            overdue_working_days: days.filter(|_| is_late).map(|days| -days),
+            due_in_working_days: days.filter(|_| !is_late),
             age_working_days: cal.working_days_between(cal.date_of(ticket.received_at), today),
             received_on: cal.date_of(ticket.received_at),
             age_days: (today - cal.date_of(ticket.received_at)).num_days(),

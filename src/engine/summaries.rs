@@ -324,11 +324,12 @@ impl Engine {
         let cal = context.calendar(&kept.memory);
         let reckoned: Reckoned = facts::deadline_of(&kept.ticket, &kept.memory, context);
         let agency = kept.memory.agency.as_deref();
+        let deadline = deadline_view(&reckoned, cal)?;
         Some(LongestView {
             code: kept.ticket.code.clone(),
             agency_name: agency.map(|id| letter::unit_name(&self.config, id, cal.date_of(now))),
-            overdue_working_days: facts::overdue_working_days(&reckoned, cal, now)?,
-            deadline: deadline_view(&reckoned, cal)?,
+            overdue_working_days: cal.working_days_between(deadline.shown_on(), cal.date_of(now)),
+            deadline,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The list of a long message as a workbook (`.xlsx`): one row a ticket, for sorting, filtering and printing.
 //!
-//! Pure: same view and instant, same bytes. It says what the mail's own tables say and no more. Every text is written
+//! Pure: same view and instant, same bytes. It says what the lines of the mail say, and when each ticket was received. Every text is written
 //! as text, whatever it begins with, so that nothing from a column of the source is ever computed; only web addresses
 //! become links.
 
@@ -28,7 +28,7 @@ const MOST_LINK: usize = 2_000;
 const A4: u8 = 9;
 
 /// The columns: title in Vietnamese and in English, and width in characters.
-const COLUMNS: [(&str, &str, f64); 15] = [
+const COLUMNS: [(&str, &str, f64); 16] = [
     ("STT", "No.", 5.0),
     ("Nội dung", "Subject", 24.0),
     ("Mã phiếu", "Ticket", 23.0),
@@ -43,6 +43,7 @@ const COLUMNS: [(&str, &str, f64); 15] = [
     ("Giai đoạn", "Stage", 16.0),
     ("Lần nhắc", "Reminder", 7.0),
     ("Đã nhắc ngày", "Reminded on", 12.0),
+    ("Đơn vị, địa bàn", "Locality", 24.0),
     ("Ghi chú", "Notes", 34.0),
 ];
 
@@ -251,6 +252,7 @@ fn cells(
             false => Cell::Empty,
         },
         open(dates(&line.earlier, locale)),
+        line.locality.clone().map_or(Cell::Empty, Cell::Text),
         Some(notes(line, locale))
             .filter(|n| !n.is_empty())
             .map_or(Cell::Empty, Cell::Text),

@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveTime};
 
 use super::vietnamese;
+use super::view::shown_on;
 
 /// `5 October 2026`.
 #[must_use]
@@ -20,7 +21,8 @@ pub fn weekday(date: NaiveDate) -> String {
 /// the end of the day before.
 #[must_use]
 pub fn deadline(day: NaiveDate, time: Option<NaiveTime>) -> String {
-    let (day, time) = vietnamese::without_midnight(day, time);
+    let day = shown_on(day, time);
+    let time = time.filter(|time| *time != NaiveTime::MIN);
     let when = time.map_or("the end of".to_owned(), |t| format!("{} on", t.format("%H:%M")));
     format!("{when} {} {}", weekday(day), date(day))
 }

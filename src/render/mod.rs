@@ -27,7 +27,7 @@ use serde::Serialize;
 
 use crate::domain::wording::Wording;
 use breakdown::Breakdown;
-use view::{DeadlineView, EndedView, LineView, MessageView, SectionView};
+use view::{Addressee, DeadlineView, EndedView, LineView, MessageView, SectionView, SummaryView};
 
 /// Steps of the template engine that one message may take; the longest digest needs a fraction of it.
 const FUEL: u64 = 50_000_000;
@@ -144,7 +144,15 @@ struct Glance<'a> {
     #[serde(flatten)]
     sums: Sums<'a>,
     /// What is asked, section by section.
-    asks: Vec<&'a str>,
+    asks: Vec<Ask<'a>>,
+}
+
+#[derive(Serialize, PartialEq)]
+struct Ask<'a> {
+    text: &'a str,
+    addressee: &'a Addressee,
+    /// Not all of the letter speaks to the same desk.
+    names_addressee: bool,
 }
 
 /// A section with the texts of its step's template.
@@ -157,7 +165,6 @@ struct Composed<'a> {
     ask: String,
     /// «Kính gửi» differs from the section before.
     new_addressee: bool,
-    has_agencies: bool,
     tables: Vec<tables::Table>,
 }
 
@@ -182,7 +189,7 @@ impl Renderer {
             };
             vec![TemplateError {
                 message: format!("the folder cannot be read: {e}{hint}"),
-                ..unreadable(dir.join(folder).display().to_string(), &e)
+                ..unreadable(folder.to_owned(), &e)
             }]
         })?;
         let layouts = [TEXT, HTML].map(|name| (name.to_owned(), dir.join(name)));
@@ -341,10 +348,6 @@ impl Renderer {
                 ask: block("ask")?,
                 tables: tables::read(&block("tables")?),
                 new_addressee: before.is_none_or(|before| *before != section.addressee),
-                has_agencies: section
-                    .lines
-                    .iter()
-                    .any(|l| l.agency_name.is_some() || l.unknown_agency_word.is_some()),
                 facts,
             });
         }
@@ -408,13 +411,21 @@ fn glance<'a>(message: &'a MessageView, sections: &'a [Composed<'a>]) -> Glance<
     };
     let ended = told.clone().flat_map(|s| &s.lines).filter_map(|l| l.ended.as_ref());
     let (extended, settled): (Vec<_>, Vec<_>) = ended.partition(|e| matches!(e, EndedView::Extended { .. }));
-    let mut asks: Vec<&str> = Vec::new();
-    for section in sections
+    let asking = sections
         .iter()
-        .filter(|s| !s.facts.section.for_information && !s.ask.is_empty())
-    {
-        if !asks.contains(&section.ask.as_str()) {
-            asks.push(&section.ask);
+        .filter(|s| !s.facts.section.for_information && !s.ask.is_empty());
+    let addressee = |s: &'a Composed<'a>| &s.facts.section.addressee;
+    let first = sections.first().map(addressee);
+    let names_addressee = asking.clone().any(|s| Some(addressee(s)) != first);
+    let mut asks: Vec<Ask<'_>> = Vec::new();
+    for section in asking {
+        let ask = Ask {
+            text: &section.ask,
+            addressee: addressee(section),
+            names_addressee,
+        };
+        if !asks.contains(&ask) {
+            asks.push(ask);
         }
     }
     Glance {
@@ -466,18 +477,60 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
+/// A summary's figures, a unit a line; of how dondoc fares what is not nought.
+fn plain_summary(summary: &SummaryView, words: &language::Plain) -> String {
+    let mut text = String::new();
+    let tickets = summary.tickets.iter();
+    let units = tickets.clone().flat_map(|t| &t.units);
+    let rows = units.map(|unit| (unit.name.as_deref().unwrap_or("–"), &unit.counts));
+    for (name, counts) in rows.chain(tickets.map(|t| (words.total, &t.total))) {
+        let counts = [
+            (words.received, counts.received),
+            (words.done, counts.done),
+            (words.open, counts.open),
+            (words.overdue, counts.overdue),
+            (words.carried_over, counts.carried_over),
+            (words.unsatisfied, counts.unsatisfied),
+        ];
+        let counts = counts.map(|(what, count)| format!("{what} {count}"));
+        text.push_str(&format!("- {name}: {}\n", counts.join(", ")));
+    }
+    if let Some(seen) = &summary.operation {
+        let counts = [
+            ("source down", seen.source_down),
+            ("rows rejected", seen.rows_rejected),
+            ("values ignored", seen.values_ignored),
+            ("dead", seen.dead),
+            ("bounced", seen.bounced),
+            ("waiting", seen.waiting),
+            ("unknown", seen.unknown),
+            ("awaiting approval", seen.awaiting_approval),
+        ];
+        for (what, count) in counts.iter().filter(|(_, count)| *count > 0) {
+            text.push_str(&format!("- {what}: {count}\n"));
+        }
+        for alarm in &seen.alarms {
+            text.push_str(&format!("- {}: {} {}\n", alarm.kind, alarm.subject, alarm.detail));
+        }
+    }
+    text
+}
+
 /// The built-in text: every section and every line, without adornment.
 fn plain(message: &MessageView, wording: &Wording) -> (String, String) {
     let locale = wording.locale;
     let words = language::plain(locale);
     let count: usize = message.sections.iter().map(|s| s.lines.len()).sum();
-    let subject = format!(
-        "[{}] {} {} – {}",
-        message.tag,
-        language::tickets(wording, i64::try_from(count).unwrap_or(0)),
-        words.to_watch,
-        message.unit_name
-    );
+    let subject = match count {
+        0 => format!("[{}] {}", message.tag, message.hotline),
+        _ => format!(
+            "[{}] {} {} – {}",
+            message.tag,
+            language::tickets(wording, i64::try_from(count).unwrap_or(0)),
+            words.to_watch,
+            message.unit_name
+        ),
+    };
     let mut text = format!("{}: {}\n", words.dear, message.unit_name);
     for section in &message.sections {
         let note = if section.for_information {
@@ -488,6 +541,19 @@ fn plain(message: &MessageView, wording: &Wording) -> (String, String) {
         text.push_str(&format!("\n{}{note}\n", section.rule_title));
         if let Some(note) = &section.note {
             text.push_str(&format!("{note}\n"));
+        }
+        for alarm in &section.alarms {
+            let about = format!("{} {}", alarm.subject, alarm.detail);
+            let until = alarm.over.map(|over| format!(" – {over}")).unwrap_or_default();
+            text.push_str(&format!(
+                "- {}: {} ({}{until})\n",
+                language::alarm(locale, &alarm.kind),
+                about.trim(),
+                alarm.since
+            ));
+        }
+        if let Some(summary) = &section.summary {
+            text.push_str(&plain_summary(summary, &words));
         }
         for (i, line) in section.lines.iter().enumerate() {
             let deadline = line.deadline.as_ref().map_or(words.no_deadline.to_owned(), |d| {
@@ -504,10 +570,12 @@ fn plain(message: &MessageView, wording: &Wording) -> (String, String) {
                 text.push_str(&format!("       {}: {rule}\n", words.also));
             }
         }
-        text.push_str(&format!(
-            "{}: {} ({}/{})\n",
-            words.why, section.rule_title, section.rule, section.step
-        ));
+        if !section.rule.is_empty() {
+            text.push_str(&format!(
+                "{}: {} ({}/{})\n",
+                words.why, section.rule_title, section.rule, section.step
+            ));
+        }
     }
     text.push_str(&format!(
         "\n{}\n{}\n\n{}\n{}\n{}: {}\n",

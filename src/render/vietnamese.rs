@@ -1,6 +1,8 @@
-//! Vietnamese dates, numbers and words, as letters write them. The only place that formats for people who read mails.
+//! Vietnamese dates, numbers and words, as letters write them.
 
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike, Weekday};
+
+use super::view::shown_on;
 
 /// `05/10/2026`.
 #[must_use]
@@ -22,24 +24,13 @@ pub fn weekday(date: NaiveDate) -> &'static str {
     }
 }
 
-/// `17:00 thứ Hai 05/10/2026`, or `hết ngày thứ Hai 05/10/2026` on a day without office hours.
-///
-/// A deadline at midnight is the end of the day before: `00:00 thứ Ba 06/10` is easily read as a whole day more.
+/// `17:00 thứ Hai 05/10/2026`; `24:00 thứ Hai 05/10/2026` at midnight and on a day without office hours.
 #[must_use]
 pub fn deadline(day: NaiveDate, time: Option<NaiveTime>) -> String {
-    let (day, time) = without_midnight(day, time);
-    let when = time.map_or("hết ngày".to_owned(), |t| {
-        format!("{:02}:{:02}", t.hour(), t.minute())
-    });
+    let day = shown_on(day, time);
+    let time = time.filter(|time| *time != NaiveTime::MIN);
+    let when = time.map_or("24:00".to_owned(), |t| format!("{:02}:{:02}", t.hour(), t.minute()));
     format!("{when} {} {}", weekday(day), date(day))
-}
-
-/// Midnight as the end of the day before.
-pub(super) fn without_midnight(day: NaiveDate, time: Option<NaiveTime>) -> (NaiveDate, Option<NaiveTime>) {
-    match (time, day.pred_opt()) {
-        (Some(NaiveTime::MIN), Some(before)) => (before, None),
-        _ => (day, time),
-    }
 }
 
 /// `6.034`, `-2.147`.
@@ -86,8 +77,8 @@ pub fn alarm(word: &str) -> &str {
     match word {
         "source_down" => "Không đọc được cơ sở dữ liệu phiếu",
         "source_stale" => "Cơ sở dữ liệu phiếu lâu không có thay đổi",
-        "implausible" => "Số phiếu tăng, giảm bất thường, chưa được tin dùng",
-        "clock_back" => "Đồng hồ hệ thống lùi lại",
+        "implausible" => "Số phiếu tăng, giảm bất thường, chưa được ghi nhận, chờ kiểm tra",
+        "clock_back" => "Đồng hồ hệ thống bị lùi",
         "reload_refused" => "Cấu hình mới không được nạp",
         "mail_refused" => "Máy chủ thư không nhận thư",
         "storm" => "Số thư vượt giới hạn, đang tạm giữ",
@@ -123,14 +114,14 @@ mod tests {
             deadline(day(2026, 10, 5), NaiveTime::from_hms_opt(17, 0, 0)),
             "17:00 thứ Hai 05/10/2026"
         );
-        assert_eq!(deadline(day(2021, 9, 5), None), "hết ngày Chủ nhật 05/09/2021");
+        assert_eq!(deadline(day(2021, 9, 5), None), "24:00 Chủ nhật 05/09/2021");
     }
 
     #[test]
     fn midnight_is_the_end_of_the_day_before() {
         assert_eq!(
             deadline(day(2021, 8, 3), Some(NaiveTime::MIN)),
-            "hết ngày thứ Hai 02/08/2021"
+            "24:00 thứ Hai 02/08/2021"
         );
         assert_eq!(
             deadline(day(2021, 8, 3), NaiveTime::from_hms_opt(0, 1, 0)),

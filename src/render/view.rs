@@ -105,7 +105,7 @@ pub struct TicketsView {
     pub before: Option<Counts>,
     /// The longest overdue first; conduct and confidential tickets are counted, not named.
     pub longest: Vec<LongestView>,
-    /// How many tickets each step told, and how many of them it was.
+    /// Of each step how many tickets it told.
     pub urged: Vec<UrgedView>,
     /// Tickets that somebody had been told of and that have ended since.
     pub settled: i64,
@@ -227,6 +227,21 @@ pub struct DeadlineView {
     pub is_day: bool,
     /// Rests on a day of a year without an official list.
     pub provisional: bool,
+}
+
+impl DeadlineView {
+    /// The day on which it is shown: midnight is the end of the day before, since `00:00 thứ Ba 06/10` is easily read as
+    /// a whole day more.
+    #[must_use]
+    pub fn shown_on(&self) -> NaiveDate {
+        shown_on(self.day, self.time)
+    }
+}
+
+/// The day on which a deadline of a day and time is shown.
+pub(super) fn shown_on(day: NaiveDate, time: Option<NaiveTime>) -> NaiveDate {
+    let before = day.pred_opt().filter(|_| time == Some(NaiveTime::MIN));
+    before.unwrap_or(day)
 }
 
 /// How a ticket that people were told of has ended.

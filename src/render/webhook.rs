@@ -91,15 +91,15 @@ pub struct TicketPart<'a> {
     pub rule: &'a str,
     /// The id of the rule's step.
     pub step: &'a str,
-    /// The rule in words, in Vietnamese.
+    /// The rule in words, in the language of letters.
     pub rule_title: String,
-    /// This is the nth time that the ticket is told by this step.
+    /// This is the nth time that the ticket is told by its rule, for the same occurrence.
     pub reminder: u32,
     /// The ticket was late already when dondoc first saw it.
     pub opening: bool,
     /// Another one has to act; this is for information («để biết»).
     pub for_information: bool,
-    /// The matter is over, and how; nothing more will be told of it.
+    /// How what the ticket was told for has ended.
     pub ended: Option<Ended>,
     /// `null` where the ticket has none.
     pub deadline: Option<Deadline>,
