@@ -246,7 +246,10 @@ impl Engine {
                 // Without a turn of its own what is made goes out.
                 Err(error @ TurnError::BackInTime { .. }) => return Err(error),
                 Err(error) => {
-                    self.deliver(clock).await?;
+                    // What comes first is what is wrong; what keeps delivery from going on as well may follow from it.
+                    if let Err(follows) = self.deliver(clock).await {
+                        tracing::error!(error = %follows, "nor can what is made be delivered: {follows}");
+                    }
                     return Err(error);
                 }
                 Ok(prepared) => prepared,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
 use sqlx::migrate::Migrate;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Either, MIGRATIONS, Store, StoreError, Tx, refuse_newer, refuse_older};
 
@@ -48,7 +48,11 @@ async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: 
 }
 
 async fn connect(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
-    let pool = SqlitePoolOptions::new().max_connections(connections);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        // On a full disk SQLite takes a transaction back by itself; sqlx goes on counting it, and the connection would
+        // never begin another.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
     pool.connect_with(options).await.map_err(|source| StoreError::Open {
         database: named(path),
         source,

@@ -1,6 +1,6 @@
 //! The daemon as systemd, ops and monitoring meet it: a real process with its signals, notices, pages and log.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +60,12 @@ impl Daemon {
 
     /// The same with variables of its own.
     pub async fn start_with(config: &Path, variables: &[(&str, String)]) -> Daemon {
+        let program = Command::new(env!("CARGO_BIN_EXE_dondoc"));
+        Daemon::start_by(program, config, variables).await
+    }
+
+    /// The same by a program that is `dondoc`, or becomes it.
+    async fn start_by(mut program: Command, config: &Path, variables: &[(&str, String)]) -> Daemon {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -74,7 +80,7 @@ impl Daemon {
                 }
             }
         });
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dondoc"))
+        let mut child = program
             .arg("--config")
             .arg(config)
             .args(["--log-format", "json", "run"])
@@ -442,6 +448,64 @@ async fn a_ticket_database_that_is_away_is_told_and_read_again_when_it_is_back()
     daemon.notifies("1 accepted").await;
     assert!(daemon.stops().await.success());
     assert_eq!(world.told(), ["sxd: T2 overdue/L1", "syt: T1 overdue/L1"]);
+}
+
+/// The daemon with a folder of its own on a disk of sixteen megabytes, which nobody but it sees.
+async fn on_a_small_disk(config: &Path, folder: &Path) -> Daemon {
+    let mut program = Command::new("unshare");
+    program.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    program.arg("mount -t tmpfs -o size=16m none \"$1\" && shift && exec \"$@\"");
+    program.arg("sh").arg(folder).arg(env!("CARGO_BIN_EXE_dondoc"));
+    Daemon::start_by(program, config, &[]).await
+}
+
+#[tokio::test]
+async fn a_store_on_a_full_disk_is_told_by_the_command_and_nothing_is_lost_once_there_is_room() {
+    let mut world = province(good, "").await;
+    let folder = world.dir().join("small");
+    std::fs::create_dir(&folder).expect("a folder");
+    let paged = world.dir().join("paged");
+    let command = format!("[ops]\ncommand = [\"sh\", \"-c\", \"cat >> {}\"]", paged.display());
+    world.write("dondoc.toml", |text| {
+        text.replace("sqlite:store.db", "sqlite:small/store.db")
+            .replace("[ops]", &command)
+    });
+    let mut daemon = on_a_small_disk(&world.dir(), &folder).await;
+    daemon.notifies("1 accepted").await;
+    // As the daemon sees it.
+    let filler = Path::new("/proc").join(daemon.child.id().to_string()).join("root");
+    let filler = filler
+        .join(folder.strip_prefix("/").expect("a whole path"))
+        .join("filler");
+    fill(&filler);
+    world.ticket("T2", "Sở Xây dựng", "2026-01-05 08:00").await;
+    world
+        .sql("UPDATE ticket SET updated_at = datetime('now', '+7 hours') WHERE code = 'T2'")
+        .await;
+    daemon.says("the turn failed").await;
+    let full = "dondoc: a turn failed: store: error returned from database: (code: 13) database or disk is full\n";
+    assert_eq!(std::fs::read_to_string(&paged).expect("ops were told"), full);
+    let (status, why) = daemon.page("/readyz", "").await;
+    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    assert!(why.contains("database or disk is full"), "{why}");
+    daemon.says("the turn failed").await;
+    std::fs::remove_file(&filler).expect("the filler");
+    daemon.notifies("1 accepted").await;
+    assert!(daemon.stops().await.success());
+    let told = std::fs::read_to_string(&paged).expect("ops were told");
+    assert_eq!(told, format!("{full}dondoc: turns go through again\n"), "once each");
+    assert_eq!(world.told(), ["sxd: T2 overdue/L1", "syt: T1 overdue/L1"]);
+}
+
+/// Writes until the disk has no room.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).expect("a file");
+    let why = loop {
+        if let Err(error) = file.write_all(&[0; 4096]) {
+            break error;
+        }
+    };
+    assert_eq!(why.kind(), std::io::ErrorKind::StorageFull, "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
