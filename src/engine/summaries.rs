@@ -21,7 +21,7 @@ use crate::domain::notice::{Mode, SETTLED, Wait};
 use crate::domain::rule::Channel;
 use crate::domain::summary::{Counts, Figures, SUMMARY, Summary, Tally, TicketFigures};
 use crate::domain::time::Period;
-use crate::render::view::{LongestView, OperationView, SummaryView, TicketsView, UnitView, UrgedView};
+use crate::render::view::{LongestView, OperationView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView};
 use crate::store::meta::Meta;
 use crate::store::outbox::{MessageState, NewMessage};
 use crate::store::summaries::{DueSummary, MadeSummary, NewSummary};
@@ -33,6 +33,9 @@ const PAGE: usize = 500;
 
 /// Tickets named as overdue for longest.
 const NAMED: usize = 10;
+
+/// Silences named as those that end first.
+const SILENCES_NAMED: usize = 3;
 
 /// An address that was confirmed longer ago counts as unconfirmed.
 const CONFIRMED_FOR: TimeDelta = TimeDelta::days(365);
@@ -380,6 +383,14 @@ impl Engine {
         let oldest = waiting.map(|w| w.oldest_created.with_timezone(&calendar.zone()).naive_local());
         let mut alarms = self.store.alarms().await?;
         alarms.retain(|alarm| alarm.cleared_at.is_none());
+        let mut silences = self.store.silences(span.until).await?;
+        silences.retain(|silence| silence.from <= span.until && span.until < silence.over_at());
+        silences.sort_by_key(|silence| (silence.over_at(), silence.id));
+        let ending = silences.iter().take(SILENCES_NAMED).map(|silence| SilenceView {
+            id: silence.id,
+            until: silence.over_at().with_timezone(&calendar.zone()).naive_local(),
+            by: silence.author.clone(),
+        });
         let on = calendar.date_of(span.until);
         let calendar_until = self.config.calendars.base().entered_until();
         Ok(OperationView {
@@ -398,6 +409,8 @@ impl Engine {
                 .messages_ended(MessageState::AwaitingApproval.word(), Moment::UNIX_EPOCH, span.until)
                 .await?,
             suspended: self.store.suspensions(span.until).await?.len(),
+            silences: silences.len(),
+            silences_ending: ending.collect(),
             alarms: alarms.iter().map(|alarm| alarms::view(alarm, calendar)).collect(),
             unconfirmed: self.unconfirmed(on),
             calendar_until,

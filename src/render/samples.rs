@@ -5,7 +5,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use super::language::builtin_title;
 use super::view::{
     Addressee, AlarmView, DeadlineView, EndedView, Form, LineView, LongestView, MessageView, OperationView,
-    SectionView, SummaryView, TicketsView, UnitView, UrgedView,
+    SectionView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView,
 };
 use crate::domain::rule::RuleSet;
 use crate::domain::summary::{Counts, SUMMARY};
@@ -436,6 +436,12 @@ fn sample_summary() -> SummaryView {
             unknown: 1,
             awaiting_approval: 1,
             suspended: 1,
+            silences: 3,
+            silences_ending: vec![SilenceView {
+                id: 4,
+                until: at(17),
+                by: "Lan".into(),
+            }],
             alarms: sample_alarms(),
             unconfirmed: 12,
             calendar_until: NaiveDate::from_ymd_opt(2021, 10, 31).unwrap_or_default(),

@@ -156,6 +156,9 @@ pub struct OperationView {
     pub awaiting_approval: i64,
     /// Addresses that are not written to, since mail came back from them.
     pub suspended: usize,
+    /// Silences that hold now, and those of them that end first.
+    pub silences: usize,
+    pub silences_ending: Vec<SilenceView>,
     /// What holds now.
     pub alarms: Vec<AlarmView>,
     /// Addresses that nobody has confirmed in a year.
@@ -164,6 +167,15 @@ pub struct OperationView {
     pub calendar_until: NaiveDate,
     /// That is less than two months away.
     pub calendar_ends: bool,
+}
+
+/// A silence without what it is about, which may be a ticket or quote one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SilenceView {
+    /// As in `dondoc silence list`.
+    pub id: i64,
+    pub until: NaiveDateTime,
+    pub by: String,
 }
 
 /// To whom a section speaks.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dondoc::demo::reading::Letter;
 use dondoc::demo::receiver::{Do, Step};
 
+use crate::cli::{dondoc, said};
 use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
@@ -218,6 +219,54 @@ async fn ops_hear_daily_of_what_needs_a_look_and_else_once_a_week() {
             "Mon 13/09 16:30 ops: [1022] Vận hành ngày 13/09/2021: không có gì bất thường",
         ]
     );
+}
+
+#[tokio::test]
+async fn ops_read_how_many_silences_hold_and_of_those_that_end_first_until_when_and_by_whom() {
+    let mut world = World::new(&with(OPS)).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-06 09:05").await;
+    let add = |from: &str, until: &str, by: &str, scope: [&str; 2]| {
+        let span = ["silence", "add", "--from", from, "--until", until];
+        let made = dondoc(
+            &world.dir(),
+            &[&span[..], &["--reason", "vụ ông Bảy", "--author", by], &scope].concat(),
+        );
+        assert!(made.status.success(), "{}", said(&made));
+    };
+    add("2021-09-06", "2021-09-10", "Lan", ["--ticket", "T1"]);
+    add(
+        "2021-09-06",
+        "2021-09-08",
+        "Minh",
+        ["--where", "category = \"tranh chấp nhà bà Tư\""],
+    );
+    add("2021-09-06", "2021-10-01", "Hoa", ["--unit", "SXD"]);
+    add("2021-09-06", "2021-12-31", "Tân", ["--unit", "STC"]);
+    // Over, and still to come.
+    add("2021-09-01", "2021-09-06 12:00", "An", ["--unit", "SYT"]);
+    add("2021-09-07", "2021-09-09", "Ba", ["--unit", "SYT"]);
+    world.turn("2021-09-06 16:30").await;
+    let letters = world.letters();
+    let found: Vec<&Letter> = letters.iter().filter(|l| is_summary(l)).collect();
+    let [letter] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    let text = letter.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, seen) = text.split_once("Số lượng ").expect("a table");
+    let (seen, _) = seen.split_once(" Chi tiết:").expect("its end");
+    assert_eq!(
+        seen,
+        "Lệnh tạm ngừng nhắc đang có hiệu lực (dondoc silence list) 4 Địa chỉ chưa được xác nhận trong một năm 7 \
+         Lệnh tạm ngừng nhắc hết hiệu lực sớm nhất \
+         - số 2 đến 00:00 ngày 08/09/2021 người đặt: Minh \
+         - số 1 đến 00:00 ngày 10/09/2021 người đặt: Lan \
+         - số 3 đến 00:00 ngày 01/10/2021 người đặt: Hoa"
+    );
+    for private in ["T1", "ông Bảy", "bà Tư"] {
+        assert!(!letter.text.contains(private), "{private}: {}", letter.text);
+    }
 }
 
 #[tokio::test]
