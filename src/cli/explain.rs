@@ -10,11 +10,14 @@ use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::calendar::Due;
 use crate::domain::deadline::{Basis, Reckoned};
-use crate::domain::evaluate::Evaluation;
+use crate::domain::directory::Unit;
+use crate::domain::evaluate::{Evaluation, Judged, Verdict};
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{Mode, NoticeState, Telling};
+use crate::domain::notice::{Mode, NewNotice, Wait};
+use crate::domain::rule::Approver;
 use crate::domain::scrub;
-use crate::engine::{self, Explained, NoticeShown};
+use crate::domain::ticket::Memory;
+use crate::engine::{self, Ahead, Explained, NoticeShown, Waiting};
 use crate::store::Store;
 use crate::store::as_of::Past;
 use crate::store::outbox::Listed;
@@ -31,10 +34,11 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
     let code = crate::domain::text::nfc(code);
     let Some(Explained {
         past,
-        known,
         mode,
         found,
+        ahead,
         notices,
+        ..
     }) = engine::explain(&config, &store, &code, now).await?
     else {
         return Err(CliError::Failed(anyhow::anyhow!(
@@ -56,7 +60,7 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         mode,
         found: &found,
         messages: &messages,
-        known: &known,
+        ahead: &ahead,
         notices: &notices,
         now,
     };
@@ -68,6 +72,31 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
     Ok(())
 }
 
+/// Before those to whom a step would go.
+const AHEAD: &str = "                      -> ";
+
+/// Unit and desk that a notice reaches, and why they where it is not plain.
+fn reached(waits: &Waiting) -> String {
+    let Some(to) = &waits.to else { return String::new() };
+    let deputy = to.stands_in_for.as_ref().map(|unit| format!(" (deputy of {unit})"));
+    let because = waits.because.as_ref().map(|why| format!(" ({why})"));
+    format!(
+        " -> {}/{}{}{}",
+        to.unit,
+        to.desk.word(),
+        deputy.unwrap_or_default(),
+        because.unwrap_or_default()
+    )
+}
+
+/// The keys of both objects.
+fn joined(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
+        one.extend(other);
+    }
+    one
+}
+
 struct Shown<'a> {
     config: &'a Config,
     context: &'a Context<'a>,
@@ -75,7 +104,7 @@ struct Shown<'a> {
     mode: Mode,
     found: &'a Evaluation,
     messages: &'a [Listed],
-    known: &'a [Telling],
+    ahead: &'a [Ahead],
     notices: &'a [NoticeShown],
     now: Moment,
 }
@@ -93,12 +122,7 @@ impl Shown<'_> {
 
     /// When something can happen next: the ladder's next instant, or a notice's digest.
     fn next(&self) -> Option<Moment> {
-        let waiting = self
-            .known
-            .iter()
-            .flat_map(|t| &t.notices)
-            .filter(|n| n.state == NoticeState::Waiting)
-            .filter_map(|n| n.compose_at);
+        let waiting = self.notices.iter().filter_map(|shown| shown.waits.as_ref()?.until);
         waiting.chain(self.found.next).filter(|at| *at > self.now).min()
     }
 
@@ -118,12 +142,22 @@ impl Shown<'_> {
             .judged
             .iter()
             .map(|j| {
+                let ahead = self.ahead_of(j);
+                let approver = ahead.and_then(|ahead| ahead.approver);
+                let ahead = ahead.map(|ahead| &ahead.to);
+                let to = ahead.map(|to| match to {
+                    Ok(list) => list.iter().map(|(new, waits)| self.meant_json(new, waits)).collect(),
+                    Err(_) => Vec::new(),
+                });
                 json!({
                     "rule": j.rule,
                     "step": j.step,
                     "verdict": j.verdict.word(),
                     "reason": j.verdict.reason(),
                     "at": j.verdict.at().map(|at| rfc3339(at, self.config)),
+                    "to": to,
+                    "approve": approver.map(Approver::word),
+                    "nobody": ahead.and_then(|to| to.as_ref().err()).map(Verdict::reason),
                 })
             })
             .collect();
@@ -132,6 +166,8 @@ impl Shown<'_> {
             "at": rfc3339(self.now, self.config),
             "status": t.status.word(),
             "agency": self.past.memory.agency,
+            "co_agencies": t.co_agencies.iter().map(|w| self.word_json(w)).collect::<Vec<_>>(),
+            "subject_agency": t.subject_agency.as_ref().map(|w| self.word_json(w)),
             "mode": self.mode.word(),
             "transfers": self.past.memory.transfers,
             "reopened": self.past.memory.reopened,
@@ -145,27 +181,66 @@ impl Shown<'_> {
         })
     }
 
+    fn ahead_of(&self, judged: &Judged) -> Option<&Ahead> {
+        let mut ahead = self.ahead.iter();
+        ahead.find(|a| (&a.rule, &a.step) == (&judged.rule, &judged.step))
+    }
+
+    /// A word of the source for a unit, with the unit's id where the directory has one.
+    fn word_json(&self, word: &str) -> Value {
+        json!({ "word": scrub::agency(word), "unit": self.unit(word).map(|unit| &unit.id) })
+    }
+
+    fn unit(&self, word: &str) -> Option<&Unit> {
+        let on = self.config.calendars.base().date_of(self.now);
+        self.config.directory.find(word, on)
+    }
+
+    fn unit_line(&self, word: &str) -> String {
+        let on = self.config.calendars.base().date_of(self.now);
+        match self.unit(word) {
+            Some(unit) => unit.name(on).to_owned(),
+            None => format!("`{}`, which is not in the directory", scrub::agency(word)),
+        }
+    }
+
     fn notice_json(&self, shown: &NoticeShown) -> Value {
         let NoticeShown { key, notice, waits } = shown;
-        let to = waits.as_ref().and_then(|w| w.to.as_ref());
-        let until = waits.as_ref().and_then(|w| w.until);
-        json!({
+        let said = json!({
             "rule": key.rule,
             "step": key.step,
             "repetition": key.repetition,
             "role": notice.role,
             "start": notice.start,
-            "unit": to.map(|to| &to.unit),
-            "desk": to.map(|to| to.desk.word()),
-            "stands_in_for": to.and_then(|to| to.stands_in_for.as_ref()),
             "channel": notice.channel.word(),
             "cc": notice.cc,
             "state": notice.state.word(),
             "at": rfc3339(notice.at, self.config),
             "message": notice.message,
-            "waits_for": waits.as_ref().map(|w| w.word),
-            "until": until.map(|at| rfc3339(at, self.config)),
-            "reason": waits.as_ref().map(|w| &w.why),
+        });
+        joined(said, self.waits_json(waits.as_ref()))
+    }
+
+    fn meant_json(&self, new: &NewNotice, waits: &Waiting) -> Value {
+        let said = json!({
+            "role": new.role,
+            "start": new.start,
+            "channel": new.channel.word(),
+            "cc": new.cc,
+        });
+        joined(said, self.waits_json(Some(waits)))
+    }
+
+    fn waits_json(&self, waits: Option<&Waiting>) -> Value {
+        let to = waits.and_then(|w| w.to.as_ref());
+        json!({
+            "unit": to.map(|to| &to.unit),
+            "desk": to.map(|to| to.desk.word()),
+            "stands_in_for": to.and_then(|to| to.stands_in_for.as_ref()),
+            "because": waits.and_then(|w| w.because.as_ref()),
+            "waits_for": waits.map(|w| w.word),
+            "until": waits.and_then(|w| w.until).map(|at| rfc3339(at, self.config)),
+            "reason": waits.map(|w| &w.why),
         })
     }
 
@@ -175,18 +250,13 @@ impl Shown<'_> {
             0 => String::new(),
             n => format!("+{n}"),
         };
-        let to = waits.as_ref().and_then(|w| w.to.as_ref());
-        let to = to
-            .map(|to| format!(" -> {}/{}", to.unit, to.desk.word()))
-            .unwrap_or_default();
-        let deputy = waits.as_ref().and_then(|w| w.to.as_ref()?.stands_in_for.as_ref());
-        let deputy = deputy.map(|unit| format!(" (deputy of {unit})")).unwrap_or_default();
+        let to = waits.as_ref().map(reached).unwrap_or_default();
         let waits = waits.as_ref().map(|w| {
             let until = w.until.map(|at| format!(" until {}", local(at, self.config)));
             format!("{}: {}", until.unwrap_or_default(), w.why)
         });
         format!(
-            "  {}/{}{repetition}  {} of {} by {}{}{to}{deputy}  {}{}\n",
+            "  {}/{}{repetition}  {} of {} by {}{}{to}  {}{}\n",
             key.rule,
             key.step,
             notice.role,
@@ -196,6 +266,33 @@ impl Shown<'_> {
             notice.state.word(),
             waits.unwrap_or_else(|| format!(" since {}", local(notice.at, self.config))),
         )
+    }
+
+    /// To whom a step would go that is still to come, a line for each.
+    fn ahead_lines(&self, ahead: &Ahead) -> String {
+        let list = match &ahead.to {
+            Ok(list) => list,
+            Err(nobody) => return format!("{AHEAD}to nobody: {}\n", nobody.reason()),
+        };
+        // What goes by mail only has its line there.
+        let list = list.iter().filter(|(_, waits)| waits.to.is_some());
+        let lines = list.map(|(new, waits)| {
+            let until = waits.until.map(|at| format!("  not before {}", local(at, self.config)));
+            let approved = ahead.approver.map(|who| format!(", once approved by {}", who.word()));
+            let why = (waits.word != Wait::Hours.word()).then(|| format!(": {}", waits.why));
+            format!(
+                "{AHEAD}{} of {} by {}{}{}{}{}{}\n",
+                new.role,
+                new.start,
+                new.channel.word(),
+                if new.cc { ", for information" } else { "" },
+                reached(waits),
+                until.unwrap_or_default(),
+                approved.unwrap_or_default(),
+                why.unwrap_or_default(),
+            )
+        });
+        lines.collect()
     }
 
     fn reckoning(&self) -> Vec<String> {
@@ -252,6 +349,21 @@ impl Shown<'_> {
                 .unwrap_or_default(),
             local(t.received_at, self.config),
         );
+        if !t.co_agencies.is_empty() {
+            let helpers: Vec<String> = t.co_agencies.iter().map(|w| self.unit_line(w)).collect();
+            out.push_str(&format!("helpers   {}\n", helpers.join("; ")));
+        }
+        if let Some(word) = &t.subject_agency {
+            out.push_str(&format!("about     {}\n", self.unit_line(word)));
+        }
+        if self.past.memory.transfers > 0 || self.past.memory.reopened > 0 {
+            let Memory {
+                transfers, reopened, ..
+            } = &self.past.memory;
+            out.push_str(&format!(
+                "course    transferred {transfers} times, taken up again {reopened} times\n"
+            ));
+        }
         if self.mode == Mode::Shadow {
             let to = self.config.shadow_box().join(", ");
             out.push_str(&format!("mode      shadow: told to {to} only\n"));
@@ -280,6 +392,12 @@ impl Shown<'_> {
                 j.verdict.word(),
                 j.verdict.reason()
             ));
+            out.push_str(
+                &self
+                    .ahead_of(j)
+                    .map(|ahead| self.ahead_lines(ahead))
+                    .unwrap_or_default(),
+            );
         }
         if !self.notices.is_empty() {
             out.push_str("notices\n");

@@ -118,10 +118,12 @@ fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, 
     let threshold = read_threshold(s, when);
     let matcher = read_where(s, known, Text::Forbidden);
     let digest = s.get("digest").and_then(read_digest).unwrap_or(Digest::Day);
+    let unless = read_facts(s, "unless");
     let steps = read_steps(s, known, when);
     Some(Rule {
         id: id?,
         was,
+        unless,
         title: title?,
         when: when?,
         threshold,
@@ -223,14 +225,25 @@ fn read_digest(node: Node<'_>) -> Option<Digest> {
             return None;
         };
         at.choice(&[("week", ())])?;
-        let also_when = s
-            .items("also_when")
-            .into_iter()
-            .filter_map(|n| n.choice(&whens()))
-            .collect();
-        Some(Digest::Week { also_when })
+        Some(Digest::Week {
+            also_when: read_facts(s, "also_when"),
+        })
     });
     digest.flatten()
+}
+
+/// Facts that can be asked of a ticket by themselves.
+fn read_facts(s: &mut Section<'_>, key: &'static str) -> Vec<When> {
+    let asked = [
+        When::Received,
+        When::Unassigned,
+        When::DueSoon,
+        When::Overdue,
+        When::Unsatisfied,
+    ];
+    let choices = asked.map(|when| (when.word(), when));
+    let nodes = s.items(key).into_iter();
+    nodes.filter_map(|node| node.choice(&choices)).collect()
 }
 
 fn read_steps(s: &mut Section<'_>, known: &Known<'_>, when: Option<When>) -> Vec<Step> {

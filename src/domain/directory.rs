@@ -33,7 +33,8 @@ pub enum Desk {
 
 impl Desk {
     /// The desks to try in order: sideways only.
-    fn fallbacks(self) -> &'static [Desk] {
+    #[must_use]
+    pub fn fallbacks(self) -> &'static [Desk] {
         match self {
             Desk::Head => &[Desk::Head, Desk::Clerk, Desk::Contact],
             Desk::Clerk => &[Desk::Clerk, Desk::Contact],

@@ -269,6 +269,24 @@ pub fn as_if_due(
     new_telling(&ladder, &occurrence, step, 0, due_at, false)
 }
 
+/// The first telling of a step that is still to come, as far as is known now: for whom it would be.
+///
+/// # Errors
+/// Why it would be for nobody.
+pub fn to_come(
+    subject: &Subject<'_>,
+    ctx: &Context<'_>,
+    rule: &Rule,
+    step: &Step,
+    now: Moment,
+) -> Result<NewTelling, Verdict> {
+    let place = rule.steps.iter().position(|s| s.id == step.id);
+    match place.and_then(|i| cap(rule, subject, i)) {
+        Some(cap) => Err(Verdict::Capped(cap)),
+        None => as_if_due(subject, ctx, rule, step, now),
+    }
+}
+
 /// The rule of an id, or the one that took it over by `was`.
 #[must_use]
 pub fn rule_of<'a>(ctx: &Context<'a>, id: &str) -> Option<&'a Rule> {
@@ -551,7 +569,7 @@ fn may_climb(l: &Ladder<'_>, mine: &[&Telling], i: usize) -> Result<(), Verdict>
     if !is_above_contact(step) {
         return Ok(());
     }
-    if let Some(cap) = cap(l, i) {
+    if let Some(cap) = cap(l.rule, l.subject, i) {
         return Err(Verdict::Capped(cap));
     }
     // A step that concerns nobody in this ticket cannot be told, and nothing waits for it.
@@ -578,8 +596,7 @@ fn is_above_contact(step: &Step) -> bool {
 }
 
 /// What keeps a step above `contact` from being told. Waiting outside stops the climbing, not where a rule starts.
-fn cap(l: &Ladder<'_>, i: usize) -> Option<Cap> {
-    let Ladder { rule, subject, .. } = *l;
+fn cap(rule: &Rule, subject: &Subject<'_>, i: usize) -> Option<Cap> {
     if !is_above_contact(&rule.steps[i]) {
         None
     } else if !subject.ticket.status_mapped {
@@ -622,7 +639,7 @@ fn repeat(
         look_again(out, at);
         return None;
     }
-    if let Some(cap) = cap(l, h) {
+    if let Some(cap) = cap(l.rule, l.subject, h) {
         return Some(Verdict::Capped(cap));
     }
     if stands_still(l.rule.when, l.subject) {
@@ -771,6 +788,19 @@ fn competence(
         .known
         .iter()
         .find(|t| t.key.mode == subject.mode && t.key.rule == COMPETENCE && t.key.occurrence == occurrence);
+    let step = "office";
+    let verdict = told.map_or(
+        Verdict::Tell {
+            opening: false,
+            repetition: 0,
+        },
+        standing,
+    );
+    out.judged.push(Judged {
+        rule: COMPETENCE.into(),
+        step: step.into(),
+        verdict,
+    });
     if let Some(told) = told {
         holding.insert(told.id);
         return;
@@ -779,7 +809,7 @@ fn competence(
         mode: subject.mode,
         ticket: subject.ticket.code.clone(),
         rule: COMPETENCE.into(),
-        step: "office".into(),
+        step: step.into(),
         repetition: 0,
         occurrence,
     };
@@ -827,7 +857,10 @@ fn settle_in(
             continue;
         };
         let before = settled_telling(telling, subject).filter(|t| !out.unsettle.contains(&t.id));
-        let unaware = unaware(telling, before, subject);
+        let mut unaware = unaware(telling, before, subject);
+        if ending == Ending::Transferred && goes_on(telling, subject, reckoned, ctx, now) {
+            unaware.retain(|notice| !is_told_whoever_leads(notice));
+        }
         if unaware.is_empty() {
             continue;
         }
@@ -892,6 +925,22 @@ fn unaware<'a>(telling: &'a Telling, before: Option<&Telling>, subject: &Subject
         .collect();
     let reached = telling.notices.iter().filter(|n| n.state == NoticeState::Accepted);
     reached.filter(|n| !told.contains(&ending_notice(n))).collect()
+}
+
+/// Whether the rule of a telling still concerns the ticket, whoever has it now.
+fn goes_on(telling: &Telling, subject: &Subject<'_>, reckoned: &Reckoned, ctx: &Context<'_>, now: Moment) -> bool {
+    let Subject { ticket, memory, .. } = *subject;
+    rule_of(ctx, &telling.key.rule).is_some_and(|rule| {
+        rule.matcher.holds(ticket, &Texts::default())
+            && facts::occurrence(rule, ticket, memory, reckoned, ctx, now).is_ok()
+    })
+}
+
+/// A desk that a rule names itself, such as Công an tỉnh for cards, has the ticket on its list as before when another
+/// agency takes it over.
+fn is_told_whoever_leads(notice: &Notice) -> bool {
+    let role = notice.role.parse::<Role>();
+    role.is_ok_and(|role| matches!(role.base, Base::Unit(_)))
 }
 
 /// The notice of an ending to whom a notice reached; cc or not is the same here.

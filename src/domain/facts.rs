@@ -57,6 +57,8 @@ pub enum Unconcerned {
     BeforeStart(Moment),
     /// `carried_over`: received (or reopened) within the period.
     OfThisPeriod,
+    /// A fact of the rule's `unless` holds: other rules chase the ticket.
+    Unless(When),
 }
 
 /// One occurrence of a fact for a rule and ticket.
@@ -116,6 +118,9 @@ pub fn occurrence(
         return Err(Unconcerned::Operator);
     }
     let cal = ctx.calendar(memory);
+    if let Some(when) = rule.unless.iter().find(|w| holds(**w, ticket, memory, ctx, now)) {
+        return Err(Unconcerned::Unless(*when));
+    }
     if rule.when == When::Unsatisfied {
         return unsatisfied(ticket, memory, ctx, cal);
     }
@@ -281,7 +286,8 @@ pub fn overdue_working_days(reckoned: &Reckoned, cal: &Calendar, now: Moment) ->
     (deadline.judged_at(cal) <= now).then(|| cal.working_days_between(deadline.day(cal), cal.date_of(now)))
 }
 
-/// Whether a fact holds for a ticket, whatever rules there are; for `also_when`. What has no say there does not hold.
+/// Whether a fact holds for a ticket, whatever rules there are; for `also_when` and `unless`. What needs a threshold or a
+/// period does not hold.
 #[must_use]
 pub fn holds(when: When, ticket: &Ticket, memory: &Memory, ctx: &Context<'_>, now: Moment) -> bool {
     let cal = ctx.calendar(memory);
@@ -290,7 +296,14 @@ pub fn holds(when: When, ticket: &Ticket, memory: &Memory, ctx: &Context<'_>, no
         When::Received => cal.date_of(ticket.received_at) >= cal.nth_working_day(cal.date_of(now), -1),
         When::Unsatisfied => ticket.rating.is_some_and(Rating::is_unsatisfied),
         When::Unassigned => memory.agency.is_none(),
-        When::DueSoon | When::CarriedOver | When::Stale | When::Aged => false,
+        // Today or on the next working day.
+        When::DueSoon => match deadline_of(ticket, memory, ctx) {
+            Reckoned::At(deadline) => {
+                deadline.judged_at(cal) > now && deadline.day(cal) <= cal.nth_working_day(cal.date_of(now), 1)
+            }
+            Reckoned::Paused { .. } | Reckoned::None => false,
+        },
+        When::CarriedOver | When::Stale | When::Aged => false,
     }
 }
 
@@ -307,6 +320,7 @@ impl std::fmt::Display for Unconcerned {
             Unconcerned::Assigned => f.write_str("the agency is known"),
             Unconcerned::NotUnsatisfied => f.write_str("no unsatisfied rating, or it is excluded"),
             Unconcerned::BeforeStart(_) => f.write_str("the event was before dondoc's first turn or `since`"),
+            Unconcerned::Unless(when) => write!(f, "`unless`: {} holds, which other rules tell of", when.word()),
             Unconcerned::OfThisPeriod => f.write_str("received or taken up again within the period"),
         }
     }

@@ -133,6 +133,8 @@ pub struct Rule {
     pub id: String,
     /// Earlier ids of the same rule; tellings made under them still count.
     pub was: Vec<String>,
+    /// Facts of which other rules tell: while one holds, this one tells nothing.
+    pub unless: Vec<When>,
     pub title: String,
     pub when: When,
     /// For `stale` and `aged`.

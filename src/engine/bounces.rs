@@ -18,15 +18,14 @@ use crate::config::settings::BounceSettings;
 use crate::domain::Moment;
 use crate::domain::directory::{Directory, OPS};
 use crate::domain::notice::Mode;
-use crate::store::StoreError;
 use crate::store::bounces::{Anew, Suspension};
+use crate::store::{Store, StoreError};
 
 /// Mails looked at in a turn.
 const BATCH: usize = 100;
 
 /// A configuration whose directory does not name addresses that are suspended.
-#[must_use]
-pub fn without_suspended(config: &Config, suspended: &[Suspension]) -> Config {
+fn without_suspended(config: &Config, suspended: &[Suspension]) -> Config {
     let mut units = config.directory.units.clone();
     for contact in units.iter_mut().flat_map(|unit| &mut unit.contacts) {
         let of_address = suspended
@@ -47,6 +46,13 @@ pub fn without_suspended(config: &Config, suspended: &[Suspension]) -> Config {
         ),
         ..config.clone()
     }
+}
+
+/// A configuration as it is in force at an instant, for those who only look.
+pub(super) async fn in_force(config: &Config, store: &Store, now: Moment) -> Result<Config, StoreError> {
+    let mut suspended = store.suspensions(now).await?;
+    suspended.retain(|suspension| suspension.since <= now);
+    Ok(without_suspended(config, &suspended))
 }
 
 impl Engine {

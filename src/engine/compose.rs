@@ -455,13 +455,10 @@ impl Engine {
                             .await?;
                         continue;
                     }
-                    if !urgent && recipients::is_kept_back(&self.config, &notice.role, &recipient.unit, now) {
-                        let schedule = recipients::schedule(&self.config, &recipient.unit, None);
-                        let next = if awaits_digest {
-                            schedule.digest_after(now)
-                        } else {
-                            schedule.opening_after(now)
-                        };
+                    if !urgent
+                        && let Some(next) =
+                            recipients::kept_back_until(&self.config, &notice.role, &recipient.unit, awaits_digest, now)
+                    {
                         tx.postpone(notice.id, next, Wait::QuietDay).await?;
                         continue;
                     }
@@ -647,10 +644,14 @@ impl Engine {
         let agency = memory.agency.as_deref().filter(|id| *id != recipient.unit);
         let deadline = deadline_view(&reckoned, cal);
         let is_late = facts::overdue_working_days(&reckoned, cal, now).is_some();
-        // Counted from the day that is shown beside it.
+        // Counted from the day that is shown beside it, and only while somebody has to keep it. Of a day off to come there
+        // is no number: nought would read as today.
         let days = deadline
             .as_ref()
-            .map(|shown| cal.working_days_between(today, shown.shown_on()));
+            .filter(|_| ticket.status.is_open())
+            .map(|shown| (shown.shown_on(), cal.working_days_between(today, shown.shown_on())))
+            .filter(|(day, days)| is_late || *days != 0 || *day == today)
+            .map(|(_, days)| days);
         LineView {
             code: ticket.code.clone(),
             title: None,

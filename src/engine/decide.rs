@@ -9,6 +9,7 @@ use super::modes::Modes;
 use super::observe::candidates;
 use super::recipients::{self, Addressed, Recipients, Way, digest_of, goes_daily};
 use super::{Engine, TurnError, rules_since};
+use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::deadline::{self, Known};
 use crate::domain::evaluate::{Evaluation, Subject, evaluate};
@@ -171,7 +172,8 @@ impl Engine {
                     continue;
                 }
                 let to = Addressed::known(notice, &telling.notices);
-                let at = self.chance(&telling.key.rule, &telling.key.step, to, &chances, &mut recipients);
+                let step = (&*telling.key.rule, &*telling.key.step);
+                let at = chance(&self.config, step, to, &chances, &mut recipients);
                 if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
                     tx.postpone(notice.id, at, Wait::Hours).await?;
                 }
@@ -288,7 +290,8 @@ impl Engine {
                 .find(|(_, n)| n.id == id);
             if let Some((telling, notice)) = notice {
                 let to = Addressed::known(notice, &telling.notices);
-                let at = self.chance(&telling.key.rule, &telling.key.step, to, chances, recipients);
+                let step = (&*telling.key.rule, &*telling.key.step);
+                let at = chance(&self.config, step, to, chances, recipients);
                 tx.revive(id, at, now).await?;
             }
         }
@@ -301,7 +304,8 @@ impl Engine {
                 .iter()
                 .map(|n| {
                     let to = Addressed::new(n, &telling.notices);
-                    self.chance(&telling.key.rule, &telling.key.step, to, chances, recipients)
+                    let step = (&*telling.key.rule, &*telling.key.step);
+                    chance(&self.config, step, to, chances, recipients)
                 })
                 .collect();
             Tell { telling, compose_at }
@@ -309,50 +313,57 @@ impl Engine {
         Ok(tells.collect())
     }
 
-    /// When a notice can be composed: its recipient's next digest, or the opening of the window; for an endpoint at once.
-    fn chance(
-        &self,
-        rule: &str,
-        step: &str,
-        to: Addressed<'_>,
-        chances: &Chances<'_>,
-        recipients: &mut Recipients<'_>,
-    ) -> Moment {
-        let Chances {
-            ticket,
-            memory,
-            context,
-            now,
-            ..
-        } = *chances;
-        if self.is_urgent(rule, step) {
-            return now;
-        }
-        let recipient = match recipients.way(to, ticket) {
-            Way::Mail(recipient) => recipient,
-            Way::Post(recipient, endpoint) if endpoint.window => {
-                return self.config.calendars.of(&recipient.unit).next_open(now);
-            }
-            Way::Post(..) | Way::MailOnly(_) => return now,
-        };
-        let digest = digest_of(&self.config, rule, ticket);
-        let daily = goes_daily(digest, |when| facts::holds(when, ticket, memory, context, now));
-        recipients::schedule(&self.config, &recipient.unit, chances.meta.last_composed_at).chance(digest, daily, now)
-    }
-
     pub(super) fn is_urgent(&self, rule: &str, step: &str) -> bool {
-        self.step(rule, step).is_some_and(|s| s.urgent)
+        is_urgent(&self.config, rule, step)
     }
 
-    /// Who has to approve what a step tells.
     pub(super) fn approver(&self, rule: &str, step: &str) -> Option<Approver> {
-        self.step(rule, step).and_then(|s| s.approve)
+        approver(&self.config, rule, step)
     }
+}
 
-    fn step(&self, rule: &str, step: &str) -> Option<&Step> {
-        let rule = self.config.rules.named(rule)?;
-        rule.steps.iter().find(|s| s.id == step)
+fn step_of<'a>(config: &'a Config, rule: &str, step: &str) -> Option<&'a Step> {
+    let rule = config.rules.named(rule)?;
+    rule.steps.iter().find(|s| s.id == step)
+}
+
+pub(super) fn is_urgent(config: &Config, rule: &str, step: &str) -> bool {
+    step_of(config, rule, step).is_some_and(|s| s.urgent)
+}
+
+/// Who has to approve what a step tells.
+pub(super) fn approver(config: &Config, rule: &str, step: &str) -> Option<Approver> {
+    step_of(config, rule, step).and_then(|s| s.approve)
+}
+
+/// When a notice can be composed: its recipient's next digest, or the opening of the window; for an endpoint at once.
+pub(super) fn chance(
+    config: &Config,
+    (rule, step): (&str, &str),
+    to: Addressed<'_>,
+    chances: &Chances<'_>,
+    recipients: &mut Recipients<'_>,
+) -> Moment {
+    let Chances {
+        ticket,
+        memory,
+        context,
+        now,
+        ..
+    } = *chances;
+    if is_urgent(config, rule, step) {
+        return now;
     }
+    let recipient = match recipients.way(to, ticket) {
+        Way::Mail(recipient) => recipient,
+        Way::Post(recipient, endpoint) if endpoint.window => {
+            return config.calendars.of(&recipient.unit).next_open(now);
+        }
+        Way::Post(..) | Way::MailOnly(_) => return now,
+    };
+    let digest = digest_of(config, rule, ticket);
+    let daily = goes_daily(digest, |when| facts::holds(when, ticket, memory, context, now));
+    recipients::schedule(config, &recipient.unit, chances.meta.last_composed_at).chance(digest, daily, now)
 }
 
 /// What the choice of an instant for a ticket's notices looks at.

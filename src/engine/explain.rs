@@ -2,19 +2,24 @@
 //!
 //! It reads the store only and decides with the very functions of a turn, so that it never tells another story.
 
+use super::decide::{Chances, approver, chance, is_urgent};
 use super::modes::Modes;
-use super::recipients::{Addressed, Recipients, Way};
-use super::{TurnError, context, holds, source_is_fresh};
+use super::recipients::{Addressed, Recipients, Way, digest_of};
+use super::{TurnError, bounces, context, holds, recipients, source_is_fresh};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::Recipient;
-use crate::domain::evaluate::{Evaluation, Judged, Subject, Verdict, evaluate};
-use crate::domain::hold::Held;
-use crate::domain::notice::{Mode, NewTelling, Notice, NoticeState, Telling, TellingKey, Wait};
+use crate::domain::evaluate::{self, Evaluation, Judged, Subject, Verdict, evaluate};
+use crate::domain::facts::Context;
+use crate::domain::hold::{Held, Holds};
+use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Telling, TellingKey, Wait};
+use crate::domain::rule::{Approver, Digest};
 use crate::store::Store;
 use crate::store::as_of::{AsOf, Past};
+use crate::store::endpoints::DisabledEndpoints;
+use crate::store::meta::Meta;
 
-/// A notice as it stands, and for one that waits where it would go today and what it waits for.
+/// A notice as it stands, and for one that waits where it would go and what it waits for.
 #[derive(Debug)]
 pub struct NoticeShown {
     pub key: TellingKey,
@@ -22,15 +27,28 @@ pub struct NoticeShown {
     pub waits: Option<Waiting>,
 }
 
-/// What a waiting notice waits for.
+/// Where a notice goes that has not gone yet, and what it waits for.
 #[derive(Debug)]
 pub struct Waiting {
-    /// Unit and desk that it reaches today; none where its telling goes by mail only.
+    /// Unit and desk that it reaches then; none where its telling goes by mail only.
     pub to: Option<Recipient>,
+    /// Why it is they, where another desk was asked for.
+    pub because: Option<String>,
     pub until: Option<Moment>,
     /// Such as `silenced`, with the sentence that goes with it.
     pub word: &'static str,
     pub why: String,
+}
+
+/// For whom a step is that is still to come, as far as is known now.
+#[derive(Debug)]
+pub struct Ahead {
+    pub rule: String,
+    pub step: String,
+    /// Who has to approve it before it goes out.
+    pub approver: Option<Approver>,
+    /// What would be told with where it would go, or why it would be told to nobody.
+    pub to: Result<Vec<(NewNotice, Waiting)>, Verdict>,
 }
 
 /// A ticket as it was, what had been told of it, and what evaluation finds.
@@ -41,6 +59,7 @@ pub struct Explained {
     /// How its unit was told.
     pub mode: Mode,
     pub found: Evaluation,
+    pub ahead: Vec<Ahead>,
     /// Every notice about it, oldest first, endings and the Office's decision on competence among them.
     pub notices: Vec<NoticeShown>,
 }
@@ -51,9 +70,22 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
     let Some(past) = AsOf::new(store, now).by_code(&codes).await?.pop() else {
         return Ok(None);
     };
-    let known = as_known_at(store.tellings(&codes).await?.remove(code).unwrap_or_default(), now);
-    let since = store.rules_seen().await?;
+    let config = &bounces::in_force(config, store, now).await?;
     let meta = store.meta().await?;
+    let context = context(config, &meta, now);
+    let silences = store.silences(now).await?;
+    let outlook = Outlook {
+        config,
+        past: &past,
+        context: &context,
+        meta: &meta,
+        holds: holds::read(config, silences, store.acknowledgements(&codes).await?),
+        disabled: store.disabled_endpoints().await?,
+        now,
+    };
+    let mut known = as_known_at(store.tellings(&codes).await?.remove(code).unwrap_or_default(), now);
+    outlook.keep_back(&mut known);
+    let since = store.rules_seen().await?;
     let modes = Modes::read(config, store).await?;
     let (mode, mode_since) = modes.of_at(&past.memory, now);
     let subject = Subject {
@@ -66,12 +98,13 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
         mode_since,
         is_live: &|unit| modes.is_live(unit),
     };
-    let mut found = evaluate(&subject, &context(config, &meta, now), now);
-    let silences = store.silences(now).await?;
-    let holds = holds::read(config, silences, store.acknowledgements(&codes).await?);
-    let held = |key: &TellingKey, role: &str, start: &str| {
-        holds::held(&holds, config, (&past.ticket, &past.memory), key, (role, start), now).map(verdict)
-    };
+    let mut found = evaluate(&subject, &context, now);
+    let ahead = found
+        .judged
+        .iter()
+        .filter_map(|j| outlook.ahead(&subject, j, &found.tell));
+    let ahead = ahead.collect();
+    let held = |key: &TellingKey, role: &str, start: &str| outlook.held(key, (role, start), now).map(verdict);
     for judged in &mut found.judged {
         let is_open = matches!(
             judged.verdict,
@@ -82,29 +115,11 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
             judged.verdict = verdict;
         }
     }
-    let mut recipients = Recipients::new(config, store.disabled_endpoints().await?, now);
     let shown = known.iter().flat_map(|t| t.notices.iter().map(move |n| (t, n)));
     let shown = shown.map(|(telling, notice)| {
-        let waits = (notice.state == NoticeState::Waiting).then(|| {
-            let to = match recipients.way(Addressed::known(notice, &telling.notices), &past.ticket) {
-                Way::Mail(to) | Way::Post(to, _) => Some(to),
-                Way::MailOnly(_) => None,
-            };
-            match held(&telling.key, &notice.role, &notice.start) {
-                Some(verdict) => Waiting {
-                    to,
-                    until: verdict.at(),
-                    word: verdict.word(),
-                    why: verdict.reason(),
-                },
-                None => Waiting {
-                    to,
-                    until: notice.compose_at,
-                    word: notice.wait.word(),
-                    why: notice.wait.to_string(),
-                },
-            }
-        });
+        let to = Addressed::known(notice, &telling.notices);
+        let waits = (notice.state == NoticeState::Waiting)
+            .then(|| outlook.waiting(&telling.key, to, (now, notice.compose_at), notice.wait));
         NoticeShown {
             key: telling.key.clone(),
             notice: notice.clone(),
@@ -117,8 +132,160 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
         known,
         mode,
         found,
+        ahead,
         notices,
     }))
+}
+
+/// What is looked at to say where a ticket's notices will go.
+struct Outlook<'a> {
+    config: &'a Config,
+    past: &'a Past,
+    context: &'a Context<'a>,
+    meta: &'a Meta,
+    holds: Holds,
+    disabled: DisabledEndpoints,
+    now: Moment,
+}
+
+impl Outlook<'_> {
+    fn held(&self, key: &TellingKey, to: (&str, &str), at: Moment) -> Option<Held<'_>> {
+        let about = (&self.past.ticket, &self.past.memory);
+        holds::held(&self.holds, self.config, about, key, to, at)
+    }
+
+    fn recipients(&self, at: Moment) -> Recipients<'_> {
+        Recipients::new(self.config, self.disabled.clone(), at)
+    }
+
+    /// What waits for a digest or window in which it will be kept back waits for the one after.
+    fn keep_back(&self, known: &mut [Telling]) {
+        for telling in known {
+            let later = telling.notices.iter().map(|notice| {
+                let at = notice.compose_at.filter(|_| notice.state == NoticeState::Waiting)?;
+                let to = Addressed::known(notice, &telling.notices);
+                self.kept_back_until(&telling.key, to, at.max(self.now))
+            });
+            let later: Vec<Option<Moment>> = later.collect();
+            for (notice, later) in telling.notices.iter_mut().zip(later) {
+                if later.is_some() {
+                    (notice.compose_at, notice.wait) = (later, Wait::QuietDay);
+                }
+            }
+        }
+    }
+
+    /// Where a step's notices would go; `None` for a step that is not still to come.
+    fn ahead(&self, subject: &Subject<'_>, judged: &Judged, tell: &[NewTelling]) -> Option<Ahead> {
+        let Judged { rule, step, verdict } = judged;
+        let from = match verdict {
+            Verdict::NotYet { at } | Verdict::BehindStep { until: Some(at), .. } => Some(*at),
+            Verdict::Tell { .. } => Some(self.now),
+            Verdict::BehindStep { until: None, .. } | Verdict::StaleSource => None,
+            _ => return None,
+        };
+        let new = tell.iter().find(|t| t.key.rule == *rule && t.key.step == *step);
+        let new = match new {
+            Some(new) => Ok(new.clone()),
+            None => {
+                let rule = self.config.rules.named(rule)?;
+                let step = rule.steps.iter().find(|s| s.id == *step)?;
+                evaluate::to_come(subject, self.context, rule, step, self.now)
+            }
+        };
+        let to = new.map(|new| {
+            let notices = new.notices.iter().map(|notice| {
+                let to = Addressed::new(notice, &new.notices);
+                let at = from.map(|from| self.chance(&new.key, to, from));
+                let waits = self.waiting(&new.key, to, (from.unwrap_or(self.now), at), Wait::Hours);
+                (notice.clone(), waits)
+            });
+            notices.collect()
+        });
+        Some(Ahead {
+            rule: rule.clone(),
+            step: step.clone(),
+            approver: approver(self.config, rule, step),
+            to,
+        })
+    }
+
+    /// When a notice decided then can be composed.
+    fn chance(&self, key: &TellingKey, to: Addressed<'_>, decided_at: Moment) -> Moment {
+        let chances = Chances {
+            ticket: &self.past.ticket,
+            memory: &self.past.memory,
+            context: self.context,
+            meta: self.meta,
+            now: decided_at,
+        };
+        let step = (&*key.rule, &*key.step);
+        chance(self.config, step, to, &chances, &mut self.recipients(decided_at))
+    }
+
+    /// Where a notice goes that is to be composed at `at`, unless something holds it from `from` on or then.
+    fn waiting(
+        &self,
+        key: &TellingKey,
+        to: Addressed<'_>,
+        (from, at): (Moment, Option<Moment>),
+        wait: Wait,
+    ) -> Waiting {
+        // Decided before the ticket turned out to be sensitive.
+        if self.past.ticket.is_sensitive() && !recipients::hears_of_sensitive(to.role) {
+            return Waiting {
+                to: None,
+                because: None,
+                until: at,
+                word: "lapses",
+                why: "a conduct or confidential ticket goes to heads only; it is not told".to_owned(),
+            };
+        }
+        let held = self.held(key, (to.role, to.start), from);
+        let held = held.filter(|held| at.is_none_or(|at| at <= held.until()));
+        let held = held.or_else(|| self.held(key, (to.role, to.start), at?));
+        let (until, word, why) = match held.map(verdict) {
+            Some(verdict) => (verdict.at(), verdict.word(), verdict.reason()),
+            None => {
+                let kept_back = at.and_then(|at| self.kept_back_until(key, to, at));
+                let wait = kept_back.map_or(wait, |_| Wait::QuietDay);
+                (kept_back.or(at), wait.word(), wait.to_string())
+            }
+        };
+        let reached_at = until.unwrap_or(from);
+        let on = self.config.calendars.base().date_of(reached_at);
+        let reached = match self.recipients(reached_at).way(to, &self.past.ticket) {
+            Way::Mail(to) | Way::Post(to, _) => Some(to),
+            Way::MailOnly(_) => None,
+        };
+        let because = reached
+            .as_ref()
+            .and_then(|r| recipients::why_another(self.config, to.role, to.start, &self.past.ticket, r, on));
+        Waiting {
+            to: reached,
+            because,
+            until,
+            word,
+            why,
+        }
+    }
+
+    /// The first instant at which a notice may be composed that is due on a day around a long closure.
+    fn kept_back_until(&self, key: &TellingKey, to: Addressed<'_>, at: Moment) -> Option<Moment> {
+        if is_urgent(self.config, &key.rule, &key.step) {
+            return None;
+        }
+        let later = |at: &Moment| {
+            let (unit, is_mail) = match self.recipients(*at).way(to, &self.past.ticket) {
+                Way::Mail(to) => (to.unit, true),
+                Way::Post(to, _) => (to.unit, false),
+                Way::MailOnly(_) => return None,
+            };
+            let awaits_digest = is_mail && *digest_of(self.config, &key.rule, &self.past.ticket) != Digest::Ticket;
+            recipients::kept_back_until(self.config, to.role, &unit, awaits_digest, *at).filter(|next| next > at)
+        };
+        std::iter::successors(later(&at), later).last()
+    }
 }
 
 /// What holds a step back whose notices would go out: the hold that ends first, where all that address somebody are held.
@@ -129,10 +296,9 @@ fn hold_of(
     mode: Mode,
     held: impl Fn(&TellingKey, &str, &str) -> Option<Verdict>,
 ) -> Option<Verdict> {
-    let id = |rule: &str| config.rules.named(rule).map(|r| r.id.clone());
-    let is_of = |key: &TellingKey| {
-        key.mode == mode && key.step == judged.step && id(&key.rule).as_deref() == Some(judged.rule.as_str())
-    };
+    // What is built in is not among the rules.
+    let is_named = |rule: &str| config.rules.named(rule).map_or(rule, |r| &r.id) == judged.rule;
+    let is_of = |key: &TellingKey| key.mode == mode && key.step == judged.step && is_named(&key.rule);
     let known = known.iter().filter(|t| is_of(&t.key)).flat_map(|t| {
         let waiting = t.notices.iter().filter(|n| !n.cc && n.state == NoticeState::Waiting);
         waiting.map(|n| (&t.key, &n.role, &n.start))

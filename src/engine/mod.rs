@@ -50,10 +50,9 @@ use crate::store::bounces::Suspension;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::{Store, StoreError, Term, Tx};
 
-pub use bounces::without_suspended;
 pub use compose::Composed;
 pub use deliver::Delivered;
-pub use explain::{Explained, NoticeShown, explain};
+pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};
 pub use holds::{AckError, Acknowledging, Until, acknowledge};
 pub use letter::{FORM_HEADER, MODE_HEADER};
 use observe::ReadError;

@@ -2,12 +2,13 @@
 //! that compose. Nothing is written and nothing sent; the store may be open for looking only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::compose::{Bundle, Composed, Place};
 use super::explain::as_known_at;
 use super::modes::Modes;
 use super::recipients::{self, Addressed, Recipients, Way, digest_of};
-use super::{Engine, TurnError, letter, rules_since};
+use super::{Engine, TurnError, bounces, letter, rules_since};
 use crate::channel::mail::MailError;
 use crate::config::Config;
 use crate::domain::Moment;
@@ -79,6 +80,7 @@ impl Engine {
     /// The messages of a step as they would be composed at an instant.
     pub async fn preview(&mut self, asked: Asked<'_>, now: Moment) -> Result<Previewed, TurnError> {
         let meta = self.store.meta().await?;
+        self.config = Arc::new(bounces::in_force(&self.configured, &self.store, now).await?);
         let mut previewed = Previewed::default();
         let mut digests = BTreeMap::new();
         let mut drafts = Vec::new();

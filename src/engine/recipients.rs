@@ -174,6 +174,53 @@ pub(super) fn is_kept_back(config: &Config, role: &str, unit: &str, now: Moment)
     calendar.is_quiet_day(calendar.date_of(now)) && role.parse::<Role>().is_ok_and(|r| r.is_above_contact())
 }
 
+/// Until when a notice that is not urgent waits then, where it [is kept back](is_kept_back).
+pub(super) fn kept_back_until(
+    config: &Config,
+    role: &str,
+    unit: &str,
+    awaits_digest: bool,
+    now: Moment,
+) -> Option<Moment> {
+    let schedule = schedule(config, unit, None);
+    is_kept_back(config, role, unit, now).then(|| match awaits_digest {
+        true => schedule.digest_after(now),
+        false => schedule.opening_after(now),
+    })
+}
+
+/// Why a notice's mail goes to another desk than the one that was asked for, where it does.
+pub(super) fn why_another(
+    config: &Config,
+    role: &str,
+    start: &str,
+    ticket: &Ticket,
+    recipient: &Recipient,
+    on: NaiveDate,
+) -> Option<String> {
+    if recipient.stands_in_for.is_some() || !(recipient.for_want_of_contact || recipient.desk != recipient.wanted) {
+        return None;
+    }
+    let unit = unit_of(config, role, start, ticket, on).and_then(|id| config.directory.unit(id));
+    let Some(unit) = unit else {
+        return Some(format!("no desk of {start} may be written to"));
+    };
+    let desks = recipient.wanted.fallbacks().iter();
+    let tried = desks.take_while(|desk| recipient.for_want_of_contact || **desk != recipient.desk);
+    let wanting = tried.map(|desk| {
+        let of_desk = unit.contacts.iter().filter(|c| c.desk == *desk);
+        match of_desk
+            .filter_map(|c| c.suspended_until)
+            .filter(|until| *until > on)
+            .min()
+        {
+            Some(until) => format!("{} suspended until {until}, since mail came back", desk.word()),
+            None => format!("no address of {}", desk.word()),
+        }
+    });
+    Some(format!("{}: {}", unit.id, wanting.collect::<Vec<_>>().join(", ")))
+}
+
 /// The unit that a notice reaches at a date, whether or not it has an address.
 pub(super) fn unit_of<'a>(
     config: &'a Config,

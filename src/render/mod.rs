@@ -370,6 +370,7 @@ impl Renderer {
     fn subject(&self, message: &MessageView, first: &str) -> Result<String, TemplateError> {
         let words = self.template(WORDS)?;
         let failed = |e: minijinja::Error| TemplateError::new(words.name(), &e);
+        let is_extended = |s: &SectionView| s.settled && s.step == "extended";
         let count = |counts: &dyn Fn(&SectionView) -> bool| {
             let others = message.sections.iter().skip(1).filter(|s| counts(s));
             others.map(|s| s.lines.len()).sum::<usize>()
@@ -379,7 +380,8 @@ impl Renderer {
             for_information => message.sections.first().is_some_and(|s| s.for_information),
             tickets => message.sections.iter().map(|s| s.lines.len()).sum::<usize>(),
             others => count(&|s| !s.settled),
-            settled => count(&|s| s.settled),
+            settled => count(&|s| s.settled && !is_extended(s)),
+            extended => count(&is_extended),
         };
         let said = context! { message => Value::from(Serde(message)) };
         let mut words = words.render_captured(said).map_err(failed)?;
@@ -424,7 +426,8 @@ fn glance<'a>(message: &'a MessageView, sections: &'a [Composed<'a>]) -> Glance<
             addressee: addressee(section),
             names_addressee,
         };
-        if !asks.contains(&ask) {
+        // Two sections that ask the same of as many tickets ask of different ones.
+        if !section.facts.section.lines.is_empty() || !asks.contains(&ask) {
             asks.push(ask);
         }
     }

@@ -439,7 +439,7 @@ fn sample_summary() -> SummaryView {
             silences: 3,
             silences_ending: vec![SilenceView {
                 id: 4,
-                until: at(17),
+                until: at(17, 17),
                 by: "Lan".into(),
             }],
             alarms: sample_alarms(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use dondoc::demo::receiver::Do;
 
+use crate::cli::{dondoc, text};
 use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
@@ -244,4 +245,77 @@ async fn of_two_boxes_of_a_desk_one_that_fails_is_left_out_and_the_other_was_rea
     office.world.turn("2021-09-14 08:10").await;
     assert_eq!(office.states().await, ["contact bounced", "contact accepted"]);
     assert_eq!(office.world.told(), ["ops: T1 overdue/L1", "stc,stc2: T1 overdue/L1"]);
+}
+
+#[tokio::test]
+async fn explain_reckons_with_addresses_that_are_left_alone_and_with_their_return() {
+    let mut office = Office::new(On::Sqlite).await;
+    let to_whom = |office: &Office, when: &str| -> Vec<String> {
+        let text = text(&dondoc(&office.world.dir(), &["explain", "T1", "--at", when]));
+        let to = text.lines().filter(|line| line.contains(" -> "));
+        to.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    office.world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    office.world.turn("2021-09-14 08:00").await;
+    let sender = office.sender_of_last_to("giamdoc-syt@tinh.example");
+    office.deliver("1", &returned(&sender, "giamdoc-syt@tinh.example", "failed", "5.1.1"));
+    office.world.turn("2021-09-14 08:05").await;
+    // Ten days: the head is written to again on 24/9.
+    let clerk =
+        "-> agency:head of SYT by email -> SYT/clerk (SYT: head suspended until 2021-09-24, since mail came back)";
+    let office_later = "-> office:contact of VP by email -> VP/contact not before 2021-09-27 08:00";
+    assert_eq!(
+        to_whom(&office, "2021-09-14 08:05"),
+        [
+            &format!("{clerk} not before 2021-09-16 08:00"),
+            &format!("{clerk} not before 2021-09-20 08:00"),
+            office_later,
+        ]
+    );
+    let preview = ["preview", "overdue", "L2", "--ticket", "T1", "--at", "2021-09-14 08:05"];
+    let preview = text(&dondoc(&office.world.dir(), &preview));
+    assert!(
+        preview.contains("vanthu-syt@tinh.example") && !preview.contains("giamdoc-syt@"),
+        "{preview}"
+    );
+    office.world.turn("2021-09-16 07:00").await;
+    assert_eq!(
+        to_whom(&office, "2021-09-16 07:00"),
+        [
+            &format!("{clerk} not before 2021-09-20 08:00"),
+            office_later,
+            &format!(
+                "overdue/L2 {} waiting until 2021-09-16 08:00: waits for its recipient's next digest or office hours",
+                clerk.trim_start_matches("-> ")
+            ),
+        ]
+    );
+    // Among them what came before.
+    let mut told = office.world.days("2021-09-17", "2021-09-17").await;
+    // What would go to the head later than that would reach him.
+    office
+        .world
+        .change("T1", "2021-09-17 16:30", "extended_to = '2021-09-23'")
+        .await;
+    office.world.turn("2021-09-17 16:40").await;
+    assert_eq!(
+        to_whom(&office, "2021-09-17 16:40")[..2],
+        [
+            "-> agency:head of SYT by email -> SYT/head not before 2021-09-24 08:00",
+            "-> agency:head of SYT by email -> SYT/head not before 2021-09-28 08:00",
+        ]
+    );
+    told.extend(office.world.days("2021-09-20", "2021-09-28").await);
+    assert_eq!(
+        told,
+        [
+            "17/09 giamdoc-syt: T1 overdue/L1",
+            "17/09 vanthu-syt: T1 overdue/L1",
+            "17/09 vanthu-syt: T1 overdue/L2",
+            "20/09 vanthu-syt: T1 @settled/extended",
+            "24/09 giamdoc-syt: T1 overdue/L1",
+            "28/09 giamdoc-syt: T1 overdue/L2",
+        ]
+    );
 }

@@ -164,6 +164,7 @@ fn rule(when: When) -> impl Strategy<Value = Rule> {
         Rule {
             id: when.word().into(),
             was: Vec::new(),
+            unless: Vec::new(),
             title: String::new(),
             when,
             threshold: Some(Span::WorkingDays(threshold)),

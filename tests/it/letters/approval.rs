@@ -4,6 +4,7 @@
 use dondoc::domain::evaluate::Verdict;
 
 use super::delivery::{Moods, fates};
+use super::explained::outlook;
 use super::posted::{HOOK, SYT, System, via, with_endpoints};
 use super::{ladder, letters_of, line, only_letter};
 use crate::cli::{dondoc, json, said, text};
@@ -118,6 +119,9 @@ async fn the_rest_of_the_digest_does_not_wait_for_it() {
 #[tokio::test]
 async fn not_released_within_a_working_day_ops_are_told_once_and_nothing_goes_up() {
     let mut world = province(On::Sqlite, "office", &[HEALTH]).await;
+    let to_come = "-> agency:head of SYT by email -> SYT/head not before 2021-09-16 08:00, once approved by office";
+    let explained = outlook(&world, "T1", "2021-09-15 22:00");
+    assert!(explained.contains(&to_come.to_owned()), "{explained:#?}");
     assert_eq!(turn(&mut world, "2021-09-16 08:00").await, [format!("vp: {ASKED}")]);
     assert_eq!(turn(&mut world, "2021-09-16 16:00").await, [""; 0]);
     assert_eq!(turn(&mut world, "2021-09-17 08:00").await, [format!("ops: {LATE}")]);

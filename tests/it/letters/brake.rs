@@ -4,6 +4,7 @@ use dondoc::domain::evaluate::Verdict;
 use dondoc::domain::notice::Wait;
 
 use super::delivery::{BUILDING, HEALTH, Moods};
+use super::explained::explained;
 use super::{ladder, letters_at, letters_of};
 use crate::cli::{dondoc, text};
 use crate::world::{FIVE_DAYS, LADDER, World};
@@ -40,6 +41,14 @@ async fn above_the_limit_of_a_turn_messages_wait_for_later_ones_and_ops_are_told
         held += usize::from(matches!(verdict, Verdict::Waits { why: Wait::Brake, .. }));
     }
     assert_eq!(held, 2, "explain says so of those that wait");
+    let wait =
+        "waiting until 2021-09-14 08:00: there are more messages than [limits] allows; it goes as soon as they do";
+    let mut shown = 0;
+    for (code, unit) in waiting {
+        let notice = format!("overdue/L1 agency:contact of {unit} by email -> {unit}/contact {wait}");
+        shown += usize::from(explained(&world, code, "2021-09-14 08:05").contains(&notice));
+    }
+    assert_eq!(shown, 2, "and who will get it");
     let second = world.turn("2021-09-14 08:30").await;
     assert_eq!((second.composed.messages, second.problems().len()), (1, 0), "told once");
     // At noon the offices are closed; what was to go today goes when they open again.

@@ -5,6 +5,7 @@ use dondoc::domain::evaluate::Verdict;
 use serde_json::Value;
 
 use super::delivery::{BUILDING, HEALTH, Moods};
+use super::explained::explained;
 use super::{ladder, letters_of, line};
 use crate::cli::{dondoc, said, text};
 use crate::world::{World, at};
@@ -248,6 +249,15 @@ async fn who_acknowledges_is_not_reminded_for_three_working_days_and_then_the_la
             at: at("2021-09-20 07:00")
         }
     );
+    let known = "SYT knows of it and is not reminded meanwhile (acknowledged by ông Ba): đang xác minh";
+    let shown = explained(&world, "T1", "2021-09-16 16:00");
+    for line in [
+        format!("overdue L2 acknowledged 2021-09-17 07:00: {known}"),
+        format!("overdue/L2 agency:head of SYT by email -> SYT/head waiting until 2021-09-17 07:00: {known}"),
+        "next 2021-09-17 07:00".to_owned(),
+    ] {
+        assert!(shown.contains(&line), "{line}: {shown:#?}");
+    }
     // L3 waits for L2, which was told a day late; what comes after that is on time again.
     assert_eq!(
         letters_of(&mut world, "2021-09-17", "2021-09-27").await,
@@ -349,6 +359,25 @@ async fn while_a_head_is_away_the_deputy_is_told_and_reads_for_whom() {
     };
     world.edit("agencies.toml", away).await;
     letters_of(&mut world, "2021-09-14", "2021-09-15").await;
+    let to_whom = |code: &str| -> Vec<String> {
+        let lines = explained(&world, code, "2021-09-15 22:00").into_iter();
+        lines.filter(|line| line.starts_with("-> agency:")).collect()
+    };
+    assert_eq!(
+        to_whom("T1"),
+        [
+            "-> agency:head of SYT by email -> SYT/head (deputy of SYT) not before 2021-09-16 08:00",
+            "-> agency:head of SYT by email -> SYT/head not before 2021-09-20 08:00",
+        ],
+        "whoever is away on the day of the letter"
+    );
+    assert_eq!(
+        to_whom("T2"),
+        [
+            "-> agency:head of SXD by email -> SXD/head not before 2021-09-16 08:00",
+            "-> agency:head of SXD by email -> STC/contact (deputy of SXD) not before 2021-09-20 08:00",
+        ]
+    );
     world.turn("2021-09-16 07:00").await;
     let explained = run(&world, &["explain", "T1", "--at", "2021-09-16 07:30"]);
     assert!(

@@ -10,6 +10,7 @@ mod cards;
 mod correction;
 mod delivery;
 mod digest;
+mod explained;
 mod fresh;
 mod holds;
 mod posted;

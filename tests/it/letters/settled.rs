@@ -1,5 +1,6 @@
 //! Settled (`spec.md` §4): who was told of a ticket is told of its ending, once per ending; and tickets for heads alone.
 
+use super::explained::outlook;
 use super::{ladder, letters_of, line, only_letter, province, province_with_a_ticket};
 use crate::world::World;
 
@@ -251,6 +252,19 @@ async fn a_ticket_that_turns_confidential_while_it_waits_is_kept_from_contacts_a
         .await;
     world.turn("2021-09-14 07:00").await;
     world.change("T1", "2021-09-14 07:10", "confidential = 1").await;
+    world.turn("2021-09-14 07:20").await;
+    let waiting = outlook(&world, "T1", "2021-09-14 07:20").into_iter();
+    assert_eq!(
+        waiting
+            .filter(|line| line.starts_with("overdue/L1"))
+            .collect::<Vec<_>>(),
+        [
+            "overdue/L1 agency:contact of SYT by email -> SYT/head waiting until 2021-09-14 08:00: waits for its \
+             recipient's next digest or office hours",
+            "overdue/L1 co_agencies:contact of SXD by email, for information waiting until 2021-09-14 08:00: a conduct or \
+             confidential ticket goes to heads only; it is not told",
+        ]
+    );
     assert_eq!(
         letters_of(&mut world, "2021-09-14", "2021-09-14").await,
         ["14/09 08:00 giamdoc-syt single: T1 overdue/L1"]

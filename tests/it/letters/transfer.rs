@@ -1,5 +1,6 @@
 //! Transfer and reopening (`spec.md` §4): a ladder from its first step, the whole age shown, wandering tickets decided on.
 
+use super::explained::{head, outlook};
 use super::{letters_of, line, only_letter, province_with_a_ticket};
 use crate::world::World;
 
@@ -75,6 +76,34 @@ async fn from_the_second_transfer_on_the_office_decides_who_is_competent() {
         office.text.contains("đã chuyển 2 lần, tổng 10 ngày làm việc"),
         "{}",
         office.text
+    );
+    let when = "2021-09-20 08:00";
+    assert_eq!(
+        head(&world, "T1", when, "course").as_deref(),
+        Some("transferred 2 times, taken up again 0 times")
+    );
+    let no_head = "-> agency:head of STC by email -> STC/contact (STC: no address of head, no address of clerk)";
+    assert_eq!(
+        outlook(&world, "T1", when),
+        [
+            "overdue L1 already_told 2021-09-20 08:00: a message about it was accepted",
+            "overdue L2 behind_step 2021-09-22 07:00: step L1 was told too recently (min_gap)",
+            &format!("{no_head} not before 2021-09-22 08:00"),
+            "overdue L3 behind_step: step L2 has to be told first",
+            no_head,
+            "overdue L4 not_yet 2021-09-27 07:00: the step falls due later",
+            "-> office:contact of VP by email -> VP/contact not before 2021-09-27 08:00",
+            "@competence office already_told 2021-09-20 08:00: a message about it was accepted",
+            "notices",
+            "overdue/L1 agency:contact of SYT by email accepted since 2021-09-14 08:00",
+            "overdue/L2 agency:head of SYT by email accepted since 2021-09-16 08:00",
+            "overdue/L1 agency:contact of SXD by email accepted since 2021-09-17 08:00",
+            "@settled/transferred agency:contact of SYT by email accepted since 2021-09-17 08:00",
+            "@settled/transferred agency:head of SYT by email accepted since 2021-09-17 08:00",
+            "overdue/L1 agency:contact of STC by email accepted since 2021-09-20 08:00",
+            "@competence/office office:contact of VP by email accepted since 2021-09-20 08:00",
+            "@settled/transferred agency:contact of SXD by email accepted since 2021-09-20 08:00",
+        ]
     );
     // Once for each further transfer, and nothing of it afterwards but the ladder.
     assert_eq!(letters_of(&mut world, "2021-09-20", "2021-09-21").await, [""; 0]);
