@@ -628,14 +628,17 @@ fn mark(dice: &mut Dice, drafts: &mut [Draft], totals: &MonthTotals) {
 fn police(dice: &mut Dice, draft: &mut Draft) {
     draft.set("category", "cccd");
     draft.set("agency", POLICE);
-    draft.set("stage", dice.pick(&STAGES));
-    if dice.chance(60) {
-        draft.set("waiting_on", "C06");
-    }
-    let stage = dice.pick(&STAGES);
+    let waiting_on = |stage: &str| match stage {
+        "at_c06" => Cell::from("C06"),
+        _ => Cell::Null,
+    };
+    let (first, then) = (dice.pick(&STAGES), dice.pick(&STAGES));
+    draft.set("stage", first);
+    draft.set("waiting_on", waiting_on(first));
     let at = draft.received + TimeDelta::hours(30);
     if draft.changes.iter().all(|(t, _, _)| *t > at + TimeDelta::hours(1)) {
-        draft.then(at, Happening::Staged, vec![("stage", stage.into())]);
+        let changed = vec![("stage", then.into()), ("waiting_on", waiting_on(then))];
+        draft.then(at, Happening::Staged, changed);
     }
 }
 

@@ -16,7 +16,7 @@ use super::notice::{COMPETENCE, Mode, NewNotice, NewTelling, Notice, NoticeState
 use super::rule::{Channel, Digest, Rule, Step, When};
 use super::scrub;
 use super::ticket::{Memory, Status, Texts, Ticket};
-use super::time::Period;
+use super::time::{Period, Span};
 
 /// Why a step is passed over and will not be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -597,7 +597,12 @@ fn is_above_contact(step: &Step) -> bool {
 
 /// What keeps a step above `contact` from being told. Waiting outside stops the climbing, not where a rule starts.
 fn cap(rule: &Rule, subject: &Subject<'_>, i: usize) -> Option<Cap> {
-    if !is_above_contact(&rule.steps[i]) {
+    let is_own_contact = |role: &Role| {
+        role.desk != Desk::Head && matches!(&role.base, Base::Unit(id) if Some(id) == subject.memory.agency.as_ref())
+    };
+    let step = &rule.steps[i];
+    let mut roles = step.to.iter().chain(&step.cc);
+    if !roles.any(|role| role.is_above_contact() && !is_own_contact(role)) {
         None
     } else if !subject.ticket.status_mapped {
         Some(Cap::UnmappedStatus)
@@ -634,7 +639,7 @@ fn repeat(
     if last.key.repetition >= repeat.times {
         return None;
     }
-    let at = facts::gap_over(last.told_at()?, repeat.every, l.cal);
+    let at = repeat_due(l, last.told_at()?, repeat.every);
     if at > l.now {
         look_again(out, at);
         return None;
@@ -654,6 +659,26 @@ fn repeat(
         opening: false,
         repetition,
     })
+}
+
+/// When what was told is told again. A weekly list is whole: whatever day of the week a ticket was told on, it stands on
+/// the list of the next week (or, by `every`, of a later one), and where `also_when` says so on the day it becomes late.
+fn repeat_due(l: &Ladder<'_>, told_at: Moment, every: Span) -> Moment {
+    let Digest::Week { also_when } = &l.rule.digest else {
+        return facts::gap_over(told_at, every, l.cal);
+    };
+    let told_on = l.cal.date_of(told_at);
+    let list = l
+        .cal
+        .first_working_day_of_week(told_on + chrono::TimeDelta::weeks(every.weeks()));
+    let list = l.cal.opens(list).unwrap_or_else(|| l.cal.instant(list, NaiveTime::MIN));
+    match l.reckoned {
+        Reckoned::At(deadline) if also_when.contains(&When::Overdue) => {
+            let late = deadline.judged_at(l.cal);
+            if told_at < late { list.min(late) } else { list }
+        }
+        _ => list,
+    }
 }
 
 fn new_telling(

@@ -118,7 +118,8 @@ pub enum Matcher {
     All(Vec<Matcher>),
     Any(Vec<Matcher>),
     Is(Column, String),
-    /// None of the values; holds too where the ticket has nothing in the column.
+    /// None of the values; holds too where the ticket has nothing in the column. Of category and tags it looks at what
+    /// the source says, not at what was proposed.
     Not(Column, Vec<String>),
     OneOf(Column, Vec<String>),
     Matches(Column, regex::Regex),
@@ -150,6 +151,9 @@ impl Matcher {
             Matcher::All(all) => all.iter().all(|m| m.holds(ticket, texts)),
             Matcher::Any(any) => any.iter().any(|m| m.holds(ticket, texts)),
             Matcher::Is(column, wanted) => has(column, std::slice::from_ref(wanted)),
+            // What was only proposed takes a ticket out of no rule: its agency is reminded as if nothing had been.
+            Matcher::Not(Column::Category, unwanted) => !is_one_of(ticket.category.as_deref(), unwanted),
+            Matcher::Not(Column::Tags, unwanted) => !ticket.tags.iter().any(|tag| is_one_of(Some(tag), unwanted)),
             Matcher::Not(column, unwanted) => !has(column, unwanted),
             Matcher::OneOf(column, wanted) => has(column, wanted),
             Matcher::Matches(column, pattern) => column.values(ticket, texts).iter().any(|v| pattern.is_match(v)),
@@ -172,6 +176,10 @@ impl Matcher {
             | Matcher::TextHas(c, _) => *c == column,
         }
     }
+}
+
+fn is_one_of(value: Option<&str>, words: &[String]) -> bool {
+    value.is_some_and(|value| words.iter().any(|word| same(value, word)))
 }
 
 fn same(value: &str, wanted: &str) -> bool {
@@ -263,6 +271,11 @@ mod tests {
             ..Ticket::default()
         };
         assert!(Matcher::Is(Column::Category, "cccd".into()).holds(&ticket, &Texts::default()));
+        let not = Matcher::Not(Column::Category, vec!["cccd".into()]);
+        assert!(
+            not.holds(&ticket, &Texts::default()),
+            "and takes it out of no rule that leaves such tickets out"
+        );
     }
 
     #[test]

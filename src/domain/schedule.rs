@@ -60,6 +60,15 @@ impl Schedule<'_> {
             .unwrap_or_else(|| self.calendar.end_of_day(day))
     }
 
+    /// Whether the week's list has been made, so that what goes out today stands beside it.
+    #[must_use]
+    pub fn is_between_lists(&self, now: Moment) -> bool {
+        let today = self.calendar.date_of(now);
+        let first = self.calendar.first_working_day_of_week(today);
+        let made = |due: Moment| self.last_composed.is_some_and(|made| made >= due);
+        first < today && self.digest_of(first).is_some_and(made)
+    }
+
     /// The digest of the week's first working day; on the next day that has one where that was missed.
     fn next_weekly(&self, now: Moment) -> Moment {
         let today = self.calendar.date_of(now);

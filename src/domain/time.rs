@@ -81,6 +81,18 @@ impl fmt::Display for Span {
 }
 
 impl Span {
+    /// In weeks, begun ones counted as whole; at least one.
+    #[must_use]
+    pub fn weeks(self) -> i64 {
+        let (days, of_week) = match self {
+            Span::WorkingDays(n) => (i64::from(n), 5),
+            Span::CalendarDays(n) => (i64::from(n), 7),
+            Span::Elapsed(time) => (time.num_days(), 7),
+            Span::WorkingTime(_) => (0, 5),
+        };
+        ((days + of_week - 1) / of_week).max(1)
+    }
+
     #[must_use]
     pub fn is_negative(&self) -> bool {
         match self {

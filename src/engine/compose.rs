@@ -12,7 +12,7 @@ use super::holds;
 use super::letter::{self, Parts};
 use super::modes::Modes;
 use super::observe::Observed;
-use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of, goes_daily};
+use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
 use super::{Engine, ReadError, TurnError, down, span_time};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
@@ -73,7 +73,7 @@ pub(super) struct Item {
     /// By when its step asks for an answer.
     reply_by: Option<DeadlineView>,
     is_cc: bool,
-    /// Told between two weekly lists, since it is new or late.
+    /// Of a weekly list, on a day after it.
     is_between_lists: bool,
     /// Since when it could be composed.
     ready_at: Moment,
@@ -495,6 +495,10 @@ impl Engine {
                     }
                     let mut item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
                     item.line.title = titles.of(&kept.ticket);
+                    let digest = digest_of(&self.config, &item.section.rule, &kept.ticket);
+                    item.is_between_lists = matches!(digest, Digest::Week { .. })
+                        && recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at)
+                            .is_between_lists(now);
                     let place = (mode, recipient.unit.clone(), recipient.desk, channel, apart.clone());
                     let bundles = match channel {
                         Channel::Email if is_alone => &mut own,
@@ -536,11 +540,6 @@ impl Engine {
             .unwrap_or(usize::MAX);
         let rule_id = rule.map_or_else(|| telling.key.rule.clone(), |r| r.id.clone());
         let step = rule.and_then(|r| r.steps.get(place));
-        let digest = digest_of(&self.config, &rule_id, &kept.ticket);
-        let holds = |when| facts::holds(when, &kept.ticket, &kept.memory, context, now);
-        let calendar = self.config.calendars.of(&recipient.unit);
-        let today = calendar.date_of(now);
-        let is_between_lists = goes_daily(digest, holds) && calendar.first_working_day_of_week(today) != today;
         let opening = telling.opening && step.is_some_and(|s| self.renderer.words_openings(&s.template));
         Item {
             notice: notice.id,
@@ -572,7 +571,7 @@ impl Engine {
                 None => None,
             },
             is_cc: notice.cc,
-            is_between_lists,
+            is_between_lists: false,
             // What ops asked to be tried again is due at any time.
             ready_at: notice.compose_at.filter(|at| *at > Moment::UNIX_EPOCH).unwrap_or(now),
             told_by: format!("{} ({rule_id}/{})", self.title(rule, telling), telling.key.step),

@@ -17,10 +17,11 @@ use crate::domain::calendar::Calendar;
 use crate::domain::deadline::Reckoned;
 use crate::domain::directory::{Base, OPS, Recipient, Role};
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{Mode, SETTLED, Wait};
+use crate::domain::notice::{COMPETENCE, Mode, SETTLED, Wait};
 use crate::domain::rule::Channel;
 use crate::domain::summary::{Counts, Figures, SUMMARY, Summary, Tally, TicketFigures};
 use crate::domain::time::Period;
+use crate::render::language::builtin_title;
 use crate::render::view::{LongestView, OperationView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView};
 use crate::store::meta::Meta;
 use crate::store::outbox::{MessageState, NewMessage};
@@ -250,7 +251,14 @@ impl Engine {
     ) -> Result<Said, TurnError> {
         let before = self.store.summary_before(&summary.id, due.telling).await?;
         let span = Span {
-            after: before.as_ref().map_or(due.due_at - summary.at.length(), |b| b.until),
+            // Of what happened before the first turn nothing is known.
+            after: before.as_ref().map_or_else(
+                || {
+                    meta.first_turn_at
+                        .map_or(due.due_at, |first| first.max(due.due_at - summary.at.length()))
+                },
+                |b| b.until,
+            ),
             until: now,
         };
         let base = self.config.calendars.base();
@@ -358,10 +366,17 @@ impl Engine {
         let told = self.store.told_by_step(span.after, span.until).await?;
         let settled = told.iter().filter(|(rule, ..)| rule == SETTLED).map(|(.., n)| n).sum();
         let urged = told.into_iter().filter_map(|(rule, step, tickets)| {
-            let rule = self.config.rules.named(&rule)?;
+            let Some(known) = self.config.rules.named(&rule) else {
+                let rule_title = builtin_title(self.config.wording.locale, &rule, &step).to_owned();
+                return (rule == COMPETENCE).then_some(UrgedView {
+                    rule_title,
+                    step: None,
+                    tickets,
+                });
+            };
             Some(UrgedView {
-                rule_title: rule.title.clone(),
-                step,
+                rule_title: known.title.clone(),
+                step: (known.steps.len() > 1).then_some(step),
                 tickets,
             })
         });

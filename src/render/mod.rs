@@ -379,7 +379,8 @@ impl Renderer {
             first,
             for_information => message.sections.first().is_some_and(|s| s.for_information),
             tickets => message.sections.iter().map(|s| s.lines.len()).sum::<usize>(),
-            others => count(&|s| !s.settled),
+            others => count(&|s| !s.settled && !s.for_information),
+            informed => count(&|s| !s.settled && s.for_information),
             settled => count(&|s| s.settled && !is_extended(s)),
             extended => count(&is_extended),
         };

@@ -400,7 +400,7 @@ fn sample_summary() -> SummaryView {
     };
     let urged = |step: &str, tickets| UrgedView {
         rule_title: "Phiếu quá hạn xử lý".into(),
-        step: step.into(),
+        step: Some(step.into()),
         tickets,
     };
     SummaryView {
@@ -464,7 +464,7 @@ pub fn titled(mut message: MessageView, rules: &RuleSet, locale: Locale) -> Mess
         }
         let summary = section.summary.as_mut().and_then(|s| s.tickets.as_mut());
         for urged in summary.into_iter().flat_map(|t| &mut t.urged) {
-            urged.rule_title = title("overdue", &urged.step);
+            urged.rule_title = title("overdue", urged.step.as_deref().unwrap_or_default());
         }
         for also in section.lines.iter_mut().flat_map(|line| &mut line.rules) {
             let ids = also.rsplit_once('(').and_then(|(_, ids)| ids.strip_suffix(')'));

@@ -130,7 +130,8 @@ pub struct LongestView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UrgedView {
     pub rule_title: String,
-    pub step: String,
+    /// Where the rule has several.
+    pub step: Option<String>,
     pub tickets: i64,
 }
 

@@ -259,9 +259,9 @@ async fn a_clock_that_went_back_a_refused_reload_and_a_failing_template_are_told
         alarms(&mut world),
         [
             "14/09 08:00 Mẫu thư bị lỗi, đã gửi bằng mẫu dự phòng | overdue-1.txt.j2 | từ 08:00 ngày 14/09/2021",
-            "14/09 06:00 Đồng hồ hệ thống lùi lại | the last turn was at 2021-09-14T01:00:00+00:00 | từ 06:00 ngày 14/09/2021",
+            "14/09 06:00 Đồng hồ hệ thống bị lùi | the last turn was at 2021-09-14T01:00:00+00:00 | từ 06:00 ngày 14/09/2021",
             "14/09 08:01 Cấu hình mới không được nạp | rules/x.toml:3:1: `when` is missing | từ 08:01 ngày 14/09/2021",
-            "14/09 08:01 Đồng hồ hệ thống lùi lại | the last turn was at 2021-09-14T01:00:00+00:00 | từ 06:00 ngày 14/09/2021 | đến 08:01 ngày 14/09/2021",
+            "14/09 08:01 Đồng hồ hệ thống bị lùi | the last turn was at 2021-09-14T01:00:00+00:00 | từ 06:00 ngày 14/09/2021 | đến 08:01 ngày 14/09/2021",
         ]
     );
 }

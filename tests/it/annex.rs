@@ -132,6 +132,7 @@ async fn the_list_is_the_same_for_openpyxl_and_libreoffice_and_nothing_in_it_is_
             "Giai đoạn",
             "Lần nhắc",
             "Đã nhắc ngày",
+            "Đơn vị, địa bàn",
             "Ghi chú"
         ]
         .map(Value::from)
@@ -158,12 +159,13 @@ async fn the_list_is_the_same_for_openpyxl_and_libreoffice_and_nothing_in_it_is_
             json!(1),
             Value::Null,
             Value::Null,
+            Value::Null,
         ]
     );
     assert_eq!(
-        row("T07")[6],
-        json!("2021-09-09 00:00:00"),
-        "midnight is the end of the day before"
+        (&row("T07")[6], &row("T07")[8]),
+        (&json!("2021-09-09 00:00:00"), &json!(3)),
+        "midnight is the end of the day before, and counted from there"
     );
     for (code, category, waiting_on, stage) in hostile {
         let line = row(code);

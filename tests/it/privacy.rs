@@ -341,7 +341,7 @@ async fn a_title_is_shown_where_ops_ask_for_it_scrubbed_and_never_that_of_a_sens
         assert_eq!(left.found(), BTreeSet::new());
         let title = "T1: trạm y tế chậm trả lời, bà […] gọi […]";
         assert_eq!(
-            left.holds(&format!("1. T1\r\n       «{title}»\r\n")),
+            left.holds(&format!("1. T1\r\n       “{title}”\r\n")),
             shown,
             "in the text"
         );

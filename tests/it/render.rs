@@ -258,7 +258,7 @@ async fn a_template_that_fails_loses_nobody_their_letter() {
         let Both { letter, html } = &letters[0];
         assert_eq!(letter.told().collect::<Vec<_>>(), [("T1", "overdue", "L1")], "{why}");
         assert!(
-            letter.text.contains("hết ngày") || letter.text.contains("17:00 thứ Hai 13/09/2021"),
+            letter.text.contains("24:00") || letter.text.contains("17:00 thứ Hai 13/09/2021"),
             "{}",
             letter.text
         );

@@ -2,7 +2,7 @@
 
 use crate::world::World;
 
-/// Every ticket from its first working day on, every fifth working day, on the week's list. Five working days to answer.
+/// Every ticket from its first working day on, each week, on the week's list. Five working days to answer.
 const WEEKLY: &str = r#"
 [[rule]]
 id = "list"
@@ -31,13 +31,17 @@ async fn what_waits_for_the_weeks_list_is_told_on_the_day_it_becomes_late() {
     world.ticket("DT1", "SXD", "2021-08-03 09:00").await;
     assert_eq!(
         world.days("2021-08-03", "2021-08-10").await,
-        ["04/08 syt: DT1 list/list"],
-        "it has just come in"
+        ["04/08 syt: DT1 list/list", "09/08 syt: DT1 list/list"],
+        "it has just come in; on Monday it stands on the list as all do"
     );
     assert_eq!(
-        world.days("2021-08-11", "2021-08-20").await,
-        ["13/08 syt: DT1 list/list", "20/08 syt: DT1 list/list"],
-        "due again on Wednesday it waits for the week's list, but from Friday on it is late"
+        world.days("2021-08-11", "2021-08-24").await,
+        [
+            "13/08 syt: DT1 list/list",
+            "16/08 syt: DT1 list/list",
+            "23/08 syt: DT1 list/list"
+        ],
+        "from Friday on it is late, and stands on each week's list as all do"
     );
 }
 
@@ -50,7 +54,7 @@ async fn what_is_neither_new_nor_late_waits_for_the_first_working_day_of_the_wee
         world.days("2021-08-25", "2021-09-13").await,
         [
             "26/08 syt: DT1 list/list",
-            // Due again on Monday the 6th: Thursday and Friday before it were holidays.
+            "30/08 syt: DT1 list/list",
             "06/09 syt: DT1 list/list",
             "13/09 syt: DT1 list/list"
         ]
@@ -58,7 +62,7 @@ async fn what_is_neither_new_nor_late_waits_for_the_first_working_day_of_the_wee
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_brought_forward_takes_a_ticket_off_the_weeks_list() {
+async fn a_deadline_that_is_brought_forward_has_a_ticket_told_on_the_day_it_becomes_late() {
     let mut world = World::new(&WEEKLY.replace("7wd", "30wd")).await;
     world.turn("2021-08-02 07:00").await;
     world.ticket("DT1", "SXD", "2021-08-03 09:00").await;
@@ -68,6 +72,40 @@ async fn a_deadline_that_is_brought_forward_takes_a_ticket_off_the_weeks_list() 
         .await;
     assert_eq!(
         world.days("2021-08-12", "2021-08-16").await,
-        ["13/08 syt: DT1 list/list"]
+        ["13/08 syt: DT1 list/list", "16/08 syt: DT1 list/list"]
+    );
+}
+
+#[tokio::test]
+async fn each_weeks_list_is_whole_through_holidays_and_however_a_ticket_got_on_it() {
+    let mut world = World::new(&WEEKLY.replace("7wd", "30wd")).await;
+    world.turn("2021-08-02 07:00").await;
+    world.ticket("MON", "SXD", "2021-08-20 09:00").await;
+    world.ticket("WED", "SXD", "2021-08-25 09:00").await;
+    world.days("2021-08-20", "2021-08-29").await;
+    // Thursday and Friday, 2 and 3 September, are holidays.
+    assert_eq!(
+        world.days("2021-08-30", "2021-09-13").await,
+        [
+            "30/08 syt: MON list/list",
+            "30/08 syt: WED list/list",
+            "06/09 syt: MON list/list",
+            "06/09 syt: WED list/list",
+            "13/09 syt: MON list/list",
+            "13/09 syt: WED list/list",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_waits_outside_or_has_an_unknown_status_stays_on_the_list_of_its_own_agency() {
+    let mut world = World::new(&WEEKLY.replace("7wd", "30wd")).await;
+    world.turn("2021-08-02 07:00").await;
+    world.ticket("ODD", "SYT", "2021-08-20 09:00").await;
+    world.change("ODD", "2021-08-20 10:00", "status = 'tạm treo'").await;
+    world.days("2021-08-20", "2021-08-29").await;
+    assert_eq!(
+        world.days("2021-08-30", "2021-09-06").await,
+        ["30/08 syt: ODD list/list", "06/09 syt: ODD list/list"]
     );
 }

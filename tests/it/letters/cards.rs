@@ -141,6 +141,7 @@ async fn the_weeks_list_is_spread_over_localities_ages_and_stages() {
             "3. OLD",
             "Lĩnh vực cấp căn cước công dân",
             "Thời hạn hạn 17:00 thứ Sáu 13/08/2021",
+            "tiếp nhận 02/07/2021",
             "quá hạn 6 ngày làm việc",
             "Tình trạng đang xử lý",
             "đang chờ C06",
@@ -210,5 +211,46 @@ async fn between_two_weekly_lists_a_letter_says_that_it_holds_the_new_and_late_o
     let [list] = &lists(&mut world)[..] else {
         panic!("one list")
     };
-    assert!(list.starts_with("[1022][CCCD] 2 phiếu đang theo dõi"), "{list}");
+    assert!(list.starts_with("[1022][CCCD] 3 phiếu đang theo dõi"), "{list}");
+}
+
+#[tokio::test]
+async fn a_card_that_another_agency_takes_over_stays_on_the_polices_list_until_it_is_done() {
+    let mut world = province().await;
+    for (code, received) in [("MOVED", "2021-08-19 09:00"), ("STAYS", "2021-08-20 09:00")] {
+        card(&world, code, received, "area = '872'").await;
+    }
+    world.turn("2021-08-20 17:30").await;
+    world.turn("2021-08-23 08:00").await;
+    world.letters();
+    world.change("MOVED", "2021-08-24 09:00", "agency = 'TM'").await;
+    let subjects = |world: &mut World| world.letters().into_iter().map(|l| l.subject).collect::<Vec<_>>();
+    for at in [
+        "2021-08-24 09:05",
+        "2021-08-25 08:00",
+        "2021-08-26 08:00",
+        "2021-08-27 08:00",
+    ] {
+        world.turn(at).await;
+    }
+    assert!(subjects(&mut world).is_empty(), "nothing has ended for the police");
+    world.turn("2021-08-30 08:00").await;
+    assert_eq!(
+        subjects(&mut world),
+        ["[1022][CCCD] 2 phiếu đang theo dõi – Công an tỉnh"]
+    );
+    world
+        .change(
+            "MOVED",
+            "2021-08-30 10:00",
+            "status = 'đã trả lời', answered_at = '2021-08-30 10:00:00'",
+        )
+        .await;
+    world.turn("2021-08-30 10:05").await;
+    world.turn("2021-08-31 08:00").await;
+    world.turn("2021-09-01 08:00").await;
+    assert_eq!(
+        subjects(&mut world),
+        ["[1022] 1 phiếu đã xử lý xong, không còn nhắc – Công an tỉnh"]
+    );
 }

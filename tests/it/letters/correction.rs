@@ -48,7 +48,7 @@ async fn a_wrong_reminder_is_corrected_in_its_thread_and_counts_nowhere(on: On) 
     assert_eq!(letter.to, ["giamdoc-syt@tinh.example"]);
     assert!(letter.subject.contains("[Đính chính]"), "{}", letter.subject);
     assert!(
-        letter.text.contains("Lý do: danh\nsách chưa cập nhật.") && letter.text.contains("1. T1"),
+        letter.text.contains("lý do: danh sách chưa cập nhật. Thư") && letter.text.contains("1. T1"),
         "{}",
         letter.text
     );

@@ -266,7 +266,7 @@ async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and
     assert!(
         letters
             .iter()
-            .all(|l| l.contains("Ngừng gửi thông báo qua webhook «syt»")),
+            .all(|l| l.contains("Ngừng gửi thông báo qua webhook “syt”")),
         "{letters:?}"
     );
     system.answers(204);
@@ -379,7 +379,7 @@ async fn a_dead_letter_about_an_endpoint_is_sent_again_as_it_is() {
     let letters = world.letters();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].to, ["syt@tinh.example"]);
-    assert!(letters[0].subject.contains("Ngừng gửi thông báo qua webhook «syt»"));
+    assert!(letters[0].subject.contains("Ngừng gửi thông báo qua webhook “syt”"));
     assert!(letters[0].message_id.contains(&id), "the same letter");
     let shown = dondoc(&world.dir(), &["outbox", "show", &id, "--json"]);
     let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");

@@ -3,6 +3,7 @@
 use dondoc::demo::receiver::{Do, Step};
 use dondoc::domain::notice::NoticeState;
 
+use super::explained::explained;
 use super::{ladder, letters_at, letters_of, only_letter, province_with_a_ticket};
 use crate::world::{World, at};
 
@@ -221,4 +222,41 @@ async fn another_hour_of_the_digest_holds_for_what_waits_already() {
             [format!("14/09 {hour} syt digest: T1 overdue/L1")]
         );
     }
+}
+
+const NUDGE: &str = r#"
+[[rule]]
+id = "stale"
+title = "Phiếu lâu không được cập nhật"
+when = "stale"
+threshold = "3wd"
+unless = ["overdue", "due_soon"]
+
+[[rule.step]]
+id = "nudge"
+after = "3wd"
+to = ["agency:contact"]
+template = "stale"
+"#;
+
+#[tokio::test]
+async fn what_is_late_or_due_by_tomorrow_is_not_asked_after_by_a_second_rule() {
+    let mut world = World::new(&format!("{NUDGE}\n[[deadline]]\nid = \"normal\"\ndue = \"5wd\"\n")).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("LATE", "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("TIME", "Sở Y tế", "2021-09-06 09:00").await;
+    world
+        .change("TIME", "2021-09-06 10:00", "due_at = '2021-09-30 17:00:00'")
+        .await;
+    // Due on the 13th, LATE was last touched on the 6th, and is due too soon when a nudge would be due, and late after it.
+    world.change("LATE", "2021-09-08 10:00", "title = 'khác'").await;
+    assert_eq!(
+        world.days("2021-09-06", "2021-09-17").await,
+        ["09/09 syt: TIME stale/nudge"]
+    );
+    let said = explained(&world, "LATE", "2021-09-17 09:00").join("\n");
+    assert!(
+        said.contains("`unless`: overdue holds, which other rules tell of"),
+        "{said}"
+    );
 }

@@ -34,7 +34,8 @@ async fn the_new_agency_reads_the_whole_age_how_often_it_was_passed_on_and_no_re
     let letters = world.letters();
     let new = letters.iter().find(|l| l.to == ["sxd@tinh.example"]).expect("a letter");
     assert!(
-        new.text.contains("đã chuyển 1 lần, tổng 9 ngày làm việc"),
+        new.text
+            .contains("đã chuyển 1 lần, 9 ngày làm việc kể từ khi tiếp nhận"),
         "{}",
         new.text
     );
@@ -73,7 +74,9 @@ async fn from_the_second_transfer_on_the_office_decides_who_is_competent() {
     let office = letters.iter().find(|l| l.to == ["vp@tinh.example"]).expect("a letter");
     assert!(office.subject.contains("cần xác định thẩm quyền"), "{}", office.subject);
     assert!(
-        office.text.contains("đã chuyển 2 lần, tổng 10 ngày làm việc"),
+        office
+            .text
+            .contains("đã chuyển 2 lần, 10 ngày làm việc kể từ khi tiếp nhận"),
         "{}",
         office.text
     );
