@@ -148,18 +148,43 @@ fn what(mail: &Message<'_>) -> What {
             What::Failed(failed)
         };
     }
-    if is_auto_reply(mail) {
-        return What::AutoReply;
-    }
-    // Some servers still write in words only.
-    match is_from_a_server(mail) {
-        true => What::Failed(vec![Failed {
-            address: None,
-            is_permanent: true,
+    // Some servers still write in words only, as programs that reply do. Words never say for good.
+    let named = failed_recipients(mail);
+    if !named.is_empty() || is_from_a_server(mail) {
+        if named.is_empty() && is_of_a_delay(mail) {
+            return What::Underway;
+        }
+        let failed = |address| Failed {
+            address,
+            is_permanent: false,
             detail: one_line(&mail.body_text(0).unwrap_or_default()),
-        }]),
+        };
+        return What::Failed(match named.is_empty() {
+            true => vec![failed(None)],
+            false => named.into_iter().map(|address| failed(Some(address))).collect(),
+        });
+    }
+    match is_auto_reply(mail) {
+        true => What::AutoReply,
         false => What::Other,
     }
+}
+
+/// The addresses in `X-Failed-Recipients`, which Exim writes where it has given up.
+fn failed_recipients(mail: &Message<'_>) -> Vec<String> {
+    let of_name = mail
+        .headers_raw()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("X-Failed-Recipients"));
+    of_name
+        .flat_map(|(_, value)| value.split([',', ' ', '\r', '\n', '\t']))
+        .filter_map(address)
+        .collect()
+}
+
+/// A server says in words that it goes on trying.
+fn is_of_a_delay(mail: &Message<'_>) -> bool {
+    let subject = mail.subject().unwrap_or_default().to_lowercase();
+    subject.contains("delay") || subject.starts_with("warning")
 }
 
 /// The machine's part of a report, its fields unfolded.
@@ -380,6 +405,35 @@ mod tests {
         };
         assert_eq!(failed[0].address, None);
         assert_eq!(failed[0].detail, "Hi. no mailbox");
+        assert!(!failed[0].is_permanent, "nothing says so but words");
+    }
+
+    #[test]
+    fn a_server_that_calls_its_words_a_reply_is_no_absence() {
+        let exim = "From: Mail Delivery System <Mailer-Daemon@old.example>\nAuto-Submitted: auto-replied\n\
+                    Subject: Mail delivery failed: returning message to sender";
+        let failed = |address: Option<&str>| {
+            What::Failed(vec![Failed {
+                address: address.map(str::to_owned),
+                is_permanent: false,
+                detail: "no mailbox".to_owned(),
+            }])
+        };
+        assert_eq!(what_of(&mail(exim, "no mailbox")), failed(None));
+        let named = format!("{exim}\nX-Failed-Recipients: SYT@tinh.example");
+        assert_eq!(what_of(&mail(&named, "no mailbox")), failed(Some("syt@tinh.example")));
+        for subject in [
+            "Warning: could not send message for past 4 hours",
+            "Warning: message 1mN delayed 24 hours",
+            "Delivery Delayed: Báo cáo",
+        ] {
+            let delayed = format!("From: MAILER-DAEMON@old.example\nAuto-Submitted: auto-replied\nSubject: {subject}");
+            assert_eq!(
+                what_of(&mail(&delayed, "will keep trying")),
+                What::Underway,
+                "{subject}"
+            );
+        }
     }
 
     proptest! {
