@@ -9,6 +9,7 @@ use crate::domain::Moment;
 use crate::domain::directory::{Desk, Recipient};
 use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
+use crate::domain::scrub;
 use crate::render::view::LineView;
 use crate::store::meta::Meta;
 use crate::store::outbox::{Form, NewMessage, ToCorrect};
@@ -74,8 +75,10 @@ impl Engine {
             (format!("correction|{}|{}", wrong.unit, wrong.desk), Vec::new())
         };
         let mut section = letter::bare_section(&self.config, &recipient, TEMPLATE, now);
-        section.note.clone_from(&wrong.correction);
-        section.lines = self.lines_of(meta, wrong, &recipient, now).await?;
+        let codes = self.store.tickets_of(&wrong.id).await?;
+        let shown: Vec<&str> = codes.iter().map(String::as_str).collect();
+        section.note = wrong.correction.as_deref().map(|why| scrub::scrub(why, &shown));
+        section.lines = self.lines_of(meta, wrong, &codes, &recipient, now).await?;
         let alone = Alone {
             mode: if is_in_shadow { Mode::Shadow } else { Mode::Live },
             recipient: &recipient,
@@ -89,29 +92,30 @@ impl Engine {
         Ok(message)
     }
 
-    /// The tickets of a message as they are now, each once. One for heads alone by now stands in no list any more.
+    /// The tickets of a message as they are now, each once. One for heads alone by now stands in no list any more, and
+    /// nowhere at all where others than the head had the message.
     async fn lines_of(
         &self,
         meta: &Meta,
         wrong: &ToCorrect,
+        codes: &[String],
         recipient: &Recipient,
         now: Moment,
     ) -> Result<Vec<LineView>, TurnError> {
-        let codes = self.store.tickets_of(&wrong.id).await?;
-        let tickets = self.store.tickets(&codes).await?;
-        let tellings = self.store.tellings(&codes).await?;
+        let tickets = self.store.tickets(codes).await?;
+        let tellings = self.store.tellings(codes).await?;
         let context = self.context(meta, now);
-        let is_list = wrong.form == Form::Digest.word();
+        let is_to_head_alone = wrong.form != Form::Digest.word() && recipient.desk == Desk::Head;
         let mut lines = Vec::with_capacity(codes.len());
         let mut shown = HashSet::new();
-        for code in &codes {
+        for code in codes {
             let (Some(kept), Some(known)) = (tickets.get(code), tellings.get(code)) else {
                 continue;
             };
             let told = known
                 .iter()
                 .find(|t| t.notices.iter().any(|n| n.message.as_ref() == Some(&wrong.id)));
-            if let Some(telling) = told.filter(|_| !(is_list && kept.ticket.is_sensitive()))
+            if let Some(telling) = told.filter(|_| is_to_head_alone || !kept.ticket.is_sensitive())
                 && shown.insert(code)
             {
                 lines.push(self.line(telling, kept, known, recipient, &context, now));

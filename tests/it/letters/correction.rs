@@ -18,17 +18,13 @@ async fn id_about(world: &World, code: &str) -> String {
 }
 
 fn correct(world: &World, id: &str, when: &str) -> std::process::Output {
+    correct_since(world, id, "danh sách chưa cập nhật", when)
+}
+
+fn correct_since(world: &World, id: &str, reason: &str, when: &str) -> std::process::Output {
     dondoc(
         &world.dir(),
-        &[
-            "outbox",
-            "correct",
-            id,
-            "--reason",
-            "danh sách chưa cập nhật",
-            "--at",
-            when,
-        ],
+        &["outbox", "correct", id, "--reason", reason, "--at", when],
     )
 }
 
@@ -141,5 +137,91 @@ async fn a_rehearsal_is_corrected_in_the_box() {
         letter.text.contains("thư điện tử đến syt@tinh.example"),
         "{}",
         letter.text
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_that_turned_confidential_is_named_to_the_head_who_had_it_alone_and_to_no_contact_again() {
+    let single = ladder().replacen("when = \"overdue\"", "when = \"overdue\"\ndigest = \"ticket\"", 1);
+    for step in ["L1", "L2"] {
+        let rules = match step {
+            "L1" => single.clone(),
+            _ => single.replacen("agency:contact", "agency:head", 1),
+        };
+        let mut world = Moods::default().province(&rules, &[HEALTH]).await;
+        letters_at(&mut world, &["2021-09-14 07:00"]).await;
+        let wrong = id_about(&world, "T1").await;
+        world.change("T1", "2021-09-14 07:10", "confidential = 1").await;
+        world.turn("2021-09-14 07:20").await;
+        assert!(correct(&world, &wrong, "2021-09-14 07:30").status.success());
+        world.turn("2021-09-14 07:40").await;
+        let letter = only_letter(&mut world);
+        assert!(letter.subject.contains("[Đính chính]"), "{}", letter.subject);
+        let (box_of, is_named) = match step {
+            "L1" => ("syt@tinh.example", false),
+            _ => ("giamdoc-syt@tinh.example", true),
+        };
+        assert_eq!(letter.to, [box_of]);
+        // Its deadline is that of all tickets of that day.
+        let says = letter.text.contains("T1") || letter.text.contains("13/09/2021");
+        assert_eq!(says, is_named, "{}", letter.text);
+    }
+}
+
+#[tokio::test]
+async fn the_reason_of_a_correction_tells_the_agency_of_no_person() {
+    let mut world = Moods::default().province(&ladder(), &[HEALTH]).await;
+    letters_at(&mut world, &["2021-09-14 08:00"]).await;
+    let wrong = id_about(&world, "T1").await;
+    let reason = "ông Nguyễn Văn Hùng gọi 0907 123 456 báo phiếu T1 đã xong";
+    assert!(
+        correct_since(&world, &wrong, reason, "2021-09-14 08:10")
+            .status
+            .success()
+    );
+    world.turn("2021-09-14 08:20").await;
+    let letter = only_letter(&mut world);
+    let text = letter.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("Lý do: ông […] gọi […] báo phiếu T1 đã xong."), "{text}");
+}
+
+#[tokio::test]
+async fn before_tet_a_head_is_not_told_of_a_correction_and_a_contact_is() {
+    // Tết 2022 is closed from Monday 31/1 to Friday 4/2; Friday 28/1 and Monday 7/2 are its quiet days.
+    let mut world = World::new(&ladder()).await;
+    world.turn("2022-01-10 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2022-01-14 09:00").await;
+    world.ticket("T2", "Sở Xây dựng", "2022-01-18 09:00").await;
+    let told = letters_of(&mut world, "2022-01-24", "2022-01-27").await;
+    assert_eq!(
+        told,
+        [
+            "24/01 08:00 syt digest: T1 overdue/L1",
+            "26/01 08:00 giamdoc-syt digest: T1 overdue/L2",
+            "26/01 08:00 sxd digest: T2 overdue/L1",
+        ]
+    );
+    for code in ["T1", "T2"] {
+        let wrong = id_about(&world, code).await;
+        assert!(correct(&world, &wrong, "2022-01-27 22:10").status.success());
+    }
+    let mut told = Vec::new();
+    for when in [
+        "2022-01-28 08:00",
+        "2022-01-28 16:00",
+        "2022-02-07 08:00",
+        "2022-02-08 08:00",
+    ] {
+        world.turn(when).await;
+        let letters = world.letters();
+        let corrections = letters.iter().filter(|l| l.subject.contains("[Đính chính]"));
+        told.extend(corrections.map(|l| format!("{when} {}", l.to.join("+"))));
+    }
+    assert_eq!(
+        told,
+        [
+            "2022-01-28 08:00 sxd@tinh.example",
+            "2022-02-08 08:00 giamdoc-syt@tinh.example"
+        ]
     );
 }
