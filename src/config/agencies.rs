@@ -226,7 +226,10 @@ fn read_absence<'a>(s: &mut Section<'a>, domains: &MailDomains, links: &mut Link
     read_validity(s, "from", "until");
     let node = required_node(s, "deputy");
     let deputy = node.and_then(|node| match node.as_text() {
-        Some(text) if text.contains('@') => domains.recipient(node).map(Deputy::Address),
+        Some(text) if text.contains('@') => domains.recipient(node).map(|address| Deputy::Address {
+            address,
+            suspended_until: None,
+        }),
         _ => match Role::read(node)? {
             Role {
                 base: Base::Unit(unit),

@@ -153,9 +153,11 @@ impl Contact {
     /// Whether the address may be used at a date: valid, and not suspended by a bounce.
     #[must_use]
     pub fn is_usable(&self, on: NaiveDate) -> bool {
-        self.from.is_none_or(|from| from <= on)
-            && self.until.is_none_or(|until| on < until)
-            && self.suspended_until.is_none_or(|until| until <= on)
+        self.is_valid(on) && self.suspended_until.is_none_or(|until| until <= on)
+    }
+
+    fn is_valid(&self, on: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= on) && self.until.is_none_or(|until| on < until)
     }
 }
 
@@ -171,12 +173,13 @@ pub struct Absence {
 /// Who stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deputy {
-    Address(String),
-    /// A desk of any unit, by its own addresses.
-    Desk {
-        unit: String,
-        desk: Desk,
+    Address {
+        address: String,
+        /// Set by a bounce; until then the desk's own contacts serve.
+        suspended_until: Option<NaiveDate>,
     },
+    /// A desk of any unit, by its own addresses.
+    Desk { unit: String, desk: Desk },
 }
 
 /// A system of a unit's own that messages are posted to.
@@ -268,6 +271,17 @@ impl Unit {
             .map(|name| name.value.as_str());
         let lapsed: Vec<&str> = past_names.collect();
         self.is_valid(on) && self.words().any(|word| !lapsed.contains(&word) && fold(word) == folded)
+    }
+
+    /// The absence of a desk at a date.
+    fn absence(&self, desk: Desk, on: NaiveDate) -> Option<&Absence> {
+        let mut absences = self.absences.iter();
+        absences.find(|a| a.desk == desk && (a.from..a.until).contains(&on))
+    }
+
+    /// Whether a desk has an address at a date, be it one that a mail came back from.
+    fn has_named(&self, desk: Desk, on: NaiveDate) -> bool {
+        self.contacts.iter().any(|c| c.desk == desk && c.is_valid(on))
     }
 
     /// Addresses of a desk that may be used at a date.
@@ -557,6 +571,27 @@ impl Directory {
             .unwrap_or_else(|| self.ops_recipient(desk, true))
     }
 
+    /// Whom a conduct or confidential ticket reaches: the head, or who reads for the head where the directory names none.
+    /// A head who cannot be written to for a while is stood in for by ops, not by a desk that the ticket may be about.
+    #[must_use]
+    pub fn head_alone(
+        &self,
+        start: &str,
+        parent: bool,
+        category: Option<&str>,
+        area: Option<&str>,
+        on: NaiveDate,
+    ) -> Recipient {
+        let wanted = Desk::Head;
+        let unit = self.reached(start, parent, wanted, category, area, on);
+        let first_named = unit.and_then(|unit| {
+            let mut desks = wanted.fallbacks().iter();
+            let desk = desks.find(|desk| self.is_named(unit, **desk, on))?;
+            self.at_desk(unit, *desk, wanted, on)
+        });
+        first_named.unwrap_or_else(|| self.ops_recipient(wanted, start != OPS))
+    }
+
     /// The unit that [`Directory::recipient`] writes to, whether or not it has an address: a webhook needs none.
     #[must_use]
     pub fn reached<'a>(
@@ -578,29 +613,50 @@ impl Directory {
     }
 
     fn desk_of(&self, unit: &Unit, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
-        wanted.fallbacks().iter().find_map(|desk| {
-            if let Some(deputy) = self.deputy_of(unit, *desk, wanted, on) {
-                return Some(deputy);
-            }
-            let addresses = unit.addresses(*desk, on);
-            (!addresses.is_empty()).then(|| Recipient {
-                unit: unit.id.clone(),
-                desk: *desk,
-                wanted,
-                addresses,
-                for_want_of_contact: false,
-                stands_in_for: None,
-            })
+        let mut desks = wanted.fallbacks().iter();
+        desks.find_map(|desk| self.at_desk(unit, *desk, wanted, on))
+    }
+
+    /// Who is reached at one desk of a unit.
+    fn at_desk(&self, unit: &Unit, desk: Desk, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
+        if let Some(deputy) = self.deputy_of(unit, desk, wanted, on) {
+            return Some(deputy);
+        }
+        let addresses = unit.addresses(desk, on);
+        (!addresses.is_empty()).then(|| Recipient {
+            unit: unit.id.clone(),
+            desk,
+            wanted,
+            addresses,
+            for_want_of_contact: false,
+            stands_in_for: None,
         })
+    }
+
+    /// Whether the directory names anybody for a desk at a date, be it one who is not written to for a while.
+    fn is_named(&self, unit: &Unit, desk: Desk, on: NaiveDate) -> bool {
+        let deputy = unit.absence(desk, on).map(|away| &away.deputy);
+        unit.has_named(desk, on)
+            || deputy.is_some_and(|deputy| match deputy {
+                Deputy::Address { .. } => true,
+                Deputy::Desk { unit: other, desk: at } => self
+                    .reached(other, false, *at, None, None, on)
+                    .is_some_and(|other| other.has_named(*at, on)),
+            })
     }
 
     /// Who stands in for a desk that is away at a date. A deputy who is nobody's recipient, or has no usable address,
     /// stands in for nobody: the desk's own addresses and then the next desk serve.
     fn deputy_of(&self, unit: &Unit, desk: Desk, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
-        let mut absences = unit.absences.iter();
-        let away = absences.find(|a| a.desk == desk && (a.from..a.until).contains(&on))?;
+        let away = unit.absence(desk, on)?;
         let (by, at, addresses) = match &away.deputy {
-            Deputy::Address(address) => (unit, desk, vec![address.clone()]),
+            Deputy::Address {
+                address,
+                suspended_until,
+            } => {
+                let is_usable = suspended_until.is_none_or(|until| until <= on);
+                (unit, desk, is_usable.then(|| address.clone()).into_iter().collect())
+            }
             Deputy::Desk { unit: other, desk: at } => {
                 let other = self.reached(other, false, *at, None, None, on)?;
                 (other, *at, other.addresses(*at, on))
@@ -1091,12 +1147,16 @@ mod tests {
             until: day("2021-09-18"),
             deputy,
         };
-        // The police have no head of their own: the clerk reads for him, and is away too.
-        units[2].absences = vec![away(Desk::Clerk, Deputy::Address("pho.cat@x.example".into()))];
+        let by = |address: &str| Deputy::Address {
+            address: address.into(),
+            suspended_until: Some(day("2021-09-07")),
+        };
         let other = |unit: &str, desk| Deputy::Desk {
             unit: unit.into(),
             desk,
         };
+        // The police have no head of their own: the clerk reads for him, and is away too.
+        units[2].absences = vec![away(Desk::Clerk, by("pho.cat@x.example"))];
         units[11].absences = vec![away(Desk::Contact, other("SYT", Desk::Contact))];
         units[12].absences = vec![away(Desk::Contact, other("UBND", Desk::Head))];
         let directory = with(units, Vec::new());
@@ -1106,6 +1166,11 @@ mod tests {
         };
         let (cat, snv) = (Some("CAT".to_owned()), Some("SNV".to_owned()));
         let clerk = ("CAT".to_owned(), Desk::Clerk);
+        assert_eq!(
+            reach("CAT", Desk::Head, "2021-09-06"),
+            (clerk.0.clone(), clerk.1, "vanthu.cat@x.example".into(), None),
+            "a mail came back from the deputy"
+        );
         assert_eq!(
             reach("CAT", Desk::Head, "2021-09-17"),
             (clerk.0.clone(), clerk.1, "pho.cat@x.example".into(), cat)

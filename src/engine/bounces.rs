@@ -10,40 +10,45 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::{Engine, TurnError};
+use super::{Engine, TurnError, recipients};
+use crate::channel::Failure;
 use crate::channel::bounce::{self, Failed, Returned, Senders, What};
 use crate::channel::maildir::{self, Keep};
 use crate::config::Config;
 use crate::config::settings::BounceSettings;
 use crate::domain::Moment;
-use crate::domain::directory::{Directory, OPS};
+use crate::domain::directory::{Deputy, OPS};
 use crate::domain::notice::Mode;
-use crate::store::bounces::{Anew, Suspension};
-use crate::store::{Store, StoreError};
+use crate::store::bounces::{Anew, Sent, Suspension};
+use crate::store::outbox::{Claim, Form};
+use crate::store::{Store, StoreError, Tx};
 
 /// Mails looked at in a turn.
 const BATCH: usize = 100;
 
 /// A configuration whose directory does not name addresses that are suspended.
 fn without_suspended(config: &Config, suspended: &[Suspension]) -> Config {
-    let mut units = config.directory.units.clone();
-    for contact in units.iter_mut().flat_map(|unit| &mut unit.contacts) {
-        let of_address = suspended
-            .iter()
-            .find(|s| s.address.eq_ignore_ascii_case(&contact.address));
-        let until = of_address.map(|s| config.calendars.base().date_of(s.until));
-        contact.suspended_until = contact.suspended_until.max(until);
+    let until = |address: &str| {
+        let of_address = suspended.iter().find(|s| s.address.eq_ignore_ascii_case(address));
+        of_address.map(|s| config.calendars.base().date_of(s.until))
+    };
+    let mut directory = config.directory.clone();
+    for unit in &mut directory.units {
+        for contact in &mut unit.contacts {
+            contact.suspended_until = contact.suspended_until.max(until(&contact.address));
+        }
+        for absence in &mut unit.absences {
+            if let Deputy::Address {
+                address,
+                suspended_until,
+            } = &mut absence.deputy
+            {
+                *suspended_until = (*suspended_until).max(until(address));
+            }
+        }
     }
-    let known = &config.directory;
     Config {
-        directory: Directory::new(
-            units,
-            known.successors.clone(),
-            known.root.clone(),
-            known.office.clone(),
-            known.ops.clone(),
-            known.allow_top,
-        ),
+        directory,
         ..config.clone()
     }
 }
@@ -172,13 +177,10 @@ impl Engine {
             tracing::warn!(mail = %name, %message, "it is not said which of several addresses failed; the mail is set aside");
             return Ok(Keep::Flagged);
         }
-        let ops = &self.configured.directory.ops;
-        let is_ops_own = sent.unit == OPS || sent.mode != Mode::Live.word();
         let mut tx = self.begin_deciding().await?;
         for (address, failure) in &failures {
             let is_new = tx.bounced_from(message, address, &failure.detail, now).await?;
-            let is_ops = ops.iter().any(|a| a.eq_ignore_ascii_case(address));
-            if is_new && failure.is_permanent && !is_ops && !is_ops_own {
+            if is_new && failure.is_permanent && !is_ops_own(&sent) {
                 tx.suspend(address, now + settings.suspend_for, &failure.detail, now)
                     .await?;
             }
@@ -191,16 +193,68 @@ impl Engine {
             let why = failures.first().map_or(String::new(), |(address, failure)| {
                 format!("{address}: {}", failure.detail)
             });
-            let anew = match failures.iter().any(|(_, failure)| failure.is_permanent) {
-                _ if is_ops_own => Anew::Not,
+            let is_left_alone = self.are_left_alone(tx.suspensions(now).await?, &sent.recipients, now);
+            let anew = match is_left_alone {
+                _ if is_ops_own(&sent) => Anew::Not,
                 true => Anew::ByAnotherAddress,
-                false => Anew::ByTheSame,
+                false => Anew::ByTheSame(self.next_chance(&sent, now)),
             };
-            if tx.bounced(message, &why, anew, now).await? && is_ops_own {
+            if tx.bounced(message, &why, anew, now).await? && is_ops_own(&sent) {
                 tracing::error!(%message, "a mail to ops came back; see `ops` in agencies.toml");
             }
         }
         tx.commit().await?;
         Ok(read)
     }
+
+    /// The mail server took no mail for an address: should the other boxes' come back too, nobody has it. One that does not
+    /// exist is not written to for a while, as if the mail had come back.
+    pub(super) async fn refused_at_once(
+        &self,
+        tx: &mut Tx,
+        claim: &Claim,
+        address: &str,
+        why: &Failure,
+        at: Moment,
+    ) -> Result<(), StoreError> {
+        let Some(sent) = tx.sent(&claim.id).await? else {
+            return Ok(());
+        };
+        let mut meant = sent.recipients.iter().filter(|r| r.eq_ignore_ascii_case(address));
+        let address = meant.next().map_or(address, String::as_str);
+        let detail = why.to_string();
+        tx.bounced_from(&claim.id, address, &detail, at).await?;
+        let is_unknown = why.enhanced.as_deref().is_some_and(|code| code.starts_with("5.1."));
+        if let Some(settings) = self.configured.smtp.bounces.as_ref().filter(|_| is_unknown)
+            && !is_ops_own(&sent)
+        {
+            tx.suspend(address, at + settings.suspend_for, &detail, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether none of these addresses is written to from now on, so that the directory names another.
+    fn are_left_alone(&self, suspended: Vec<Suspension>, addresses: &[String], now: Moment) -> bool {
+        let base = self.configured.calendars.base();
+        let is_suspended = |address: &String| {
+            let mut of_address = suspended.iter().filter(|s| s.address.eq_ignore_ascii_case(address));
+            of_address.any(|s| base.date_of(s.until) > base.date_of(now))
+        };
+        addresses.iter().all(is_suspended)
+    }
+
+    /// When a box that did not take a message now may be tried again: a server that answers at once would else be
+    /// written to with each turn.
+    fn next_chance(&self, sent: &Sent, now: Moment) -> Moment {
+        let schedule = recipients::schedule(&self.config, &sent.unit, None);
+        match sent.form == Form::Digest.word() {
+            true => schedule.digest_after(now),
+            false => schedule.opening_after(now),
+        }
+    }
+}
+
+/// What goes to ops, be it for others, goes to nobody else.
+fn is_ops_own(sent: &Sent) -> bool {
+    sent.unit == OPS || sent.mode != Mode::Live.word()
 }

@@ -257,6 +257,12 @@ impl Engine {
             return Ok(false);
         }
         let roles = self.store.roles_told(&claim.id).await?;
+        // Corrections and what speaks of waiting approvals tell of no notice: who reads them decides.
+        if roles.is_empty() {
+            let head = Desk::Head.word();
+            let is_to_head = self.store.sent(&claim.id).await?.is_some_and(|sent| sent.desk == head);
+            return Ok(is_to_head || claim.unit == self.config.directory.office);
+        }
         Ok(roles
             .iter()
             .any(|role| recipients::is_kept_back(&self.config, role, &claim.unit, now)))
@@ -312,6 +318,11 @@ impl Engine {
         let gone = self.gone(tried, at)?;
         let mut tx = self.store.begin().await?;
         let held = tx.settle_messages(&settlements, at).await?;
+        for ((claim, answer), _) in tried.iter().zip(&held).filter(|(_, held)| **held) {
+            for (address, why) in refused(claim, answer) {
+                self.refused_at_once(&mut tx, claim, address, why, at).await?;
+            }
+        }
         for Gone { endpoint, why, letters } in &gone {
             if tx.disable(endpoint, why, at).await? {
                 tracing::error!(endpoint = %endpoint.id, %why, "the endpoint wants no more; nothing is posted to it while its url is the same");
@@ -467,6 +478,15 @@ impl Engine {
             unknown,
             ..end(MessageState::Waiting, word, why.to_string())
         })
+    }
+}
+
+/// The addresses that the mail server took no mail for, where it is clear which.
+fn refused<'a>(claim: &'a Claim, answer: &'a Answer) -> Vec<(&'a str, &'a Failure)> {
+    match (answer, claim.recipients.as_slice()) {
+        (Answer::Accepted { refused, .. }, _) => refused.iter().map(|(address, why)| (address.as_str(), why)).collect(),
+        (Answer::Never { why }, [only]) if why.kind.stage() == Some(Stage::Recipient) => vec![(only, why)],
+        _ => Vec::new(),
     }
 }
 

@@ -157,11 +157,12 @@ impl<'a> Recipients<'a> {
             return known.clone();
         }
         let (parent, desk) = parent_and_desk(role);
-        let desk = if ticket.is_sensitive() { Desk::Head } else { desk };
-        let found =
-            self.config
-                .directory
-                .recipient(start, parent, desk, ticket.category(), ticket.area.as_deref(), self.on);
+        let (category, area) = (ticket.category(), ticket.area.as_deref());
+        let directory = &self.config.directory;
+        let found = match ticket.is_sensitive() {
+            true => directory.head_alone(start, parent, category, area, self.on),
+            false => directory.recipient(start, parent, desk, category, area, self.on),
+        };
         self.known.insert(key, found.clone());
         found
     }
