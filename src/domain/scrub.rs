@@ -331,7 +331,7 @@ impl Page {
                 (at > 0 && self.is(at - 1, |c| c.is_ascii_lowercase())) || self.is(end, |c| c.is_ascii_lowercase());
             let serial = self.serial_before(at);
             let is_number = match digits {
-                _ if self.is_date(&groups) => false,
+                _ if self.is_date(&groups, self.is_behind_telling(at)) => false,
                 8.. => true,
                 5.. if grown || serial.is_some() => true,
                 4.. => self.is_behind_telling(at),
@@ -368,14 +368,22 @@ impl Page {
         }
     }
 
-    /// `12/09/2021`, `2021-09-12`, `20210912`, `2021-2025`.
-    fn is_date(&self, groups: &[(usize, usize)]) -> bool {
-        let year =
-            |from: usize| self.is(from, |c| matches!(c, '1' | '2')) && self.is(from + 1, |c| matches!(c, '9' | '0'));
+    /// `12/09/2021`, `2021-09-12`, and where no word says that it is somebody's `20210912` and `2021-2025`.
+    fn is_date(&self, groups: &[(usize, usize)], is_somebodys: bool) -> bool {
+        let number = |from: usize, to: usize| {
+            let digits = self.plain.get(from..to).into_iter().flatten();
+            digits.fold(0, |n, c| 10 * n + c.to_digit(10).unwrap_or(0))
+        };
+        let year = |from: usize| matches!(number(from, from + 2), 19 | 20);
+        let day =
+            |from: usize| (1..=12).contains(&number(from, from + 2)) && (1..=31).contains(&number(from + 2, from + 4));
         let lengths: Vec<usize> = groups.iter().map(|(from, to)| to - from).collect();
         match lengths[..] {
-            [8] => year(groups[0].0),
-            [4, 4] => year(groups[0].0) && year(groups[1].0),
+            [8] => !is_somebodys && year(groups[0].0) && day(groups[0].0 + 4),
+            [4, 4] => {
+                let [from, to] = [groups[0], groups[1]].map(|(from, to)| number(from, to));
+                !is_somebodys && year(groups[0].0) && year(groups[1].0) && from <= to
+            }
             [1 | 2, 1 | 2, 4] => year(groups[2].0),
             [4, 1 | 2, 1 | 2] => year(groups[0].0),
             _ => false,
@@ -541,6 +549,13 @@ mod tests {
             "thẻ BHYT |DN4870123456789|",
             "hộ chiếu |C1234567|",
             "STK |12345678| ngân hàng",
+            "STK |20123456|",
+            "STK |20210912| ngân hàng",
+            "sđt |29123456|",
+            "số |29123456| gọi",
+            "máy |10123112|",
+            "thẻ |2012-2034|",
+            "số |2034 2012|",
             "tài khoản số |1234-5678|",
             "mã hồ sơ |H20.12-210903-0012|",
             "hồ sơ |000.00.16.H20-210903-0012|",
@@ -594,6 +609,7 @@ mod tests {
             "Chậm trả thẻ căn cước công dân đợt 2",
             "Hỏi về Nghị định 30/2020/NĐ-CP, Điều 5",
             "Quá hạn từ 12/09/2021 đến 2021-10-03",
+            "Ảnh chụp 20210912, bản đồ 19991231",
             "Giai đoạn 2021-2025, 15 hộ, 1.500.000 đồng",
             "Đường Hùng Vương ngập 30 cm, km 12",
             "Hỗ trợ do Covid-19",

@@ -106,7 +106,7 @@ impl Engine {
         Ok(())
     }
 
-    /// One mail a day, in office hours.
+    /// One mail a day, in office hours, and one at once for what is urgent.
     async fn tell_of_awaiting(
         &self,
         mode: Mode,
@@ -139,8 +139,10 @@ impl Engine {
         };
         let (message, failed) = letter::alone(&self.config, &self.renderer, alone, now)?;
         composed.template_failed(failed.as_ref());
+        // What is urgent does not wait for tomorrow's mail.
+        let is_urgent = awaiting.iter().any(Awaiting::is_urgent);
         let message = NewMessage {
-            digest_key: Some(format!("{}|approval|{unit}|{on}", mode.word())),
+            digest_key: (!is_urgent).then(|| format!("{}|approval|{unit}|{on}", mode.word())),
             ..message
         };
         let mut tx = self.begin_deciding().await?;

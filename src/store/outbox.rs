@@ -90,7 +90,7 @@ const OUTDATED: &str =
 /// Nothing of them waits any more: all of it is over.
 const LEFT_RELEASED: &str = "UPDATE message SET state = 'replaced', state_at = $1, reason = $2 WHERE state = 'released' \
      AND NOT EXISTS (SELECT 1 FROM notice n WHERE n.message = message.id AND n.state = 'waiting')";
-const AWAITING: &str = "SELECT id, mode, approver, unit, subject, created_at, remind_at FROM message \
+const AWAITING: &str = "SELECT id, mode, approver, unit, subject, urgent, created_at, remind_at FROM message \
      WHERE state = 'awaiting_approval' AND remind_at <= $1 ORDER BY created_at, id";
 const ASKED: &str = "UPDATE message SET remind_at = $2 WHERE id = $1 AND state = 'awaiting_approval'";
 const WITHDRAW: &str = "UPDATE message SET state = 'withdrawn', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3, \
@@ -299,6 +299,7 @@ pub struct Awaiting {
     pub approver: String,
     pub unit: String,
     pub subject: String,
+    urgent: i64,
     created_at: i64,
     remind_at: i64,
 }
@@ -307,6 +308,11 @@ impl Awaiting {
     #[must_use]
     pub fn created(&self) -> Moment {
         moment(self.created_at)
+    }
+
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.urgent != 0
     }
 
     /// Its approver was told of it, and nothing has come of it in time.

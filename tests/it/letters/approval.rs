@@ -349,3 +349,18 @@ async fn who_approves_several_is_asked_by_one_letter_that_says_once_what_to_do()
         assert!(letter.text.contains(&id), "{id}: {}", letter.text);
     }
 }
+
+#[tokio::test]
+async fn what_is_urgent_is_shown_to_its_approver_at_once_though_todays_mail_has_gone() {
+    let mut world = province(On::Sqlite, "office", &[HEALTH]).await;
+    world
+        .edit("rules/test.toml", |text| {
+            text + "\n[[rule]]\nid = \"now\"\ntitle = \"Phiếu khẩn\"\nwhen = \"received\"\n\n[[rule.step]]\nid = \"N\"\nafter = \"1h\"\nurgent = true\nto = [\"agency:head\"]\ntemplate = \"received\"\napprove = \"office\"\n"
+        })
+        .await;
+    assert_eq!(turn(&mut world, "2021-09-16 08:00").await, [format!("vp: {ASKED}")]);
+    world.ticket("U1", "Sở Y tế", "2021-09-16 08:05").await;
+    assert_eq!(turn(&mut world, "2021-09-16 08:30").await, [""; 0]);
+    assert_eq!(turn(&mut world, "2021-09-16 09:05").await, [format!("vp: {ASKED}")]);
+    assert_eq!(turn(&mut world, "2021-09-16 09:10").await, [""; 0], "once");
+}
