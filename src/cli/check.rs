@@ -32,6 +32,11 @@ pub(super) async fn run(dir: &Path, is_offline: bool, as_json: bool) -> Result<(
         Err(problems) => (None, problems.0),
     };
     problems.extend(config.iter().flat_map(template_problems));
+    problems.extend(
+        config
+            .iter()
+            .filter_map(|config| calendar_problem(config, clock::now())),
+    );
     let code = exit_code(&problems);
     let online = match config {
         Some(config) if code == 0 && !is_offline => Some((Online::look(&config).await, config)),
@@ -250,6 +255,19 @@ fn template_problems(config: &Config) -> Vec<Problem> {
     // Each sample meets it again.
     problems.dedup();
     problems
+}
+
+/// The holidays that are entered end soon.
+fn calendar_problem(config: &Config, now: Moment) -> Option<Problem> {
+    let base = config.calendars.base();
+    base.ends_soon(base.date_of(now)).then(|| Problem {
+        file: "calendar.toml".to_owned(),
+        line: None,
+        column: None,
+        severity: Severity::Warning,
+        message: format!("official holidays are entered until {} only", base.entered_until()),
+        hint: Some("what follows is provisional; enter the next year's days".to_owned()),
+    })
 }
 
 /// 0, or [`CONFIGURATION_ERROR`] when one of the problems is an error.

@@ -97,6 +97,11 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             storm.notices
         ));
     }
+    if config.calendars.base().ends_soon(config.calendars.base().date_of(now)) {
+        notes.push_str(&format!(
+            "! official holidays are entered until {until} only: enter the next year's days in calendar.toml\n"
+        ));
+    }
     if let Some(why) = &meta.config_refused {
         notes.push_str(&format!(
             "! the last reload was refused; the configuration before it is in force:\n{why}\n"

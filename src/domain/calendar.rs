@@ -177,6 +177,12 @@ impl Calendar {
         self.table.entered_until
     }
 
+    /// Whether it is time to enter more: for the year's last month, where whole years are entered.
+    #[must_use]
+    pub fn ends_soon(&self, on: NaiveDate) -> bool {
+        self.table.entered_until - on < TimeDelta::days(31)
+    }
+
     /// The local date of an instant.
     #[must_use]
     pub fn date_of(&self, at: Moment) -> NaiveDate {

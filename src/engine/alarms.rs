@@ -4,7 +4,7 @@
 //! new goes into one mail a turn, in ops' working hours unless it is urgent; a mail server that takes nothing is told by
 //! the log and by ops' own command.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::letter::{self, Alone};
 use super::{Composed, Delivered, Engine, Observed, Problem, TurnError};
@@ -22,12 +22,16 @@ use crate::store::StoreError;
 use crate::store::alarms::Alarm;
 use crate::store::meta::Meta;
 use crate::store::outbox::NewMessage;
+use crate::store::tickets::Kept;
 
-/// Alarms named in one mail; the rest are in `dondoc status`.
+/// Alarms of those that hold, and of those that are over, named in one mail; the rest are counted.
 const NAMED: usize = 50;
 
 /// Dead letters looked at in a turn.
 const LETTERS: i64 = 200;
+
+/// Open tickets looked at together.
+const TICKETS: i64 = 500;
 
 /// Longest word of a source that is quoted.
 const MOST_WORD: usize = 60;
@@ -37,15 +41,19 @@ const MOST_WORD: usize = 60;
 pub(super) struct Watched {
     seen: BTreeSet<Seen>,
     judged: BTreeSet<AlarmKind>,
+    /// Files of templates that a letter was made with.
+    sound_templates: BTreeSet<String>,
 }
 
 impl Watched {
     /// A turn that goes on by delivering only, since the clock is behind the last one.
-    pub(super) fn clock_back(last: Moment) -> Watched {
-        let detail = format!("the last turn was at {}", last.to_rfc3339());
+    pub(super) fn clock_back(config: &Config, last: Moment) -> Watched {
+        let local = last.with_timezone(&config.calendars.base().zone());
+        let detail = format!("the last turn was at {}", local.format("%H:%M:%S %d/%m/%Y"));
         Watched {
             seen: BTreeSet::from([Seen::new(AlarmKind::ClockBack, "", detail)]),
             judged: BTreeSet::from([AlarmKind::ClockBack]),
+            ..Watched::default()
         }
     }
 
@@ -74,15 +82,16 @@ impl Watched {
             _ => None,
         });
         match down {
-            None => watched
-                .judged
-                .extend([AlarmKind::SourceDown, AlarmKind::SourceStale, AlarmKind::Implausible]),
+            None => watched.judged.extend([AlarmKind::SourceDown, AlarmKind::SourceStale]),
             Some(why) => {
                 let since = meta.source_read_at.or(meta.first_turn_at).unwrap_or(now);
                 if now - since >= config.ops.source_down_after {
                     watched.see(AlarmKind::SourceDown, "", why);
                 }
             }
+        }
+        if observed.has_swept {
+            watched.judged.insert(AlarmKind::Implausible);
         }
         for problem in &observed.problems {
             match problem {
@@ -98,9 +107,7 @@ impl Watched {
         for failed in &composed.failed_templates {
             watched.see(AlarmKind::TemplateFailed, failed, "");
         }
-        if composed.messages > 0 && composed.failed_templates.is_empty() {
-            watched.judged.insert(AlarmKind::TemplateFailed);
-        }
+        watched.sound_templates.clone_from(&composed.sound_templates);
         watched
     }
 
@@ -117,21 +124,28 @@ impl Watched {
         self.seen.insert(Seen::new(kind, subject, detail));
     }
 
-    /// Whether an alarm that holds in the store is over.
-    fn is_over(&self, alarm: &Alarm, config: &Config, now: Moment) -> bool {
+    /// Whether an alarm that holds in the store is over, unless it is for the store to say.
+    fn is_over(&self, alarm: &Alarm, is_changed: bool) -> bool {
+        let holds = || {
+            self.seen
+                .iter()
+                .any(|s| s.kind == alarm.kind && s.subject == alarm.subject)
+        };
         match alarm.kind {
-            AlarmKind::UnmappedStatus => config.source.status.contains_key(&fold(&alarm.subject)),
-            AlarmKind::UnknownAgency => {
-                let on = config.calendars.base().date_of(now);
-                config.directory.find(&alarm.subject, on).is_some()
-            }
-            AlarmKind::DeadLetter => false,
-            kind => {
-                let holds = self.seen.iter().any(|s| s.kind == kind && s.subject == alarm.subject);
-                self.judged.contains(&kind) && !holds
-            }
+            AlarmKind::UnmappedStatus | AlarmKind::UnknownAgency | AlarmKind::DeadLetter => false,
+            AlarmKind::TemplateFailed => (is_changed || self.sound_templates.contains(&alarm.subject)) && !holds(),
+            kind => self.judged.contains(&kind) && !holds(),
         }
     }
+}
+
+/// Alarms about words of tickets.
+#[derive(Default)]
+struct Words {
+    /// No open ticket bears them any more, or they are known.
+    over: HashSet<i64>,
+    /// Open tickets that do, where another one was remembered or none.
+    witnesses: Vec<(i64, String)>,
 }
 
 impl Engine {
@@ -153,6 +167,7 @@ impl Engine {
         }
         let known = self.store.alarms().await?;
         let let_go = self.store.alarms_of_letters_let_go().await?;
+        let words = self.words(&known, now).await?;
         let open = |seen: &Seen| {
             let is_it = |a: &&Alarm| a.cleared_at.is_none() && a.kind == seen.kind && a.subject == seen.subject;
             known.iter().find(is_it).is_some()
@@ -161,11 +176,16 @@ impl Engine {
         let over: Vec<&Alarm> = known
             .iter()
             .filter(|alarm| alarm.cleared_at.is_none())
-            .filter(|alarm| watched.is_over(alarm, &self.config, now) || let_go.contains(&alarm.id))
+            .filter(|alarm| {
+                watched.is_over(alarm, self.is_changed) || let_go.contains(&alarm.id) || words.over.contains(&alarm.id)
+            })
             .collect();
         let mut texts = Vec::new();
-        if !new.is_empty() || !over.is_empty() {
+        if !new.is_empty() || !over.is_empty() || !words.witnesses.is_empty() {
             let mut tx = self.begin_deciding().await?;
+            for (alarm, code) in &words.witnesses {
+                tx.alarm_seen_on(*alarm, code).await?;
+            }
             for seen in &new {
                 if tx.raise(seen, now).await? {
                     let (kind, subject, detail) = (seen.kind.word(), &seen.subject, &seen.detail);
@@ -185,6 +205,7 @@ impl Engine {
             }
             tx.commit().await?;
         }
+        self.is_changed = false;
         for text in texts {
             self.tell_otherwise(&text).await;
         }
@@ -195,6 +216,62 @@ impl Engine {
         let holding = known.iter().filter(|alarm| alarm.cleared_at.is_none()).count();
         let is_told = !is_paused && self.tell_ops(&known, now).await?;
         Ok((holding, is_told))
+    }
+
+    /// Looks whether some open ticket still bears the words that alarms are about. Each alarm remembers one that did; only
+    /// where that one does no more are the open tickets gone through for another.
+    async fn words(&self, known: &[Alarm], now: Moment) -> Result<Words, StoreError> {
+        let is_of_words = |a: &&Alarm| {
+            a.cleared_at.is_none() && matches!(a.kind, AlarmKind::UnmappedStatus | AlarmKind::UnknownAgency)
+        };
+        let holding: Vec<&Alarm> = known.iter().filter(is_of_words).collect();
+        let witnesses: Vec<String> = holding.iter().filter_map(|a| a.witness.clone()).collect();
+        let remembered = self.store.tickets(&witnesses).await?;
+        let still = |alarm: &Alarm| {
+            let witness = alarm.witness.as_ref().and_then(|code| remembered.get(code));
+            witness.is_some_and(|kept| self.odd_words(kept, now).contains(&(alarm.kind, alarm.subject.clone())))
+        };
+        let mut left: HashMap<(AlarmKind, String), i64> = holding
+            .into_iter()
+            .filter(|alarm| !still(alarm))
+            .map(|alarm| ((alarm.kind, alarm.subject.clone()), alarm.id))
+            .collect();
+        let mut words = Words::default();
+        let mut after = String::new();
+        while !left.is_empty() {
+            let codes = self.store.open_codes(&after, TICKETS).await?;
+            let Some(last) = codes.last() else { break };
+            after.clone_from(last);
+            for kept in self.store.tickets(&codes).await?.into_values() {
+                for word in self.odd_words(&kept, now) {
+                    if let Some(alarm) = left.remove(&word) {
+                        words.witnesses.push((alarm, kept.ticket.code.clone()));
+                    }
+                }
+            }
+            self.pulse.beat();
+        }
+        words.over.extend(left.into_values());
+        Ok(words)
+    }
+
+    /// The words of a ticket that ops have to look at, each as its alarm shows it.
+    fn odd_words(&self, kept: &Kept, now: Moment) -> Vec<(AlarmKind, String)> {
+        let ticket = &kept.ticket;
+        if kept.gone_at.is_some() || !ticket.status.is_open() {
+            return Vec::new();
+        }
+        let mut words = Vec::new();
+        if !self.config.source.status.contains_key(&fold(&ticket.status_word)) {
+            let shown = clipped(&scrub::word(&ticket.status_word));
+            words.push((AlarmKind::UnmappedStatus, shown));
+        }
+        let on = self.config.calendars.base().date_of(now);
+        let agency = ticket.agency.as_ref().filter(|_| ticket.level != Some(1));
+        if let Some(word) = agency.filter(|word| self.config.directory.find(word, on).is_none()) {
+            words.push((AlarmKind::UnknownAgency, clipped(&scrub::agency(word))));
+        }
+        words
     }
 
     /// One mail to ops with all that is new, once it may go.
@@ -252,7 +329,13 @@ impl Engine {
     ) -> Result<NewMessage, TurnError> {
         let calendar = self.config.calendars.of(OPS);
         let mut section = letter::bare_section(&self.config, &ops, "alarms", now);
-        section.alarms = alarms.iter().take(NAMED).map(|alarm| view(alarm, calendar)).collect();
+        let (over, open): (Vec<&Alarm>, Vec<&Alarm>) = alarms.iter().partition(|alarm| alarm.cleared_at.is_some());
+        let named = [&open, &over]
+            .into_iter()
+            .flat_map(|of_kind| of_kind.iter().take(NAMED));
+        section.alarms = named.map(|alarm| view(alarm, calendar)).collect();
+        section.more_alarms = open.len().saturating_sub(NAMED);
+        section.more_over = over.len().saturating_sub(NAMED);
         let alone = Alone {
             mode: Mode::Live,
             recipient: &ops,

@@ -137,8 +137,8 @@ impl Engine {
             thread: &[],
             data_as_of: None,
         };
-        let (message, failed) = letter::alone(&self.config, &self.renderer, alone, now)?;
-        composed.template_failed(failed.as_ref());
+        let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
+        composed.rendered(&rendered);
         // What is urgent does not wait for tomorrow's mail.
         let is_urgent = awaiting.iter().any(Awaiting::is_urgent);
         let message = NewMessage {

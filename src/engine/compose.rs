@@ -24,7 +24,7 @@ use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Tell
 use crate::domain::rule::{Approver, Channel, Digest, Rule, When};
 use crate::domain::scrub;
 use crate::domain::time::{Period, Span};
-use crate::render::TemplateError;
+use crate::render::Rendered;
 use crate::render::language::builtin_title;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
 use crate::store::meta::Meta;
@@ -48,14 +48,17 @@ pub struct Composed {
     pub problems: Vec<String>,
     /// Files of templates that failed.
     pub failed_templates: BTreeSet<String>,
+    /// Files of templates that a letter was made with.
+    pub sound_templates: BTreeSet<String>,
     /// For each message, from when its first notice could be composed until it was.
     pub lateness: Vec<TimeDelta>,
 }
 
 impl Composed {
-    /// Counts a template that failed, where one did, for the report and the alarm.
-    pub(super) fn template_failed(&mut self, failed: Option<&TemplateError>) {
-        if let Some(failed) = failed {
+    /// Counts the templates that a letter was made with, and the one that failed, for the report and the alarm.
+    pub(super) fn rendered(&mut self, rendered: &Rendered) {
+        self.sound_templates.extend(rendered.files.iter().cloned());
+        if let Some(failed) = &rendered.failed {
             self.failed_templates.insert(failed.file.clone());
             self.problems.push(format!("template: {failed}"));
         }
@@ -853,7 +856,7 @@ impl Engine {
                 if let Some(failed) = &letter.rendered.failed {
                     letter::log_failed(failed);
                 }
-                composed.template_failed(letter.rendered.failed.as_ref());
+                composed.rendered(&letter.rendered);
                 if let Some(failed) = &letter.annex_failed {
                     tracing::error!(%failed, unit = %recipient.unit, "the list could not be attached; the mail went out without it: {failed}");
                     composed.problems.push(format!("annex: {failed}"));
@@ -1016,6 +1019,8 @@ impl Engine {
             when: rule.map_or("", |r| r.when.word()).to_owned(),
             summary: None,
             alarms: Vec::new(),
+            more_alarms: 0,
+            more_over: 0,
             addressee: Addressee {
                 unit_name: unit_name.to_owned(),
                 wanted: recipient_word(item.section.wanted),

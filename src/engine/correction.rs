@@ -87,8 +87,8 @@ impl Engine {
             thread: &thread,
             data_as_of: None,
         };
-        let (message, failed) = letter::alone(&self.config, &self.renderer, alone, now)?;
-        composed.template_failed(failed.as_ref());
+        let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
+        composed.rendered(&rendered);
         Ok(message)
     }
 

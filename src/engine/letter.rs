@@ -56,13 +56,13 @@ pub(super) struct Alone<'a> {
 }
 
 /// Writes a mail that goes by itself: without notices, not urgent, as it is until somebody takes it. The caller adds what
-/// is different. With it comes the template that failed, where one did.
+/// is different. With it comes how it was rendered.
 pub(super) fn alone(
     config: &Config,
     renderer: &Renderer,
     alone: Alone<'_>,
     now: Moment,
-) -> Result<(NewMessage, Option<TemplateError>), MailError> {
+) -> Result<(NewMessage, Rendered), MailError> {
     let Alone { mode, recipient, .. } = alone;
     let id = new_id(now);
     let parts = Parts {
@@ -88,7 +88,7 @@ pub(super) fn alone(
         matter: alone.matter,
         digest_key: None,
         recipients: letter.recipients,
-        subject: letter.rendered.subject,
+        subject: letter.rendered.subject.clone(),
         body: letter.bytes,
         rules: Vec::new(),
         steps: Vec::new(),
@@ -97,7 +97,7 @@ pub(super) fn alone(
         replace_at: None,
         approval: None,
     };
-    Ok((message, letter.rendered.failed))
+    Ok((message, letter.rendered))
 }
 
 pub(super) fn log_failed(failed: &TemplateError) {
@@ -243,6 +243,8 @@ pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &st
         when: String::new(),
         summary: None,
         alarms: Vec::new(),
+        more_alarms: 0,
+        more_over: 0,
         addressee: Addressee {
             unit_name: unit_name(config, &recipient.unit, on),
             wanted: recipient.wanted.word().to_owned(),

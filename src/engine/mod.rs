@@ -125,6 +125,8 @@ pub struct Engine {
     claims_voided: bool,
     /// Messages that died before this process began have been looked for.
     looked_for_dead: bool,
+    /// The configuration has changed since alarms were last looked at.
+    is_changed: bool,
     /// While this process is the one that observes, decides and composes.
     term: Option<Term>,
     pulse: Arc<Pulse>,
@@ -180,6 +182,7 @@ impl Engine {
             swept: false,
             claims_voided: false,
             looked_for_dead: false,
+            is_changed: false,
             term: None,
             pulse,
         }
@@ -349,7 +352,7 @@ impl Engine {
         let meta = self.store.meta().await?;
         let is_paused = meta.paused.is_some();
         let delivered = self.deliver(clock).await?;
-        let mut watched = Watched::clock_back(meta.last_turn_at.unwrap_or_default());
+        let mut watched = Watched::clock_back(&self.config, meta.last_turn_at.unwrap_or_default());
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
         Ok(TurnReport {
@@ -419,6 +422,7 @@ impl Engine {
         let modes = Modes::read(&self.config, &self.store).await?;
         let changed_modes = modes.changed();
         let is_changed = is_changed || !changed_modes.is_empty();
+        self.is_changed |= is_changed;
         let seen = if is_changed {
             self.store.rules_seen().await?
         } else {

@@ -65,6 +65,8 @@ pub struct Observed {
     pub problems: Vec<Problem>,
     /// Words for agencies that the directory does not know, of open tickets.
     pub unknown_agencies: BTreeSet<String>,
+    /// All keys were compared with what is known, and were believed.
+    pub has_swept: bool,
 }
 
 impl Observed {
@@ -121,6 +123,7 @@ impl Engine {
         match meta.cursor {
             None => {
                 self.first_read(&meta, now, seen).await?;
+                seen.has_swept = true;
                 self.swept = true;
                 return Ok(newest);
             }
@@ -128,8 +131,9 @@ impl Engine {
             Some(_) => {}
         }
         if self.sweep_is_due(&meta, now) {
-            self.sweep(&meta, now, seen).await?;
-            self.swept = true;
+            // One that was held is tried again with each turn.
+            seen.has_swept = self.sweep(&meta, now, seen).await?;
+            self.swept |= seen.has_swept;
         }
         Ok(newest)
     }
@@ -213,8 +217,9 @@ impl Engine {
             || self.config.source.sweep_every.is_some_and(|every| last + every <= now)
     }
 
-    /// Compares all keys with what is known, re-reads each row that differs, and counts those that are absent.
-    async fn sweep(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
+    /// Compares all keys with what is known, re-reads each row that differs, and counts those that are absent; false where
+    /// that is not believed.
+    async fn sweep(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<bool, ReadError> {
         let found = self.compare_keys(meta).await?;
         let moved = (found.open_there - found.open_here).abs();
         // A handful of tickets says nothing about a share.
@@ -227,7 +232,7 @@ impl Engine {
             };
             tracing::error!(%problem, "{problem}");
             seen.problems.push(problem);
-            return Ok(());
+            return Ok(false);
         }
         let horizon = meta.horizon.unwrap_or(now);
         let without_code = self.read(async |source| source.without_code(horizon).await).await?;
@@ -257,7 +262,7 @@ impl Engine {
         }
         tx.put_moments(&[(MetaMoment::LastSweep, now)]).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Goes through both sides in byte order of the code. Where their orders differ (a code that the source does not

@@ -41,9 +41,6 @@ const SILENCES_NAMED: usize = 3;
 /// An address that was confirmed longer ago counts as unconfirmed.
 const CONFIRMED_FOR: TimeDelta = TimeDelta::days(365);
 
-/// So long before the entered holidays end it is time to enter more.
-const CALENDAR_AHEAD: TimeDelta = TimeDelta::days(60);
-
 /// Under what a summary stands among the rules in force, where no rule of ops can.
 pub(super) fn key(summary: &Summary) -> String {
     format!("summary/{}", summary.id)
@@ -222,8 +219,8 @@ impl Engine {
             matter,
             data_as_of: meta.source_read_at.filter(|read| *read < now),
         };
-        let (message, failed) = letter::alone(&self.config, &self.renderer, alone, now)?;
-        composed.template_failed(failed.as_ref());
+        let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
+        composed.rendered(&rendered);
         let schedule = recipients::schedule(&self.config, &recipient.unit, None);
         let message = NewMessage {
             rules: vec![SUMMARY.to_owned()],
@@ -279,10 +276,9 @@ impl Engine {
             let tally = self.store.tallies().await?.into_iter().collect();
             let figures_before = before.as_ref().map(|b| &b.figures);
             figures = Figures::counted(tally, figures_before);
-            let operation = self.operation(&figures, calendar, span).await?;
-            is_quiet = base.first_working_day_of_week(base.date_of(now)) != base.date_of(now)
-                && is_quiet_operation(&operation)
-                && !has_grown_worse(&figures, figures_before);
+            let mut operation = self.operation(&figures, calendar, span).await?;
+            operation.needs_look = is_troubled(&operation) || has_grown_worse(&figures, figures_before);
+            is_quiet = base.first_working_day_of_week(base.date_of(now)) != base.date_of(now) && !operation.needs_look;
             view.operation = Some(operation);
         }
         if asks_for("summary.tickets") {
@@ -407,7 +403,7 @@ impl Engine {
             by: silence.author.clone(),
         });
         let on = calendar.date_of(span.until);
-        let calendar_until = self.config.calendars.base().entered_until();
+        let base = self.config.calendars.base();
         Ok(OperationView {
             turns: figures.grown_by(Tally::Turns),
             source_down: figures.grown_by(Tally::SourceDown),
@@ -418,6 +414,7 @@ impl Engine {
             bounced: self.store.messages_ended("bounced", span.after, span.until).await?,
             waiting: waiting.map_or(0, |w| w.messages),
             oldest_waiting: oldest,
+            retrying: self.store.messages_tried_in_vain().await?,
             unknown: waiting.map_or(0, |w| w.unknown),
             awaiting_approval: self
                 .store
@@ -428,8 +425,9 @@ impl Engine {
             silences_ending: ending.collect(),
             alarms: alarms.iter().map(|alarm| alarms::view(alarm, calendar)).collect(),
             unconfirmed: self.unconfirmed(on),
-            calendar_until,
-            calendar_ends: calendar_until - on < CALENDAR_AHEAD,
+            calendar_until: base.entered_until(),
+            calendar_ends: base.ends_soon(on),
+            needs_look: false,
         })
     }
 
@@ -458,19 +456,17 @@ pub(super) async fn count_turn(tx: &mut Tx, observed: &Observed) -> Result<(), S
     Ok(())
 }
 
-/// Whether nobody would have to look at anything.
-fn is_quiet_operation(seen: &OperationView) -> bool {
+/// Whether somebody has to look at something. What was put off and taken later is no trouble: relays do so.
+fn is_troubled(seen: &OperationView) -> bool {
     let troubles = [
         seen.source_down,
         seen.dead,
         seen.bounced,
+        seen.retrying,
         seen.unknown,
         seen.awaiting_approval,
     ];
-    troubles.iter().all(|n| *n == 0)
-        && seen.answers.iter().all(|(answer, _)| answer == "accepted")
-        && seen.alarms.is_empty()
-        && !seen.calendar_ends
+    troubles.iter().any(|n| *n > 0) || !seen.alarms.is_empty() || seen.calendar_ends
 }
 
 /// More bad rows and values than before: those that nobody mends are met with every night, and are no news.

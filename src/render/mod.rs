@@ -16,7 +16,7 @@ pub mod vietnamese;
 pub mod view;
 pub mod webhook;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveTime;
@@ -80,6 +80,8 @@ pub struct Rendered {
     pub subject: String,
     pub text: String,
     pub html: String,
+    /// The files of the templates that it was made with.
+    pub files: BTreeSet<String>,
     /// The template that failed, when the built-in text had to serve.
     pub failed: Option<TemplateError>,
 }
@@ -289,6 +291,7 @@ impl Renderer {
                 subject,
                 text,
                 html,
+                files: self.files(message),
                 failed: None,
             },
             Err(failed) => {
@@ -298,10 +301,19 @@ impl Renderer {
                     subject,
                     text,
                     html,
+                    files: BTreeSet::new(),
                     failed: Some(failed),
                 }
             }
         }
+    }
+
+    /// The files of all templates that a message asks for.
+    fn files(&self, message: &MessageView) -> BTreeSet<String> {
+        let folder = self.wording.locale.folder();
+        let of_sections = message.sections.iter().map(|s| format!("{folder}{}{STEP}", s.template));
+        let shared = [TEXT.to_owned(), HTML.to_owned(), format!("{folder}{WORDS}")];
+        of_sections.chain(shared).collect()
     }
 
     /// Renders every step's template on sample data.

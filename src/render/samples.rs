@@ -225,6 +225,8 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         when: "overdue".into(),
         summary: Some(sample_summary()),
         alarms: sample_alarms(),
+        more_alarms: 7,
+        more_over: 2,
         addressee: Addressee {
             unit_name: unit(template).into(),
             wanted: wanted.into(),
@@ -433,6 +435,7 @@ fn sample_summary() -> SummaryView {
             bounced: 1,
             waiting: 2,
             oldest_waiting: Some(at(15, 7)),
+            retrying: 1,
             unknown: 1,
             awaiting_approval: 1,
             suspended: 1,
@@ -446,6 +449,7 @@ fn sample_summary() -> SummaryView {
             unconfirmed: 12,
             calendar_until: NaiveDate::from_ymd_opt(2021, 10, 31).unwrap_or_default(),
             calendar_ends: true,
+            needs_look: true,
         }),
     }
 }

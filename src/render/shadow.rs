@@ -69,7 +69,7 @@ pub fn mark(rendered: Rendered, intended: &Intended<'_>, locale: Locale) -> Rend
         subject: format!("{head} {}", rendered.subject),
         text: format!("{rule}\n{}\n{rule}\n\n{}", lines.join("\n"), rendered.text),
         html: within_body(&rendered.html, &banner),
-        failed: rendered.failed,
+        ..rendered
     }
 }
 
@@ -84,6 +84,8 @@ fn within_body(html: &str, first: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -100,6 +102,7 @@ mod tests {
                 subject: "[1022] A".into(),
                 text: "A".into(),
                 html: html.into(),
+                files: BTreeSet::new(),
                 failed: None,
             };
             let english = mark(rendered.clone(), &intended, Locale::En);

@@ -47,6 +47,9 @@ pub struct SectionView {
     pub summary: Option<SummaryView>,
     /// Of a letter of alarms: what ops have to look at.
     pub alarms: Vec<AlarmView>,
+    /// How many more hold, and how many more are over.
+    pub more_alarms: usize,
+    pub more_over: usize,
     pub addressee: Addressee,
     /// «để biết».
     pub for_information: bool,
@@ -151,6 +154,8 @@ pub struct OperationView {
     /// Waiting now, and since when the oldest.
     pub waiting: i64,
     pub oldest_waiting: Option<NaiveDateTime>,
+    /// Messages that wait though they have been tried.
+    pub retrying: i64,
     /// Lost answers of messages that wait.
     pub unknown: i64,
     /// Messages that somebody has to release.
@@ -166,8 +171,10 @@ pub struct OperationView {
     pub unconfirmed: usize,
     /// Official holidays are entered until then.
     pub calendar_until: NaiveDate,
-    /// That is less than two months away.
+    /// That is so near that the next year's have to be entered.
     pub calendar_ends: bool,
+    /// Somebody has to look at something of this.
+    pub needs_look: bool,
 }
 
 /// A silence without what it is about, which may be a ticket or quote one.

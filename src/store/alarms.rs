@@ -7,20 +7,21 @@ use crate::domain::Moment;
 use crate::domain::alarm::{AlarmKind, Seen};
 
 /// What is open, and what was told and is over without that having been told.
-const ALL: &str = "SELECT id, kind, subject, detail, raised_at, told_at, cleared_at FROM alarm \
+const ALL: &str = "SELECT id, kind, subject, detail, raised_at, told_at, cleared_at, witness FROM alarm \
      WHERE raised_at > 0 AND (told_at IS NULL OR clear_told_at IS NULL) ORDER BY raised_at, id";
 const RAISE: &str = "INSERT INTO alarm (id, kind, subject, detail, raised_at, told_at, cleared_at, clear_told_at) \
      VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM alarm), $1, $2, $3, $4, NULL, NULL, NULL) ON CONFLICT DO NOTHING";
 const CLEAR: &str = "UPDATE alarm SET cleared_at = $2 WHERE id = $1 AND cleared_at IS NULL";
 const TOLD: &str = "UPDATE alarm SET told_at = $2 WHERE id = $1";
 const OVER: &str = "UPDATE alarm SET told_at = COALESCE(told_at, $2), clear_told_at = $2 WHERE id = $1";
+const SEEN_ON: &str = "UPDATE alarm SET witness = $2 WHERE id = $1";
 /// Letters to ops themselves raise none: they could not be told.
 const DEAD: &str = "SELECT id, unit, COALESCE(reason, '') FROM message WHERE state = 'dead' AND unit <> '@ops' \
      AND NOT EXISTS (SELECT 1 FROM alarm WHERE kind = 'dead_letter' AND alarm.subject = message.id) ORDER BY created_at, id LIMIT $1";
 const NOT_DEAD_ANY_MORE: &str = "SELECT a.id FROM alarm a JOIN message m ON m.id = a.subject \
      WHERE a.kind = 'dead_letter' AND a.cleared_at IS NULL AND m.state <> 'dead'";
 
-pub const STATEMENTS: &[&str] = &[ALL, RAISE, CLEAR, TOLD, OVER, DEAD, NOT_DEAD_ANY_MORE];
+pub const STATEMENTS: &[&str] = &[ALL, RAISE, CLEAR, TOLD, OVER, SEEN_ON, DEAD, NOT_DEAD_ANY_MORE];
 
 /// An alarm that holds, or that is over without ops having been told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Alarm {
     pub raised_at: Moment,
     pub told_at: Option<Moment>,
     pub cleared_at: Option<Moment>,
+    /// Of an alarm about a word: an open ticket that bears it.
+    pub witness: Option<String>,
 }
 
 /// A message that nobody took.
@@ -51,6 +54,7 @@ struct AlarmRow {
     raised_at: i64,
     told_at: Option<i64>,
     cleared_at: Option<i64>,
+    witness: Option<String>,
 }
 
 impl Store {
@@ -71,6 +75,7 @@ impl Store {
                 raised_at: moment(row.raised_at),
                 told_at: row.told_at.map(moment),
                 cleared_at: row.cleared_at.map(moment),
+                witness: row.witness,
             })
         };
         rows.into_iter().map(read).collect()
@@ -103,6 +108,12 @@ impl Tx {
             )
         );
         Ok(raised == 1)
+    }
+
+    /// A ticket bears the word that an alarm is about.
+    pub async fn alarm_seen_on(&mut self, alarm: i64, ticket: &str) -> Result<(), StoreError> {
+        on!(self.db(), execute(sqlx::query(SEEN_ON).bind(alarm).bind(ticket)));
+        Ok(())
     }
 
     /// An alarm is over.

@@ -32,11 +32,25 @@ const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice
      GROUP BY t.rule, t.step ORDER BY t.rule, t.step";
 const ANSWERS: &str = "SELECT answer, COUNT(*) FROM attempt WHERE at > $1 AND at <= $2 GROUP BY answer ORDER BY answer";
 const ENDED: &str = "SELECT COUNT(*) FROM message WHERE state = $1 AND state_at > $2 AND state_at <= $3";
+const TRIED_IN_VAIN: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting' AND attempts > 0";
 const TALLIES: &str = "SELECT name, count FROM tally";
 const COUNT_ON: &str = "INSERT INTO tally (name, count) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET count = tally.count + excluded.count";
 
 pub const STATEMENTS: &[&str] = &[
-    LAST_DUE, TELL, NOTICE, DUE, BEFORE, KEEP, OPEN, TOUCHED, TOLD, ANSWERS, ENDED, TALLIES, COUNT_ON,
+    LAST_DUE,
+    TELL,
+    NOTICE,
+    DUE,
+    BEFORE,
+    KEEP,
+    OPEN,
+    TOUCHED,
+    TOLD,
+    ANSWERS,
+    ENDED,
+    TRIED_IN_VAIN,
+    TALLIES,
+    COUNT_ON,
 ];
 
 /// A notice of a summary that can be composed.
@@ -177,6 +191,11 @@ impl Store {
                     .bind(micros(until))
             )
         ))
+    }
+
+    /// Messages that have been tried, nobody took, and that wait for another attempt.
+    pub async fn messages_tried_in_vain(&self) -> Result<i64, StoreError> {
+        Ok(on!(self.db(), fetch_one(sqlx::query_scalar(TRIED_IN_VAIN))))
     }
 
     /// What is counted on and on.

@@ -53,7 +53,10 @@ fn alarms(world: &mut World) -> Vec<String> {
         .collect()
 }
 
-on_both! { a_ticket_database_out_of_reach_is_told_once_and_so_is_its_return }
+on_both! {
+    a_ticket_database_out_of_reach_is_told_once_and_so_is_its_return
+    a_word_is_over_when_no_open_ticket_bears_it_any_more_however_it_is_shown
+}
 
 async fn a_ticket_database_out_of_reach_is_told_once_and_so_is_its_return(on: On) {
     let mut world = province().await.on(on).await;
@@ -259,9 +262,164 @@ async fn a_clock_that_went_back_a_refused_reload_and_a_failing_template_are_told
         alarms(&mut world),
         [
             "14/09 08:00 Mẫu thư bị lỗi, đã gửi bằng mẫu dự phòng | overdue-1.txt.j2 | từ 08:00 ngày 14/09/2021",
-            "14/09 06:00 Đồng hồ hệ thống bị lùi | the last turn was at 2021-09-14T01:00:00+00:00 | từ 06:00 ngày 14/09/2021",
+            "14/09 06:00 Đồng hồ hệ thống bị lùi | the last turn was at 08:00:00 14/09/2021 | từ 06:00 ngày 14/09/2021",
             "14/09 08:01 Cấu hình mới không được nạp | rules/x.toml:3:1: `when` is missing | từ 08:01 ngày 14/09/2021",
-            "14/09 08:01 Đồng hồ hệ thống bị lùi | the last turn was at 2021-09-14T01:00:00+00:00 | từ 06:00 ngày 14/09/2021 | đến 08:01 ngày 14/09/2021",
+            "14/09 08:01 Đồng hồ hệ thống bị lùi | the last turn was at 08:00:00 14/09/2021 | từ 06:00 ngày 14/09/2021 | đến 08:01 ngày 14/09/2021",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_sweep_that_is_not_believed_is_tried_with_each_turn_and_over_only_when_one_is_believed() {
+    let mut world = province().await;
+    world.turn("2021-09-06 07:00").await;
+    for n in 0..30 {
+        world.ticket(&format!("T{n:02}"), "Sở Y tế", "2021-09-06 09:00").await;
+    }
+    world.turn("2021-09-06 10:00").await;
+    world.turn("2021-09-07 07:00").await;
+    world
+        .sql("CREATE TABLE lost AS SELECT * FROM ticket WHERE code > 'T05'")
+        .await;
+    world.sql("DELETE FROM ticket WHERE code > 'T05'").await;
+    world.restart().await;
+    for when in ["09:00", "09:01", "09:02"] {
+        assert_eq!(world.turn(&format!("2021-09-07 {when}")).await.alarms, 1, "{when}");
+    }
+    world.sql("INSERT INTO ticket SELECT * FROM lost").await;
+    assert_eq!(world.turn("2021-09-07 09:03").await.alarms, 0);
+    let told: Vec<String> = alarms(&mut world)
+        .iter()
+        .map(|line| {
+            line.split(" | ")
+                .filter(|part| !part.contains("sweep"))
+                .collect::<Vec<_>>()
+                .join(" | ")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "07/09 09:00 Số phiếu tăng, giảm bất thường, chưa được ghi nhận, chờ kiểm tra | từ 09:00 ngày 07/09/2021",
+            "07/09 09:03 Số phiếu tăng, giảm bất thường, chưa được ghi nhận, chờ kiểm tra | từ 09:00 ngày 07/09/2021 | đến 09:03 ngày 07/09/2021",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_template_that_failed_is_well_once_it_has_written_a_letter_or_the_configuration_is_another() {
+    const FAILED: &str = "Mẫu thư bị lỗi, đã gửi bằng mẫu dự phòng | overdue-1.txt.j2 | từ 08:00";
+    let mut world = province().await;
+    let sound = std::fs::read_to_string(world.dir().join("templates/overdue-1.txt.j2")).expect("a template");
+    let broken = |_| "{% block subject %}{{ nothing.there }}{% endblock %}".to_owned();
+    world.edit("templates/overdue-1.txt.j2", broken).await;
+    world.turn("2021-09-06 07:00").await;
+    // L1 on 14/9, L2 on 16/9.
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("T2", "Sở Xây dựng", "2021-09-10 09:00").await;
+    world.turn("2021-09-14 08:00").await;
+    assert_eq!(alarms(&mut world), [format!("14/09 08:00 {FAILED} ngày 14/09/2021")]);
+    world.turn("2021-09-15 08:00").await;
+    world.turn("2021-09-16 08:00").await;
+    assert_eq!(alarms(&mut world), [""; 0], "another letter says nothing of it");
+    world.edit("templates/overdue-1.txt.j2", |_| sound.clone()).await;
+    world.turn("2021-09-20 07:00").await;
+    assert_eq!(alarms(&mut world), [""; 0], "nor does a start");
+    world.turn("2021-09-20 08:00").await;
+    assert_eq!(
+        alarms(&mut world),
+        [format!(
+            "20/09 08:00 {FAILED} ngày 14/09/2021 | đến 08:00 ngày 20/09/2021"
+        )]
+    );
+    world.edit("templates/overdue-1.txt.j2", broken).await;
+    world.ticket("T3", "Sở Tài chính", "2021-09-13 09:00").await;
+    world.turn("2021-09-21 08:00").await;
+    assert_eq!(alarms(&mut world), [format!("21/09 08:00 {FAILED} ngày 21/09/2021")]);
+    world
+        .edit("rules/test.toml", |text| text.replace("\"overdue-1\"", "\"overdue-2\""))
+        .await;
+    world.turn("2021-09-21 09:00").await;
+    assert_eq!(
+        alarms(&mut world),
+        [format!(
+            "21/09 09:00 {FAILED} ngày 21/09/2021 | đến 09:00 ngày 21/09/2021"
+        )]
+    );
+}
+
+async fn a_word_is_over_when_no_open_ticket_bears_it_any_more_however_it_is_shown(on: On) {
+    const LONG: &str = "Trung tâm Kiểm soát thủ tục hành chính và Phục vụ hành chính công tỉnh";
+    let mut world = province().await.on(on).await;
+    world.turn("2021-09-06 07:00").await;
+    for (code, agency) in [
+        ("A1", "Sở Y tê khác"),
+        ("A2", "Sở Y tê khác"),
+        ("B1", LONG),
+        ("C1", "Sở Y tế, anh Hùng 0907123456"),
+        ("D1", "Sở Y tế"),
+    ] {
+        world.ticket(code, agency, "2021-09-06 09:00").await;
+    }
+    world.change("D1", "2021-09-06 09:00", "status = 'treo'").await;
+    assert_eq!(world.turn("2021-09-06 09:05").await.alarms, 4);
+    alarms(&mut world);
+    let mut told = Vec::new();
+    let mut later = async |world: &mut World, when: &str, holding: usize| {
+        assert_eq!(
+            world.turn(&format!("2021-09-06 {when}")).await.alarms,
+            holding,
+            "{when}"
+        );
+        let what = alarms(world).into_iter();
+        told.extend(what.map(|line| line.split(" | ").take(2).collect::<Vec<_>>().join(" | ")));
+    };
+    later(&mut world, "09:06", 4).await;
+    world.change("A1", "2021-09-06 09:07", "agency = 'Sở Y tế'").await;
+    later(&mut world, "09:10", 4).await;
+    world.change("A2", "2021-09-06 09:11", "agency = 'Sở Y tế'").await;
+    later(&mut world, "09:15", 3).await;
+    world.answer("C1", "2021-09-06 09:16").await;
+    later(&mut world, "09:20", 2).await;
+    world.change("D1", "2021-09-06 09:21", "status = 'đóng'").await;
+    later(&mut world, "09:25", 1).await;
+    world
+        .edit("agencies.toml", |text| {
+            text.replace("short = \"SYT\"", &format!("short = \"SYT\"\naliases = [\"{LONG}\"]"))
+        })
+        .await;
+    later(&mut world, "09:30", 0).await;
+    let shown: String = LONG.chars().take(60).collect();
+    assert_eq!(
+        told,
+        [
+            "06/09 09:15 Tên cơ quan chưa có trong danh bạ | Sở Y tê khác".to_owned(),
+            "06/09 09:20 Tên cơ quan chưa có trong danh bạ | Sở Y tế, anh […] […]".to_owned(),
+            "06/09 09:25 Trạng thái phiếu chưa được khai báo | treo".to_owned(),
+            format!("06/09 09:30 Tên cơ quan chưa có trong danh bạ | {shown}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn of_more_alarms_than_one_letter_names_the_rest_is_counted() {
+    let mut world = province().await;
+    world.turn("2021-09-06 07:00").await;
+    for n in 0..53 {
+        let code = format!("T{n:02}");
+        world.ticket(&code, "Sở Y tế", "2021-09-06 09:00").await;
+        world
+            .change(&code, "2021-09-06 09:00", &format!("status = 'lạ {n}'"))
+            .await;
+    }
+    world.turn("2021-09-06 09:05").await;
+    let subjects: Vec<String> = world.letters().into_iter().map(|l| l.subject).collect();
+    assert_eq!(subjects, ["[1022] Cảnh báo vận hành: 53 nội dung cần xem"]);
+    world
+        .sql("UPDATE ticket SET status = 'đóng', updated_at = '2021-09-06 09:06:00'")
+        .await;
+    world.turn("2021-09-06 09:10").await;
+    let told = alarms(&mut world);
+    assert_eq!(told.len(), 51, "{told:?}");
+    assert_eq!(told[50], "06/09 09:10 và 3 nội dung khác | – | – | –");
 }

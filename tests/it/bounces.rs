@@ -345,6 +345,9 @@ async fn explain_reckons_with_addresses_that_are_left_alone_and_with_their_retur
             "28/09 giamdoc-syt: T1 overdue/L2",
         ]
     );
+}
+
+on_both! { a_full_box_is_tried_once_a_day_until_its_time_is_over }
 
 async fn a_full_box_is_tried_once_a_day_until_its_time_is_over(on: On) {
     let mut office = Office::new(on).await;

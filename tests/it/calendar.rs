@@ -981,3 +981,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn in_the_last_month_of_the_entered_years_it_is_time_to_enter_the_next() {
+    let calendar = shipped();
+    let until = calendar.entered_until();
+    assert_eq!((until.month(), until.day()), (12, 31));
+    let in_year = |year| date(&format!("{year}-11-30"));
+    assert!(!calendar.ends_soon(in_year(until.year())));
+    assert!(calendar.ends_soon(in_year(until.year()).succ_opt().unwrap()));
+    assert!(calendar.ends_soon(in_year(until.year() + 1)));
+}

@@ -351,3 +351,33 @@ fn every_command_has_a_manual_page() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("the pages cannot be written to /dev/null/man1"));
 }
+
+#[tokio::test]
+async fn check_and_status_say_that_the_entered_holidays_end() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.turn("2021-09-06 07:00").await;
+    let warns = |world: &World| {
+        let check = text(&dondoc(&world.dir(), &["check", "--offline"]));
+        let status = text(&dondoc(&world.dir(), &["status"]));
+        [check, status].map(|said| {
+            let mut lines = said.lines();
+            lines.find(|line| line.contains("official holidays")).map(str::to_owned)
+        })
+    };
+    let entered = |text: String| {
+        let (before, after) = text.split_once("filled_until = \"").expect("the key");
+        format!("{before}filled_until = \"2049-{}", &after[5..])
+    };
+    world.write("calendar.toml", entered);
+    assert_eq!(warns(&world), [None, None]);
+    world.write("calendar.toml", |text| {
+        text.replace("filled_until = \"2049", "filled_until = \"2024")
+    });
+    assert_eq!(
+        warns(&world),
+        [
+            Some("calendar.toml: warning: official holidays are entered until 2024-12-31 only (what follows is provisional; enter the next year's days)".to_owned()),
+            Some("! official holidays are entered until 2024-12-31 only: enter the next year's days in calendar.toml".to_owned()),
+        ]
+    );
+}

@@ -326,3 +326,47 @@ async fn while_the_office_is_in_shadow_its_summary_goes_to_ops_box() {
     let to: Vec<Vec<String>> = world.letters().into_iter().map(|l| l.to).collect();
     assert_eq!(to, [["ops@tinh.example"]]);
 }
+
+#[tokio::test]
+async fn what_was_put_off_and_taken_later_is_no_trouble_and_what_still_waits_is() {
+    let is_busy = Arc::new(AtomicBool::new(false));
+    let busy = Arc::clone(&is_busy);
+    let mut world = World::with_mail_server(&with(OPS), move |step, to| match step {
+        Step::Recipient if busy.load(Ordering::Relaxed) && !to.contains("ops@") => {
+            Do::Reply(451, "greylisted".to_owned())
+        }
+        _ => Do::Go,
+    })
+    .await;
+    world.turn("2021-09-06 07:00").await;
+    // L1 on Monday 13/9, on Tuesday 14/9 and on Wednesday 15/9.
+    for (code, received) in [
+        ("T1", "2021-09-01 09:00"),
+        ("T2", "2021-09-06 09:00"),
+        ("T3", "2021-09-07 09:00"),
+    ] {
+        world.ticket(code, "Sở Y tế", received).await;
+    }
+    world
+        .sql("INSERT INTO ticket (code, status, received_at) VALUES ('BAD', 'mới', 'yesterday')")
+        .await;
+    days(&mut world, "2021-09-06", "2021-09-10").await;
+    summaries(&mut world);
+    for (day, times) in [
+        ("13", ["07:00", "08:00", "09:00", "16:30"]),
+        ("14", ["07:00", "08:00", "09:00", "16:30"]),
+        ("15", ["07:00", "08:00", "16:00", "16:30"]),
+    ] {
+        for time in times {
+            is_busy.store(time != "09:00", Ordering::Relaxed);
+            world.turn(&format!("2021-09-{day} {time}")).await;
+        }
+    }
+    assert_eq!(
+        summaries(&mut world),
+        [
+            "Mon 13/09 16:30 ops: [1022] Vận hành ngày 13/09/2021: không có gì bất thường",
+            "Wed 15/09 16:30 ops: [1022] Vận hành ngày 15/09/2021: có nội dung cần xem",
+        ]
+    );
+}

@@ -57,6 +57,8 @@ fn section(settled: bool, lines: Vec<LineView>) -> SectionView {
         when: "overdue".to_owned(),
         summary: None,
         alarms: Vec::new(),
+        more_alarms: 0,
+        more_over: 0,
         addressee: Addressee {
             unit_name: "Sở Y tế".to_owned(),
             wanted: "contact".to_owned(),
