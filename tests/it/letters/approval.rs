@@ -364,3 +364,31 @@ async fn what_is_urgent_is_shown_to_its_approver_at_once_though_todays_mail_has_
     assert_eq!(turn(&mut world, "2021-09-16 09:05").await, [format!("vp: {ASKED}")]);
     assert_eq!(turn(&mut world, "2021-09-16 09:10").await, [""; 0], "once");
 }
+
+#[tokio::test]
+async fn around_tet_the_office_is_not_asked_to_approve() {
+    let rules = ladder().replace(
+        "template = \"overdue-1\"",
+        "template = \"overdue-1\"\napprove = \"office\"",
+    );
+    let mut world = World::new(&rules).await;
+    world.turn("2022-01-10 07:00").await;
+    // L1 on Friday 28/1, a quiet day as Monday 7/2 is: Tết 2022 is closed between.
+    world.ticket("T1", "Sở Y tế", "2022-01-20 09:00").await;
+    let mut asked = Vec::new();
+    for when in [
+        "2022-01-28 08:00",
+        "2022-01-28 16:00",
+        "2022-02-07 08:00",
+        "2022-02-08 08:00",
+    ] {
+        let letters = turn(&mut world, when).await;
+        asked.extend(
+            letters
+                .into_iter()
+                .filter(|l| l.starts_with("vp"))
+                .map(|l| format!("{when} {l}")),
+        );
+    }
+    assert_eq!(asked, [format!("2022-02-08 08:00 vp: {ASKED}")]);
+}
