@@ -347,8 +347,6 @@ async fn explain_reckons_with_addresses_that_are_left_alone_and_with_their_retur
     );
 }
 
-on_both! { a_full_box_is_tried_once_a_day_until_its_time_is_over }
-
 async fn a_full_box_is_tried_once_a_day_until_its_time_is_over(on: On) {
     let mut office = Office::new(on).await;
     office.world.ticket("T1", "Sở Tài chính", "2021-09-06 09:00").await;
