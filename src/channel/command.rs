@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// It hands the text on and ends; one that hangs is ended.
-const LONGEST: Duration = Duration::from_secs(30);
+pub const LONGEST: Duration = Duration::from_secs(30);
 
 /// Runs the command. What goes wrong is told in the log, where the text stands too.
 pub async fn tell(command: &[String], text: &str) {

@@ -56,9 +56,9 @@ use crate::config::settings::{SmtpLogin, SmtpSettings, SmtpTls};
 
 /// The wait where the settings hold none that makes sense.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
-/// Refusals of RFC 3207 and RFC 4954 that ask for TLS or for an account.
 /// Within `WatchdogSec` of the unit.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(150);
+/// Refusals of RFC 3207 and RFC 4954 that ask for TLS or for an account.
 const WANTS_MORE: [u16; 4] = [530, 534, 535, 538];
 /// Longest reply that is read, all its lines together. RFC 5321 asks for 512 bytes a line.
 const MOST_REPLY: u64 = 16 * 1024;
@@ -129,6 +129,22 @@ enum Verdict {
     Unknown,
 }
 
+/// How long an attempt may take in all by the settings.
+#[must_use]
+pub fn longest_attempt(settings: &SmtpSettings) -> Duration {
+    longest(wait(settings))
+}
+
+fn longest(wait: Duration) -> Duration {
+    (wait * 3).min(LONGEST_ATTEMPT)
+}
+
+/// How long each answer is waited for.
+fn wait(settings: &SmtpSettings) -> Duration {
+    let set = settings.timeout.to_std().ok().filter(|w| !w.is_zero());
+    set.unwrap_or(DEFAULT_WAIT)
+}
+
 impl Smtp {
     #[must_use]
     pub fn new(settings: &SmtpSettings) -> Smtp {
@@ -137,12 +153,6 @@ impl Smtp {
             Ok(IpAddr::V6(ip)) => ClientId::Ipv6(ip),
             Err(_) => ClientId::Domain(settings.hello.clone()),
         };
-        let wait = settings
-            .timeout
-            .to_std()
-            .ok()
-            .filter(|w| !w.is_zero())
-            .unwrap_or(DEFAULT_WAIT);
         Smtp {
             host: settings.host.clone(),
             port: settings.port,
@@ -150,7 +160,7 @@ impl Smtp {
             trust: Trust::new(settings),
             login: settings.login.clone(),
             hello,
-            wait,
+            wait: wait(settings),
         }
     }
 
@@ -158,7 +168,7 @@ impl Smtp {
     /// of the unit thinks that nothing goes forward.
     #[must_use]
     pub fn longest_attempt(&self) -> Duration {
-        (self.wait * 3).min(LONGEST_ATTEMPT)
+        longest(self.wait)
     }
 
     /// Hands `bytes` to the relay in one transaction for all of `to`; an empty `envelope_from` is the null sender.
@@ -534,7 +544,8 @@ impl Stop {
             stage,
             Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login | Stage::Reset
         ) || WANTS_MORE.contains(&reply.code);
-        // The sender is the same on all mails: its refusal is no one mail's fault.
+        // The sender is an address of our own, which mails differ in by a signature only: its refusal is no one mail's
+        // fault.
         let verdict = if reply.code >= 500 && !servers_own && stage != Stage::Mail {
             Verdict::Never
         } else {

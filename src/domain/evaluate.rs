@@ -508,7 +508,7 @@ fn stands_still(when: When, subject: &Subject<'_>) -> bool {
     !subject.source_is_fresh && matches!(when, When::Overdue | When::Stale)
 }
 
-/// A telling counts as decided unless all its notices lapsed or were passed over.
+/// A telling counts as decided unless all its notices were passed over.
 fn is_decided(telling: &Telling) -> bool {
     telling.notices.is_empty() || telling.notices.iter().any(|n| n.state != NoticeState::PassedOver)
 }

@@ -368,6 +368,7 @@ impl Engine {
     /// Tells ops by their own command, for what no mail can carry.
     pub async fn tell_otherwise(&self, text: &str) {
         command::tell(&self.config.ops.command, text).await;
+        self.pulse.beat();
     }
 
     /// Records how far the turn has come, before anything is sent.

@@ -1,6 +1,6 @@
 //! What a turn shows of itself while it goes on, and how it is asked to end early.
 //!
-//! The engine beats with each batch, page, attempt and answer of the ticket database; whoever watches sees from the beats
+//! The engine beats with each batch, page, attempt, answer of the ticket database and run of ops' command; whoever watches sees from the beats
 //! that work goes forward. Asked to stop, a turn ends at the next such place: what was done stays done, and what was not
 //! comes with a later turn.
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::channel::{command, smtp};
 use crate::config::Config;
 use crate::config::settings::Database;
 use crate::source;
@@ -25,7 +26,13 @@ pub fn longest_wait(config: &Config) -> Duration {
         // A transaction begins, does something and ends.
         Database::Postgres(_) | Database::MySql(_) => store::ANSWER * 3,
     };
-    [source, store, time(config.smtp.timeout), time(config.webhooks.timeout)]
+    // An attempt needs several answers of the mail server.
+    let mail = smtp::longest_attempt(&config.smtp);
+    let command = match config.ops.command.is_empty() {
+        true => Duration::ZERO,
+        false => command::LONGEST,
+    };
+    [source, store, mail, time(config.webhooks.timeout), command]
         .into_iter()
         .max()
         .unwrap_or_default()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use dondoc::demo::receiver::{Do, Step};
 use dondoc::domain::rule::Channel;
-use dondoc::engine::Pulse;
+use dondoc::engine::{Pulse, longest_wait};
 
 use super::delivery::{BUILDING, HEALTH, Moods, fates};
 use super::{ladder, letters_at};
@@ -167,4 +167,20 @@ async fn an_answer_is_dated_when_it_came_and_not_when_the_turn_began() {
     let message = &world.store().messages_of_ticket("T1").await.expect("messages")[0];
     let attempt = &world.store().attempts(&message.id).await.expect("attempts")[0];
     assert_eq!(attempt.at, at("2021-09-14 08:00") + TimeDelta::seconds(90));
+}
+
+#[tokio::test]
+async fn the_watchdog_is_to_outlast_whole_attempts_and_the_command_of_ops() {
+    let mut world = World::new(&ladder()).await;
+    let mut longest = Vec::new();
+    for (from, to) in [
+        ("stale_after = 0", "stale_after = 0\nstatement_timeout = \"1s\""),
+        ("[ops]", "[ops]\ncommand = [\"true\"]"),
+        ("timeout = \"2s\"", "timeout = \"20s\""),
+        ("timeout = \"20s\"", "timeout = \"60s\""),
+    ] {
+        world.edit("dondoc.toml", |text| text.replace(from, to)).await;
+        longest.push(longest_wait(&world.config()).as_secs());
+    }
+    assert_eq!(longest, [20, 30, 60, 150]);
 }
