@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use chrono::TimeDelta;
+
 use super::letter::{self, Alone};
 use super::{Composed, Delivered, Engine, Observed, Problem, TurnError};
 use crate::config::Config;
@@ -27,8 +29,11 @@ use crate::store::tickets::Kept;
 /// Alarms of those that hold, and of those that are over, named in one mail; the rest are counted.
 const NAMED: usize = 50;
 
-/// Dead letters looked at in a turn.
-const LETTERS: i64 = 200;
+/// Dead letters read at a time.
+const LETTERS: usize = 200;
+
+/// How far before the last look dead letters are looked for: processes that share a store have clocks of their own.
+const LOOK_BACK: TimeDelta = TimeDelta::hours(1);
 
 /// Open tickets looked at together.
 const TICKETS: i64 = 500;
@@ -154,17 +159,10 @@ impl Engine {
     pub(super) async fn watch(
         &mut self,
         mut watched: Watched,
-        has_dead: bool,
         is_paused: bool,
         now: Moment,
     ) -> Result<(usize, bool), TurnError> {
-        if has_dead || !self.looked_for_dead {
-            for letter in self.store.new_dead_letters(LETTERS).await? {
-                let detail = format!("{}: {}", letter.unit, letter.reason);
-                watched.see(AlarmKind::DeadLetter, &letter.id, &detail);
-            }
-            self.looked_for_dead = true;
-        }
+        self.look_for_dead(&mut watched, now).await?;
         let known = self.store.alarms().await?;
         let let_go = self.store.alarms_of_letters_let_go().await?;
         let words = self.words(&known, now).await?;
@@ -206,6 +204,7 @@ impl Engine {
             tx.commit().await?;
         }
         self.is_changed = false;
+        self.looked_for_dead = Some(now);
         for text in texts {
             self.tell_otherwise(&text).await;
         }
@@ -272,6 +271,24 @@ impl Engine {
             words.push((AlarmKind::UnknownAgency, clipped(&scrub::agency(word))));
         }
         words
+    }
+
+    /// Sees each message that died since the last look, in whichever process.
+    async fn look_for_dead(&self, watched: &mut Watched, now: Moment) -> Result<(), StoreError> {
+        // The clock may have gone back meanwhile.
+        let since = self.looked_for_dead.map(|last| last.min(now) - LOOK_BACK);
+        let mut position = (since.unwrap_or(Moment::UNIX_EPOCH), String::new());
+        loop {
+            let letters = self.store.new_dead_letters((position.0, &position.1), LETTERS).await?;
+            for letter in &letters {
+                let detail = format!("{}: {}", letter.unit, letter.reason);
+                watched.see(AlarmKind::DeadLetter, &letter.id, &detail);
+            }
+            match letters.last() {
+                Some(last) if letters.len() == LETTERS => position = (last.died_at, last.id.clone()),
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// One mail to ops with all that is new, once it may go.

@@ -123,8 +123,8 @@ pub struct Engine {
     /// The first turn of a process sweeps, whatever was read before.
     swept: bool,
     claims_voided: bool,
-    /// Messages that died before this process began have been looked for.
-    looked_for_dead: bool,
+    /// When messages that died were looked for last, in whichever process they did.
+    looked_for_dead: Option<Moment>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
     /// While this process is the one that observes, decides and composes.
@@ -181,7 +181,7 @@ impl Engine {
             name,
             swept: false,
             claims_voided: false,
-            looked_for_dead: false,
+            looked_for_dead: None,
             is_changed: false,
             term: None,
             pulse,
@@ -287,7 +287,7 @@ impl Engine {
         if self.term.is_none() {
             return Ok((0, delivered));
         }
-        match self.watch(watched, delivered.dead > 0, is_paused, clock()).await {
+        match self.watch(watched, is_paused, clock()).await {
             Ok((alarms, is_told)) => {
                 if is_told {
                     delivered.add(self.deliver(clock).await?);

@@ -16,8 +16,10 @@ const TOLD: &str = "UPDATE alarm SET told_at = $2 WHERE id = $1";
 const OVER: &str = "UPDATE alarm SET told_at = COALESCE(told_at, $2), clear_told_at = $2 WHERE id = $1";
 const SEEN_ON: &str = "UPDATE alarm SET witness = $2 WHERE id = $1";
 /// Letters to ops themselves raise none: they could not be told.
-const DEAD: &str = "SELECT id, unit, COALESCE(reason, '') FROM message WHERE state = 'dead' AND unit <> '@ops' \
-     AND NOT EXISTS (SELECT 1 FROM alarm WHERE kind = 'dead_letter' AND alarm.subject = message.id) ORDER BY created_at, id LIMIT $1";
+const DEAD: &str = "SELECT id, unit, COALESCE(reason, ''), state_at FROM message \
+     WHERE state = 'dead' AND state_at >= $1 AND (state_at > $1 OR id > $2) AND unit <> '@ops' \
+     AND NOT EXISTS (SELECT 1 FROM alarm WHERE kind = 'dead_letter' AND alarm.subject = message.id AND cleared_at IS NULL) \
+     ORDER BY state_at, id LIMIT $3";
 const NOT_DEAD_ANY_MORE: &str = "SELECT a.id FROM alarm a JOIN message m ON m.id = a.subject \
      WHERE a.kind = 'dead_letter' AND a.cleared_at IS NULL AND m.state <> 'dead'";
 
@@ -43,6 +45,7 @@ pub struct DeadLetter {
     pub id: String,
     pub unit: String,
     pub reason: String,
+    pub died_at: Moment,
 }
 
 #[derive(FromRow)]
@@ -81,10 +84,28 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Messages that nobody took and that no alarm was raised for.
-    pub async fn new_dead_letters(&self, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
-        let rows: Vec<(String, String, String)> = on!(self.db(), fetch_all(sqlx::query_as(DEAD).bind(limit)));
-        let letter = |(id, unit, reason)| DeadLetter { id, unit, reason };
+    /// Messages that nobody took and for which no alarm holds, in the order in which they died, from the first that died
+    /// at an instant with an id behind another.
+    pub async fn new_dead_letters(
+        &self,
+        (since, after): (Moment, &str),
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows: Vec<(String, String, String, i64)> = on!(
+            self.db(),
+            fetch_all(
+                sqlx::query_as(DEAD)
+                    .bind(micros(since))
+                    .bind(after)
+                    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            )
+        );
+        let letter = |(id, unit, reason, died_at)| DeadLetter {
+            id,
+            unit,
+            reason,
+            died_at: moment(died_at),
+        };
         Ok(rows.into_iter().map(letter).collect())
     }
 
