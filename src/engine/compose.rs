@@ -41,8 +41,8 @@ pub struct Composed {
     pub is_complete: bool,
     /// Messages made.
     pub messages: usize,
-    /// Tellings that re-reading the tickets led to.
-    pub decided: usize,
+    /// What reading the tickets again showed.
+    pub reread: Observed,
     /// Messages that nobody took for as long as they are worth.
     pub given_up: usize,
     pub problems: Vec<String>,
@@ -329,9 +329,7 @@ impl Engine {
                 let unreadable = page.rejected.iter().filter_map(|r| r.code.as_deref());
                 let found: HashSet<&str> = rows.chain(unreadable).collect();
                 let there = codes.iter().filter(|c| found.contains(c.as_str())).cloned().collect();
-                let mut seen = Observed::default();
-                self.take_page(meta, page, None, now, &mut seen).await?;
-                composed.decided += seen.decided;
+                self.take_page(meta, page, None, now, &mut composed.reread).await?;
                 let data_as_of = None;
                 Ok(Some(Refreshed { there, data_as_of }))
             }
@@ -371,7 +369,7 @@ impl Engine {
         let disabled = self.store.disabled_endpoints().await?;
         let mut recipients = Recipients::new(&self.config, disabled, now);
         let modes = Modes::read(&self.config, &self.store).await?;
-        let titles = self.titles(codes).await;
+        let titles = self.titles(codes).await?;
         let mut singles = Vec::new();
         let mut made: HashMap<String, bool> = HashMap::new();
         let mut tx = self.begin_deciding().await?;

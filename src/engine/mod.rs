@@ -310,10 +310,10 @@ impl Engine {
         let mut meta = self.begin(meta, now).await?;
         self.take_bounces(now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
-        let observed = self.observe(&mut meta, now).await?;
+        let mut observed = self.observe(&mut meta, now).await?;
         let decided = observed.decided + self.decide_due(&meta, now).await? + self.decide_summaries(now).await?;
         // Reading and deciding may have taken long enough for ops to have paused meanwhile.
-        let composed = match self.store.meta().await?.paused {
+        let mut composed = match self.store.meta().await?.paused {
             None => {
                 let mut composed = self.compose(&meta, now).await?;
                 self.compose_summaries(&meta, &mut composed, now).await?;
@@ -321,7 +321,8 @@ impl Engine {
             }
             Some(_) => Composed::default(),
         };
-        let decided = decided + composed.decided;
+        let decided = decided + composed.reread.decided;
+        observed.join(std::mem::take(&mut composed.reread));
         self.record(&meta, &observed, &composed, now).await?;
         let watched = Watched::prepared(&self.config, &meta, &observed, &composed, now);
         Ok((observed, decided, composed, watched))
@@ -336,12 +337,13 @@ impl Engine {
     }
 
     /// Asks the ticket database. An answer may take longer than the one that decides may be silent, so its term goes on
-    /// meanwhile.
+    /// meanwhile; who only looks has none.
     async fn read<T>(&self, ask: impl AsyncFnOnce(&Source) -> Result<T, SourceError>) -> Result<T, ReadError> {
         let mut asked = pin!(async { ask(self.source.open().await?).await });
         loop {
             match timeout(SIGN_OF_LIFE, &mut asked).await {
                 Ok(answer) => return Ok(answer?),
+                Err(_) if self.term.is_none() => {}
                 Err(_) => self.begin_deciding().await?.commit().await?,
             }
         }

@@ -70,6 +70,25 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Adds what reading some tickets again showed: what of it is wrong and was not seen before. The rows themselves were.
+    pub(super) fn join(&mut self, again: Observed) {
+        self.rejected += again.rejected;
+        self.spoiled += again.spoiled;
+        self.unknown_agencies.extend(again.unknown_agencies);
+        for problem in again.problems {
+            let is_known = self.problems.iter().any(|known| match (known, &problem) {
+                (Problem::UnmappedStatus { word: a, .. }, Problem::UnmappedStatus { word: b, .. }) => a == b,
+                (known, problem) => known == problem,
+            });
+            match &problem {
+                Problem::Rejected(_) if is_known => self.rejected -= 1,
+                Problem::Spoiled(_) if is_known => self.spoiled -= 1,
+                _ if is_known => {}
+                _ => self.problems.push(problem),
+            }
+        }
+    }
+
     /// The ticket database could not be read.
     #[must_use]
     pub fn source_failed(&self) -> bool {
@@ -275,7 +294,6 @@ impl Engine {
         let (mut only_here, mut only_there) = (HashMap::new(), Vec::new());
         let mut open_words: HashMap<String, bool> = HashMap::new();
         let mut found = Compared::default();
-        let source = self.source.open().await?;
         loop {
             if here.peek().is_none()
                 && let Some(after) = here_after.take()
@@ -310,7 +328,8 @@ impl Engine {
                 let is_open = match open_words.get(&key.status_word) {
                     Some(is_open) => *is_open,
                     None => {
-                        let is_open = source.is_open_word(&key.status_word);
+                        let word = &key.status_word;
+                        let is_open = self.read(async |source| Ok(source.is_open_word(word))).await?;
                         open_words.insert(key.status_word.clone(), is_open);
                         is_open
                     }

@@ -137,7 +137,7 @@ impl Engine {
         let context = self.context(meta, now);
         let disabled = self.store.disabled_endpoints().await?;
         let mut recipients = Recipients::new(&self.config, disabled, now);
-        let titles = self.titles(&codes).await;
+        let titles = self.titles(&codes).await?;
         let modes = Modes::read(&self.config, &self.store).await?;
         let mut singles = Vec::new();
         for Past { ticket, memory, .. } in page {

@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::Engine;
+use super::observe::ReadError;
+use super::{Engine, TurnError};
 use crate::domain::scrub;
 use crate::domain::ticket::Ticket;
-use crate::source::SourceError;
 
 /// Titles as the source writes them, by code.
 pub(super) struct Titles(HashMap<String, String>);
@@ -21,15 +21,18 @@ impl Titles {
 
 impl Engine {
     /// The titles of some tickets; none where they are not to be shown, or cannot be read: a line says enough without.
-    pub(super) async fn titles(&self, codes: &[String]) -> Titles {
+    pub(super) async fn titles(&self, codes: &[String]) -> Result<Titles, TurnError> {
         if !self.config.privacy.show_title {
-            return Titles(HashMap::new());
+            return Ok(Titles(HashMap::new()));
         }
-        let read = async { self.source.open().await?.titles(codes).await };
-        let titles: Result<_, SourceError> = read.await;
-        Titles(titles.unwrap_or_else(|error| {
-            tracing::warn!(%error, "titles cannot be read; what is written now shows none: {error}");
-            HashMap::new()
-        }))
+        match self.read(async |source| source.titles(codes).await).await {
+            Ok(titles) => Ok(Titles(titles)),
+            Err(ReadError::Source(error)) => {
+                tracing::warn!(%error, "titles cannot be read; what is written now shows none: {error}");
+                Ok(Titles(HashMap::new()))
+            }
+            Err(ReadError::Stopping) => Ok(Titles(HashMap::new())),
+            Err(ReadError::Turn(error)) => Err(error),
+        }
     }
 }

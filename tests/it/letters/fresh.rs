@@ -169,3 +169,35 @@ async fn a_daemon_back_after_a_day_judges_the_source_by_what_it_shows_now() {
         ["14/09 15:00 syt digest: T1 overdue/L1"]
     );
 }
+
+#[tokio::test]
+async fn what_the_re_read_cannot_take_is_counted_and_told_as_if_it_had_been_observed() {
+    let mut world = province_with_a_ticket().await;
+    for code in ["T2", "T3", "T4"] {
+        world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+    }
+    world.ticket("T5", "Sở Y tế", "2021-09-13 16:30").await;
+    world.turn("2021-09-14 07:00").await;
+    // The source forgets to move `updated_at`.
+    for change in [
+        "UPDATE ticket SET received_at = 'infinity' WHERE code = 'T1'",
+        "UPDATE ticket SET rated_at = 'infinity' WHERE code = 'T2'",
+        "UPDATE ticket SET agency = 'một nơi không ai biết' WHERE code = 'T3'",
+        "UPDATE ticket SET status = 'treo' WHERE code = 'T4'",
+    ] {
+        world.sql(change).await;
+    }
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!((report.observed.rejected, report.observed.spoiled), (1, 1));
+    assert_eq!(
+        report.problems(),
+        [
+            "row rejected: ticket T1: column received_at cannot be read as a time",
+            "value ignored: ticket T2: column rated_at cannot be read as a time",
+            "status word `treo` is not in [source.status]: 1 tickets are treated as open and climb no higher than contact",
+        ]
+    );
+    let unknown: Vec<&String> = report.observed.unknown_agencies.iter().collect();
+    assert_eq!(unknown, ["một nơi không ai biết"]);
+    assert_eq!(report.alarms, 2, "the word and the agency");
+}
