@@ -277,7 +277,7 @@ enum OutboxCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Sends dead, cancelled, withdrawn or corrected messages again: what of them still holds goes into new ones at the next chance.
+    /// Sends dead, cancelled, withdrawn, corrected or bounced messages again: what of them still holds goes into new ones at the next chance.
     Retry {
         /// The messages; or else --since.
         #[arg(required_unless_present = "since", conflicts_with = "since")]

@@ -118,8 +118,19 @@ async fn retry(store: &Store, ids: &[String]) -> Result<(), CliError> {
         match tx.retry(id, &why, now).await? {
             Some(notices) => waiting += notices,
             None => {
-                let why = "only what is dead, cancelled, withdrawn or corrected can be sent again; nothing was changed";
-                return Err(CliError::Failed(anyhow::anyhow!("message {id}: {why}")));
+                drop(tx);
+                let why = match store.message(id).await? {
+                    Some(m) if m.state == MessageState::Corrected.word() => {
+                        "the letter that corrects it is not written yet; the next turn writes it, and then it can be sent again"
+                    }
+                    Some(m) if m.state == MessageState::Bounced.word() => {
+                        "it came back, and what it told goes out with another message already"
+                    }
+                    _ => "only what is dead, cancelled, withdrawn, corrected or bounced can be sent again",
+                };
+                return Err(CliError::Failed(anyhow::anyhow!(
+                    "message {id}: {why}; nothing was changed"
+                )));
             }
         }
     }

@@ -64,8 +64,11 @@ const LAST_FIRST_TRY: &str = "SELECT COALESCE((SELECT MAX(COALESCE(first_attempt
      (SELECT first_attempt_at FROM message WHERE id = $1))";
 const GIVE_UP: &str = "UPDATE message SET state = 'dead', state_at = $2, next_attempt_at = NULL, reason = $3 \
      WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
+/// What was corrected is told to be wrong before it is told again, and the notices of what came back mostly wait for
+/// another message already.
 const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3 \
-     WHERE id = $1 AND state IN ('dead', 'cancelled', 'withdrawn', 'corrected')";
+     WHERE id = $1 AND (state IN ('dead', 'cancelled', 'withdrawn') OR (state = 'corrected' AND corrected_by IS NOT NULL) \
+     OR (state = 'bounced' AND (notices = 0 OR EXISTS (SELECT 1 FROM notice n WHERE n.message = message.id AND n.state = 'dead'))))";
 /// Due at any turn, under simulated time too.
 const NOTICES_RETRIED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = 0, first_attempt_at = NULL, message = NULL \
      WHERE message = $1 AND state IN ('dead', 'cancelled', 'withdrawn', 'corrected')";
@@ -1004,9 +1007,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets a dead, cancelled, withdrawn or corrected message go and has its notices wait for a new one: what still holds
-    /// of them is told once more, to whom the directory names now. One without notices waits itself, as it is. How many
-    /// wait; `None` where it is none of these.
+    /// Lets a dead, cancelled, withdrawn, corrected or bounced message go and has its notices wait for a new one: what still
+    /// holds of them is told once more, to whom the directory names now. One without notices waits itself, as it is. How
+    /// many wait; `None` where it is none of these, its correction is not written yet, or its notices went on by themselves.
     pub async fn retry(&mut self, id: &str, why: &str, now: Moment) -> Result<Option<u64>, StoreError> {
         let retried = on!(
             self.db(),

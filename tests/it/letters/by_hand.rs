@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock};
 use dondoc::config::settings::Database;
 use dondoc::demo::receiver::{Do, Step};
 use dondoc::store::Store;
+use dondoc::store::bounces::Anew;
 use mail_parser::MessageParser;
 
 use super::delivery::{BUILDING, HEALTH, Moods, fates};
-use super::{ladder, letters_of};
+use super::{ladder, letters_at, letters_of};
 use crate::cli::{dondoc, said, text};
-use crate::world::World;
+use crate::world::{World, at};
 
 /// Two agencies' digests that the relay refused for good on Tuesday 14/9/2021.
 async fn two_dead(moods: &Moods) -> World {
@@ -50,6 +51,105 @@ async fn a_dead_letter_sent_again_says_what_still_holds() {
         "at once, and T3 was answered meanwhile"
     );
     assert_eq!(fates(&world, "T1").await, ["replaced: never", "accepted: accepted"]);
+}
+
+#[tokio::test]
+async fn what_is_corrected_is_told_again_only_after_the_letter_that_says_so() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    let mut told = letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    let id = id_about(&world, "T1").await;
+    let when = ["--reason", "nhầm", "--at", "2021-09-14 22:10"];
+    let correct = dondoc(&world.dir(), &[&["outbox", "correct", &id], &when[..]].concat());
+    assert!(correct.status.success(), "{}", said(&correct));
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &id]);
+    assert_eq!(retry.status.code(), Some(1));
+    assert!(
+        said(&retry).contains("the letter that corrects it is not written yet")
+            && said(&retry).contains("nothing was changed"),
+        "{}",
+        said(&retry)
+    );
+    told.extend(letters_at(&mut world, &["2021-09-15 07:00"]).await);
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &id]);
+    assert!(retry.status.success(), "{}", said(&retry));
+    told.extend(letters_of(&mut world, "2021-09-15", "2021-09-15").await);
+    assert_eq!(
+        told,
+        [
+            "14/09 08:00 syt digest: T1 overdue/L1",
+            "15/09 07:00 syt single: ",
+            "15/09 08:00 syt digest: T1 overdue/L1",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_letter_that_came_back_is_sent_again_unless_what_it_told_has_gone_on() {
+    let moods = Moods::default();
+    // It has no contacts: ops stand in, and what comes back from them goes nowhere else.
+    let mut world = moods
+        .province(&ladder(), &[HEALTH, ("T4", "Ban Quản lý khu kinh tế")])
+        .await;
+    letters_at(&mut world, &["2021-09-14 08:00"]).await;
+    let (of_health, to_ops) = (id_about(&world, "T1").await, id_about(&world, "T4").await);
+    let mut tx = world.store().begin().await.expect("a transaction");
+    for (id, anew) in [(&of_health, Anew::ByAnotherAddress), (&to_ops, Anew::Not)] {
+        let bounced = tx.bounced(id, "5.1.1 no such box", anew, at("2021-09-14 08:30")).await;
+        assert!(bounced.expect("bounced"));
+    }
+    tx.commit().await.expect("committed");
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &of_health]);
+    assert_eq!(retry.status.code(), Some(1));
+    assert!(
+        said(&retry).contains("goes out with another message already"),
+        "{}",
+        said(&retry)
+    );
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &to_ops]);
+    assert!(
+        text(&retry).contains("1 notices wait"),
+        "{}{}",
+        text(&retry),
+        said(&retry)
+    );
+    assert_eq!(
+        letters_at(&mut world, &["2021-09-14 09:15"]).await,
+        [
+            "14/09 09:15 ops digest: T4 overdue/L1",
+            "14/09 09:15 syt digest: T1 overdue/L1",
+        ]
+    );
+    // A letter that carries no notice is sent as it is.
+    let id = id_about(&world, "T1").await;
+    let when = ["--reason", "nhầm", "--at", "2021-09-14 10:00"];
+    let correct = dondoc(&world.dir(), &[&["outbox", "correct", &id], &when[..]].concat());
+    assert!(correct.status.success(), "{}", said(&correct));
+    letters_at(&mut world, &["2021-09-14 13:30"]).await;
+    let correction = world
+        .store()
+        .message(&id)
+        .await
+        .expect("a store")
+        .and_then(|m| m.corrected_by);
+    let correction = correction.expect("a letter about it");
+    let mut tx = world.store().begin().await.expect("a transaction");
+    let bounced = tx
+        .bounced(
+            &correction,
+            "5.1.1 no such box",
+            Anew::ByAnotherAddress,
+            at("2021-09-14 13:40"),
+        )
+        .await;
+    assert!(bounced.expect("bounced"));
+    tx.commit().await.expect("committed");
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &correction]);
+    assert!(retry.status.success(), "{}", said(&retry));
+    assert_eq!(
+        letters_at(&mut world, &["2021-09-14 16:00"]).await,
+        ["14/09 16:00 syt single: "]
+    );
 }
 
 #[tokio::test]
