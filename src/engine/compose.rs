@@ -29,6 +29,7 @@ use crate::render::language::builtin_title;
 use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
 use crate::store::meta::Meta;
 use crate::store::outbox::{Approval, Form, NewMessage};
+use crate::store::tellings::Fate;
 use crate::store::tickets::Kept;
 
 /// Tickets looked at together.
@@ -260,7 +261,9 @@ impl Engine {
                 return Ok(composed);
             };
             oldest = oldest.or(fresh.data_as_of);
-            let singles = self.gather(meta, &fresh.there, &released, &mut digests, now).await?;
+            let singles = self
+                .gather(meta, &fresh.there, &released, &mut digests, &mut composed, now)
+                .await?;
             let singles = singles
                 .into_iter()
                 .map(|(ticket, bundle)| self.draft(bundle, Form::Single, &ticket, now));
@@ -292,22 +295,21 @@ impl Engine {
             if ids.is_empty() {
                 return Ok(given_up);
             }
-            let mut over = HashSet::new();
+            let (mut over, mut untaken) = (Vec::new(), Vec::new());
             for (id, unit) in &ids {
                 // Only mails are replaced.
                 if self.is_tried_enough(id, Channel::Email, unit, now).await? {
-                    over.insert(id);
+                    tracing::error!(mail = %id, %unit, "nobody took the mail in time; it is given up");
+                    over.push(id.as_str());
+                } else {
+                    untaken.push(id.as_str());
                 }
             }
             let mut tx = self.begin_deciding().await?;
-            for (id, unit) in &ids {
-                if over.contains(id) {
-                    tracing::error!(mail = %id, %unit, "nobody took the mail in time; it is given up");
-                    given_up += usize::from(tx.give_up_message(id, &self.given_up(Channel::Email), now).await?);
-                } else {
-                    tx.replace(id, "not accepted when the next digest was due", now).await?;
-                }
-            }
+            let dead = tx.give_up_messages(&over, &self.given_up(Channel::Email), now).await?;
+            given_up += dead.len();
+            tx.replace(&untaken, "not accepted when the next digest was due", now)
+                .await?;
             tx.commit().await?;
         }
     }
@@ -361,6 +363,7 @@ impl Engine {
         codes: &[String],
         released: &HashMap<String, Option<String>>,
         digests: &mut BTreeMap<Place, Bundle>,
+        composed: &mut Composed,
         now: Moment,
     ) -> Result<Vec<(String, Bundle)>, TurnError> {
         let kept = self.store.tickets(codes).await?;
@@ -371,6 +374,7 @@ impl Engine {
         let modes = Modes::read(&self.config, &self.store).await?;
         let titles = self.titles(codes).await?;
         let mut singles = Vec::new();
+        let (mut fates, mut over) = (Vec::new(), Vec::new());
         let mut made: HashMap<String, bool> = HashMap::new();
         let mut tx = self.begin_deciding().await?;
         let in_force = holds::read(&self.config, tx.silences(now).await?, tx.acknowledgements(codes).await?);
@@ -399,18 +403,18 @@ impl Engine {
                     .filter(|n| n.state == NoticeState::Waiting && n.compose_at.is_some_and(|at| at <= now))
                 {
                     if !holds || kept.gone_at.is_some() {
-                        tx.lapse(notice.id, now).await?;
+                        fates.push((notice.id, Fate::Lapsed));
                         continue;
                     }
                     // Decided before the ticket turned out to be sensitive: helpers and ops hear nothing of it any more.
                     if kept.ticket.is_sensitive() && !recipients::hears_of_sensitive(&notice.role) {
-                        tx.lapse(notice.id, now).await?;
+                        fates.push((notice.id, Fate::Lapsed));
                         continue;
                     }
                     let key = &telling.key;
                     let (about, to) = ((&kept.ticket, &kept.memory), (&*notice.role, &*notice.start));
                     if let Some(held) = holds::held(&in_force, &self.config, about, key, to, now) {
-                        tx.hold(notice.id, held.until(), held.wait()).await?;
+                        fates.push((notice.id, Fate::Held(held.until(), held.wait())));
                         continue;
                     }
                     let to = Addressed::known(notice, &telling.notices);
@@ -428,7 +432,7 @@ impl Engine {
                                     tracing::info!(ticket = %code, rule = %key.rule, step = %key.step, %role, %why, "told by mail, not by webhook");
                                 }
                             }
-                            tx.pass_over(notice.id, now).await?;
+                            fates.push((notice.id, Fate::PassedOver));
                             continue;
                         }
                     };
@@ -439,8 +443,7 @@ impl Engine {
                         .map(|first| self.tried_for(channel, &recipient.unit, first, now));
                     if tried.is_some_and(|tried| tried >= self.config.delivery.give_up_after) {
                         tracing::error!(ticket = %code, unit = %recipient.unit, rule = %key.rule, step = %key.step, "nobody took the mails about it in time; it is given up");
-                        tx.give_up(notice.id, now).await?;
-                        tx.wake(code, now).await?;
+                        over.push((notice.id, self.given_up(channel)));
                         continue;
                     }
                     let urgent = self.is_urgent(&key.rule, &key.step);
@@ -452,15 +455,15 @@ impl Engine {
                         let made = meta.last_composed_at.filter(|_| notice.wait != Wait::Brake);
                         let schedule = recipients::schedule(&self.config, &recipient.unit, made);
                         let digest = if awaits_digest { Digest::Day } else { Digest::Ticket };
-                        tx.postpone(notice.id, schedule.chance(&digest, false, now), Wait::Hours)
-                            .await?;
+                        let at = schedule.chance(&digest, false, now);
+                        fates.push((notice.id, Fate::Postponed(at, Wait::Hours)));
                         continue;
                     }
                     if !urgent
                         && let Some(next) =
                             recipients::kept_back_until(&self.config, &notice.role, &recipient.unit, awaits_digest, now)
                     {
-                        tx.postpone(notice.id, next, Wait::QuietDay).await?;
+                        fates.push((notice.id, Fate::Postponed(next, Wait::QuietDay)));
                         continue;
                     }
                     // Freed from an endpoint that takes no more or from a hold, it joins the desk's next digest and makes
@@ -469,7 +472,7 @@ impl Engine {
                         let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
                         let next = schedule.chance(&Digest::Day, false, now);
                         if next > now {
-                            tx.postpone(notice.id, next, Wait::Hours).await?;
+                            fates.push((notice.id, Fate::Postponed(next, Wait::Hours)));
                             continue;
                         }
                     }
@@ -491,7 +494,7 @@ impl Engine {
                     };
                     if is_made {
                         let schedule = recipients::schedule(&self.config, &recipient.unit, None);
-                        tx.postpone(notice.id, schedule.digest_after(now), Wait::Hours).await?;
+                        fates.push((notice.id, Fate::Postponed(schedule.digest_after(now), Wait::Hours)));
                         continue;
                     }
                     let mut item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
@@ -513,7 +516,10 @@ impl Engine {
             }
             singles.extend(own.into_values().map(|b| (code.clone(), b)));
         }
+        tx.befall(&fates, now).await?;
+        let died = tx.give_up(&over, now).await?;
         tx.commit().await?;
+        composed.given_up += usize::try_from(died).unwrap_or(usize::MAX);
         Ok(singles)
     }
 
@@ -898,10 +904,9 @@ impl Engine {
     ) -> Result<(), TurnError> {
         let mut tx = self.begin_deciding().await?;
         let mut new = Vec::with_capacity(ready.len());
+        let mut fates = Vec::new();
         for ready in &ready {
-            for notice in &ready.passed_over {
-                tx.pass_over(*notice, now).await?;
-            }
+            fates.extend(ready.passed_over.iter().map(|notice| (*notice, Fate::PassedOver)));
             if let Some(id) = &ready.released {
                 let says = ready.message.approval.as_ref().map(|approval| &approval.said);
                 let is_same = released.get(id).is_some_and(|said| said.as_ref() == says);
@@ -925,10 +930,10 @@ impl Engine {
         let stored = new.iter().filter(|r| made.contains(&r.message.id));
         composed.lateness.extend(stored.map(|r| now - r.ready_at));
         for late in new.iter().filter(|r| !made.contains(&r.message.id)) {
-            for notice in &late.message.notices {
-                tx.postpone(*notice, late.next_digest, Wait::Hours).await?;
-            }
+            let next = Fate::Postponed(late.next_digest, Wait::Hours);
+            fates.extend(late.message.notices.iter().map(|notice| (*notice, next)));
         }
+        tx.befall(&fates, now).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
 use crate::source::Row;
 use crate::store::meta::{Meta, MetaMoment};
-use crate::store::tellings::Tell;
+use crate::store::tellings::{Fate, Tell};
 use crate::store::tickets::Kept;
 
 /// Tickets evaluated in one transaction.
@@ -107,6 +107,7 @@ impl Engine {
         let mut recipients = Recipients::new(&self.config, disabled, now);
         let mut taken = Taken::default();
         let mut saved = Vec::new();
+        let mut fates = Vec::new();
         let mut tells = Vec::new();
         let mut settled: HashMap<TellingKey, Vec<i64>> = HashMap::new();
         let mut tx = self.begin_deciding().await?;
@@ -157,10 +158,12 @@ impl Engine {
             }
             let was_generation = before.as_ref().map_or(meta.generation, |b| b.generation);
             let waiting = still_waiting(&known, &found);
-            tells.extend(
-                self.store_evaluation(&mut tx, found, &known, &chances, &mut recipients)
-                    .await?,
-            );
+            for by in &found.unsettle {
+                tx.unsettle(*by).await?;
+            }
+            fates.extend(found.lapse.iter().map(|notice| (*notice, Fate::Lapsed)));
+            fates.extend(self.revived(&found, &known, &chances, &mut recipients));
+            tells.extend(self.to_tell(found, &chances, &mut recipients));
             for (telling, notice) in waiting {
                 // Other rules find other instants for all; otherwise the week's list lets go of what has become late.
                 let rules_changed = was_generation != meta.generation;
@@ -175,13 +178,14 @@ impl Engine {
                 let step = (&*telling.key.rule, &*telling.key.step);
                 let at = chance(&self.config, step, to, &chances, &mut recipients);
                 if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
-                    tx.postpone(notice.id, at, Wait::Hours).await?;
+                    fates.push((notice.id, Fate::Postponed(at, Wait::Hours)));
                 }
             }
             taken.changed += usize::from(is_new_row);
             saved.push((before, after));
         }
         tx.save_tickets(&saved, now).await?;
+        tx.befall(&fates, now).await?;
         let ids = tx.tell(&tells, now).await?;
         let mut endings = Vec::new();
         for (tell, id) in tells.iter().zip(ids) {
@@ -270,34 +274,27 @@ impl Engine {
             .map(|u| u.id.clone())
     }
 
-    /// Stores what becomes of a ticket's known notices; what is to be told now is handed back, for the whole batch.
-    async fn store_evaluation(
+    /// The lapsed notices that wait again, each from its own instant on.
+    fn revived(
         &self,
-        tx: &mut crate::store::Tx,
-        found: Evaluation,
+        found: &Evaluation,
         known: &[Telling],
         chances: &Chances<'_>,
         recipients: &mut Recipients<'_>,
-    ) -> Result<Vec<Tell>, TurnError> {
-        let now = chances.now;
-        for notice in found.lapse {
-            tx.lapse(notice, now).await?;
-        }
-        for id in found.revive {
-            let notice = known
-                .iter()
-                .flat_map(|t| t.notices.iter().map(move |n| (t, n)))
-                .find(|(_, n)| n.id == id);
-            if let Some((telling, notice)) = notice {
-                let to = Addressed::known(notice, &telling.notices);
-                let step = (&*telling.key.rule, &*telling.key.step);
-                let at = chance(&self.config, step, to, chances, recipients);
-                tx.revive(id, at, now).await?;
-            }
-        }
-        for by in found.unsettle {
-            tx.unsettle(by).await?;
-        }
+    ) -> Vec<(i64, Fate)> {
+        let notices = known.iter().flat_map(|t| t.notices.iter().map(move |n| (t, n)));
+        let revived = notices.filter(|(_, notice)| found.revive.contains(&notice.id));
+        let fate = |(telling, notice): (&Telling, &Notice)| {
+            let to = Addressed::known(notice, &telling.notices);
+            let step = (&*telling.key.rule, &*telling.key.step);
+            let at = chance(&self.config, step, to, chances, recipients);
+            (notice.id, Fate::Revived(at))
+        };
+        revived.map(fate).collect()
+    }
+
+    /// What is to be told now, with the instants from which it can be composed.
+    fn to_tell(&self, found: Evaluation, chances: &Chances<'_>, recipients: &mut Recipients<'_>) -> Vec<Tell> {
         let tells = found.tell.into_iter().map(|telling| {
             let compose_at = telling
                 .notices
@@ -310,7 +307,7 @@ impl Engine {
                 .collect();
             Tell { telling, compose_at }
         });
-        Ok(tells.collect())
+        tells.collect()
     }
 
     pub(super) fn is_urgent(&self, rule: &str, step: &str) -> bool {

@@ -103,20 +103,7 @@ impl Engine {
         let senders = self.senders().await?;
         // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
         let began = clock();
-        loop {
-            // A clock that was set back meanwhile makes nothing due that the turn has dealt with.
-            let now = clock().max(began);
-            if self.pulse.is_stopping() {
-                return Ok(delivered);
-            }
-            let clocks = (began, now);
-            let claims = self
-                .store
-                .claim(Channel::Email, &self.name, clocks, LEASE, most)
-                .await?;
-            if claims.is_empty() {
-                return Ok(delivered);
-            }
+        while let Some((now, claims)) = self.next_claims(Channel::Email, most, began, clock).await? {
             let sendable = self.put_back_outside_windows(claims, now).await?;
             let (tried, untried) = self
                 .mail_all(
@@ -144,9 +131,28 @@ impl Engine {
             let untried: Vec<_> = untried.into_iter().map(|claim| (answered, claim)).collect();
             self.put_back(&untried).await?;
             if is_over {
-                return Ok(delivered);
+                break;
             }
         }
+        Ok(delivered)
+    }
+
+    /// What of a channel was due when the turn began to deliver, under a lease from now on; `None` once there is nothing
+    /// left or the turn is asked to end.
+    async fn next_claims(
+        &self,
+        channel: Channel,
+        most: usize,
+        began: Moment,
+        clock: &Clock<'_>,
+    ) -> Result<Option<(Moment, Vec<Claim>)>, TurnError> {
+        // A clock that was set back meanwhile makes nothing due that the turn has dealt with.
+        let now = clock().max(began);
+        if self.pulse.is_stopping() {
+            return Ok(None);
+        }
+        let claims = self.store.claim(channel, &self.name, (began, now), LEASE, most).await?;
+        Ok(Some((now, claims)).filter(|(_, claims)| !claims.is_empty()))
     }
 
     /// An endpoint that does not answer is left alone for a while, and costs the others one wait.
@@ -154,20 +160,7 @@ impl Engine {
         let mut delivered = Delivered::default();
         let mut stalled: HashSet<String> = HashSet::new();
         let began = clock();
-        loop {
-            // A clock that was set back meanwhile makes nothing due that the turn has dealt with.
-            let now = clock().max(began);
-            if self.pulse.is_stopping() {
-                return Ok(delivered);
-            }
-            let clocks = (began, now);
-            let claims = self
-                .store
-                .claim(Channel::Webhook, &self.name, clocks, LEASE, most)
-                .await?;
-            if claims.is_empty() {
-                return Ok(delivered);
-            }
+        while let Some((now, claims)) = self.next_claims(Channel::Webhook, most, began, clock).await? {
             let disabled = &self.store.disabled_endpoints().await?;
             let claims = self.put_back_outside_windows(claims, now).await?;
             let is_stalled = |claim: &Claim| claim.recipients.iter().any(|id| stalled.contains(id));
@@ -185,6 +178,7 @@ impl Engine {
             let without_answer = tried.iter().filter(|(_, answer)| has_stalled(answer));
             stalled.extend(without_answer.flat_map(|(claim, _)| claim.recipients.iter().cloned()));
         }
+        Ok(delivered)
     }
 
     async fn post(&self, claim: &Claim, disabled: &DisabledEndpoints, at: Moment) -> Answer {
@@ -222,12 +216,12 @@ impl Engine {
             return Ok(());
         }
         let mut tx = self.store.begin().await?;
-        for (until, claim) in claims {
-            if !tx.put_back(claim, *until).await? {
-                tracing::warn!(mail = %claim.id, "the claim had run out; it stays with the process that has it");
-            }
-        }
+        let list: Vec<_> = claims.iter().map(|(until, claim)| (*until, claim)).collect();
+        let back = tx.put_back(&list).await?;
         tx.commit().await?;
+        for (_, claim) in claims.iter().filter(|(_, claim)| !back.contains(&claim.id)) {
+            tracing::warn!(mail = %claim.id, "the claim had run out; it stays with the process that has it");
+        }
         Ok(())
     }
 
@@ -508,7 +502,8 @@ fn has_stalled(answer: &Answer) -> bool {
     answer.failure().is_some_and(is_timeout) || is_unreachable(answer)
 }
 
-/// Whatever the mail: the server takes none from us, or not under this sender, who is the same on all.
+/// Whatever the mail: the server takes none from us, or not under our own address, which is the sender of all; where
+/// each has a sender of its own, they differ by a signature only.
 fn takes_no_mail(answer: &Answer) -> bool {
     let at = answer.failure().and_then(|why| why.kind.stage());
     is_unreachable(answer) || (matches!(answer, Answer::Later { .. }) && at == Some(Stage::Mail))

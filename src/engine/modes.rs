@@ -80,10 +80,10 @@ pub(super) async fn take_up(tx: &mut Tx, changed: &[(&str, Mode)], now: Moment) 
         }
     }
     if units(Mode::Shadow).next().is_some() {
-        for id in tx.waiting_live().await? {
-            tx.replace(&id, "a unit went into shadow before it was accepted", now)
-                .await?;
-        }
+        let waiting = tx.waiting_live().await?;
+        let waiting: Vec<&str> = waiting.iter().map(String::as_str).collect();
+        tx.replace(&waiting, "a unit went into shadow before it was accepted", now)
+            .await?;
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ use crate::render::view::{LongestView, OperationView, SilenceView, SummaryView, 
 use crate::store::meta::Meta;
 use crate::store::outbox::{MessageState, NewMessage};
 use crate::store::summaries::{DueSummary, MadeSummary, NewSummary};
+use crate::store::tellings::Fate;
 use crate::store::tickets::Kept;
 use crate::store::{StoreError, Tx};
 
@@ -62,14 +63,6 @@ struct Said {
     figures: Figures,
     /// There is nothing that anybody would have to look at.
     is_quiet: bool,
-}
-
-/// What becomes of a notice that does not go into a message now.
-enum End {
-    /// It is not in the rules any more, or has nothing to say.
-    Lapsed,
-    GivenUp,
-    Later(Moment, Wait),
 }
 
 /// The span that a summary counts.
@@ -131,7 +124,7 @@ impl Engine {
             let summary = self.config.rules.summaries.iter().find(|s| s.id == due.summary);
             let (Some(summary), Ok(role)) = (summary, due.role.parse::<Role>()) else {
                 tracing::info!(summary = %due.summary, "the summary is not in the rules any more");
-                self.end(due.notice, End::Lapsed, now).await?;
+                self.befall(due.notice, Fate::Lapsed, now).await?;
                 continue;
             };
             let on = self.config.calendars.base().date_of(now);
@@ -144,8 +137,10 @@ impl Engine {
                 .map(|first| self.tried_for(Channel::Email, &recipient.unit, first, now));
             if tried.is_some_and(|tried| tried >= self.config.delivery.give_up_after) {
                 tracing::error!(summary = %due.summary, unit = %recipient.unit, "nobody took the summary in time; it is given up");
-                self.end(due.notice, End::GivenUp, now).await?;
-                composed.given_up += 1;
+                let mut tx = self.begin_deciding().await?;
+                let died = tx.give_up(&[(due.notice, self.given_up(Channel::Email))], now).await?;
+                tx.commit().await?;
+                composed.given_up += usize::try_from(died).unwrap_or(usize::MAX);
                 continue;
             }
             let calendar = self.config.calendars.of(&recipient.unit);
@@ -156,7 +151,7 @@ impl Engine {
                     .then(|| (schedule.opening_after(now), Wait::QuietDay)),
             };
             if let Some((later, wait)) = later {
-                self.end(due.notice, End::Later(later, wait), now).await?;
+                self.befall(due.notice, Fate::Postponed(later, wait), now).await?;
                 continue;
             }
             self.compose_summary(meta, summary, due, recipient, composed, now)
@@ -166,13 +161,9 @@ impl Engine {
         Ok(())
     }
 
-    async fn end(&self, notice: i64, end: End, now: Moment) -> Result<(), StoreError> {
+    async fn befall(&self, notice: i64, fate: Fate, now: Moment) -> Result<(), StoreError> {
         let mut tx = self.begin_deciding().await?;
-        match end {
-            End::Lapsed => tx.lapse(notice, now).await?,
-            End::GivenUp => tx.give_up(notice, now).await?,
-            End::Later(at, wait) => tx.postpone(notice, at, wait).await?,
-        }
+        tx.befall(&[(notice, fate)], now).await?;
         tx.commit().await
     }
 
@@ -189,7 +180,7 @@ impl Engine {
         if said.is_quiet {
             tracing::debug!(summary = %summary.id, "there is nothing to sum up; nothing is sent");
             let mut tx = self.begin_deciding().await?;
-            tx.lapse(due.notice, now).await?;
+            tx.befall(&[(due.notice, Fate::Lapsed)], now).await?;
             tx.keep_figures(due.telling, now, &said.figures).await?;
             tx.commit().await?;
             return Ok(());

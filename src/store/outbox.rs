@@ -27,8 +27,6 @@ const VOID_CLAIMS: &str =
     "UPDATE message SET claimed_until = $1 WHERE state = 'waiting' AND claimed_by IS NOT NULL AND claimed_until > $1";
 const LEFT_OPEN: &str = "UPDATE message SET unknown = unknown + 1, attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL, \
      first_attempt_at = COALESCE(first_attempt_at, $2) WHERE id = $1";
-const POSTPONE: &str = "UPDATE message SET next_attempt_at = $2, claimed_by = NULL, claimed_until = NULL \
-     WHERE id = $1 AND claimed_by = $3 AND state = 'waiting'";
 const SETTLE: &str = "UPDATE message SET state = $3, state_at = $4, reason = $5, next_attempt_at = $6, attempts = attempts + 1, unknown = unknown + $7, \
      first_attempt_at = COALESCE(first_attempt_at, $4), claimed_by = NULL, claimed_until = NULL \
      WHERE id = $1 AND claimed_by = $2 AND state = 'waiting'";
@@ -57,13 +55,25 @@ const TICKETS_WAKE: &str = concat!(
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
 const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT $2";
 const WAITING_LIVE: &str = "SELECT id FROM message WHERE state = 'waiting' AND mode = 'live' AND notices > 0 AND unknown = 0 AND claimed_by IS NULL ORDER BY id";
-const REPLACE: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, \
-     reason = $3 WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
-const NOTICES_FREED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = $2, message = NULL WHERE message = $1 AND state = 'composed'";
+const REPLACE: &str = concat!(
+    "UPDATE message SET state = 'replaced', state_at = $51, next_attempt_at = NULL, digest_key = NULL, reason = $52 \
+     WHERE state = 'waiting' AND unknown = 0 AND claimed_by IS NULL AND id IN (",
+    keys_50!(),
+    ") RETURNING id"
+);
+const NOTICES_FREED: &str = concat!(
+    "UPDATE notice SET state = 'waiting', state_at = $51, compose_at = $51, message = NULL WHERE state = 'composed' AND message IN (",
+    keys_50!(),
+    ")"
+);
 const LAST_FIRST_TRY: &str = "SELECT COALESCE((SELECT MAX(COALESCE(first_attempt_at, $2)) FROM notice WHERE message = $1), \
      (SELECT first_attempt_at FROM message WHERE id = $1))";
-const GIVE_UP: &str = "UPDATE message SET state = 'dead', state_at = $2, next_attempt_at = NULL, reason = $3 \
-     WHERE id = $1 AND state = 'waiting' AND unknown = 0 AND claimed_by IS NULL";
+const GIVE_UP: &str = concat!(
+    "UPDATE message SET state = 'dead', state_at = $51, next_attempt_at = NULL, reason = $52 \
+     WHERE state = 'waiting' AND unknown = 0 AND claimed_by IS NULL AND id IN (",
+    keys_50!(),
+    ") RETURNING id"
+);
 /// What was corrected is told to be wrong before it is told again, and the notices of what came back mostly wait for
 /// another message already.
 const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3 \
@@ -142,7 +152,6 @@ pub const STATEMENTS: &[&str] = &[
     CLAIM,
     VOID_CLAIMS,
     LEFT_OPEN,
-    POSTPONE,
     SETTLE,
     ACCEPTED,
     NOTICES_SETTLED,
@@ -234,10 +243,20 @@ static ATTEMPT: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
+static PUT_BACK: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "WITH back (letter, holder, at) AS (VALUES {}) \
+             UPDATE message SET next_attempt_at = back.at, claimed_by = NULL, claimed_until = NULL FROM back \
+             WHERE message.id = back.letter AND message.claimed_by = back.holder AND message.state = 'waiting' RETURNING id",
+            rows("(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT))", count)
+        )
+    })
+});
 
 /// The statements that write several rows, for each size.
 pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
-    [&INSERT, &INSERT_BODY, &LINK, &COMPOSED, &ATTEMPT]
+    [&INSERT, &INSERT_BODY, &LINK, &COMPOSED, &ATTEMPT, &PUT_BACK]
         .into_iter()
         .flat_map(|sizes| sizes.iter().map(String::as_str))
 }
@@ -921,26 +940,28 @@ impl Tx {
             }
         }
         if end.state == MessageState::Replaced {
-            on!(
-                self.db(),
-                execute(sqlx::query(NOTICES_FREED).bind(&claim.id).bind(micros(at)))
-            );
+            self.free_notices(&[&claim.id], at).await?;
         }
         Ok(true)
     }
 
-    /// Gives a claim back unsent until its recipient's window opens; false where it had been taken over.
-    pub async fn put_back(&mut self, claim: &Claim, next_attempt_at: Moment) -> Result<bool, StoreError> {
-        let changed = on!(
-            self.db(),
-            execute(
-                sqlx::query(POSTPONE)
-                    .bind(&claim.id)
-                    .bind(micros(next_attempt_at))
-                    .bind(&claim.by)
-            )
-        );
-        Ok(changed == 1)
+    /// Gives claims back unsent, each until an instant; the ids of those that had not been taken over.
+    pub async fn put_back(&mut self, list: &[(Moment, &Claim)]) -> Result<HashSet<String>, StoreError> {
+        let mut back = HashSet::with_capacity(list.len());
+        for (place, piece) in pieces(list) {
+            let ids: Vec<String> = on!(
+                self.db(),
+                fetch_all(
+                    piece
+                        .iter()
+                        .fold(sqlx::query_scalar(PUT_BACK[place].as_str()), |q, (until, claim)| {
+                            q.bind(&claim.id).bind(&claim.by).bind(micros(*until))
+                        })
+                )
+            );
+            back.extend(ids);
+        }
+        Ok(back)
     }
 
     /// Messages that wait to be sent to whom they are meant for. Not those that may have arrived, which keep their ids,
@@ -949,31 +970,59 @@ impl Tx {
         Ok(on!(self.db(), fetch_all(sqlx::query_scalar(WAITING_LIVE))))
     }
 
-    /// Replaces a message that was not accepted: its notices wait again.
-    pub async fn replace(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
-        let replaced = on!(
-            self.db(),
-            execute(sqlx::query(REPLACE).bind(id).bind(micros(now)).bind(why))
-        ) == 1;
-        if replaced {
-            on!(
-                self.db(),
-                execute(sqlx::query(NOTICES_FREED).bind(id).bind(micros(now)))
-            );
-        }
+    /// Replaces messages that were not accepted: their notices wait again. The ids of those that were; not what may have
+    /// arrived, is being sent, or has ended.
+    pub async fn replace(&mut self, ids: &[&str], why: &str, now: Moment) -> Result<Vec<String>, StoreError> {
+        let replaced = self.end_untaken(REPLACE, ids, why, now).await?;
+        let freed: Vec<&str> = replaced.iter().map(String::as_str).collect();
+        self.free_notices(&freed, now).await?;
         Ok(replaced)
     }
 
-    /// Gives a message up with its notices; false where it may have arrived, is being sent, or has ended.
-    pub async fn give_up_message(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
-        let ended = on!(
-            self.db(),
-            execute(sqlx::query(GIVE_UP).bind(id).bind(micros(now)).bind(why))
-        ) == 1;
-        if ended {
-            self.settle_notices(&[id], MessageState::Dead, now).await?;
+    /// Gives messages up with their notices. The ids of those that were; not what may have arrived, is being sent, or has
+    /// ended.
+    pub async fn give_up_messages(&mut self, ids: &[&str], why: &str, now: Moment) -> Result<Vec<String>, StoreError> {
+        let ended = self.end_untaken(GIVE_UP, ids, why, now).await?;
+        let dead: Vec<&str> = ended.iter().map(String::as_str).collect();
+        self.settle_notices(&dead, MessageState::Dead, now).await?;
+        Ok(ended)
+    }
+
+    async fn end_untaken(
+        &mut self,
+        how: &'static str,
+        ids: &[&str],
+        why: &str,
+        now: Moment,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut ended = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let some: Vec<String> = on!(
+                self.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_scalar(how), |q, id| q.bind(id))
+                        .bind(micros(now))
+                        .bind(why)
+                )
+            );
+            ended.extend(some);
         }
         Ok(ended)
+    }
+
+    async fn free_notices(&mut self, messages: &[&str], now: Moment) -> Result<(), StoreError> {
+        for chunk in messages.chunks(CHUNK) {
+            on!(
+                self.db(),
+                execute(
+                    filled(chunk)
+                        .fold(sqlx::query(NOTICES_FREED), |q, id| q.bind(id))
+                        .bind(micros(now))
+                )
+            );
+        }
+        Ok(())
     }
 
     async fn settle_notices(&mut self, messages: &[&str], state: MessageState, at: Moment) -> Result<(), StoreError> {
@@ -1105,38 +1154,35 @@ impl Tx {
     /// Takes a message back that waits for approval or for an attempt, with its notices, which do not count as told;
     /// false where it has ended or is being sent.
     pub async fn withdraw(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
-        let leases = self.lease_clock(now);
-        let withdrawn = on!(
-            self.db(),
-            execute(sqlx::query(WITHDRAW).bind(id).bind(micros(now)).bind(why).bind(leases))
-        );
-        if withdrawn != 1 {
-            return Ok(false);
-        }
-        on!(
-            self.db(),
-            execute(sqlx::query(NOTICES_WITHDRAWN).bind(id).bind(micros(now)))
-        );
-        Ok(true)
+        self.take_back((WITHDRAW, NOTICES_WITHDRAWN), id, why, now).await
     }
 
     /// Takes a waiting message back with its notices; false where it has ended or is being sent.
     pub async fn cancel(&mut self, id: &str, why: &str, now: Moment) -> Result<bool, StoreError> {
-        let leases = self.lease_clock(now);
-        let cancelled = on!(
-            self.db(),
-            execute(sqlx::query(CANCEL).bind(id).bind(micros(now)).bind(why).bind(leases))
-        );
-        if cancelled != 1 {
-            return Ok(false);
+        let cancelled = self.take_back((CANCEL, NOTICES_CANCELLED), id, why, now).await?;
+        if cancelled {
+            // For climbing a cancelled telling counts as told.
+            self.wake_told(&[id], Moment::UNIX_EPOCH).await?;
         }
-        on!(
+        Ok(cancelled)
+    }
+
+    async fn take_back(
+        &mut self,
+        (message, notices): (&'static str, &'static str),
+        id: &str,
+        why: &str,
+        now: Moment,
+    ) -> Result<bool, StoreError> {
+        let leases = self.lease_clock(now);
+        let taken = on!(
             self.db(),
-            execute(sqlx::query(NOTICES_CANCELLED).bind(id).bind(micros(now)))
-        );
-        // For climbing a cancelled telling counts as told.
-        self.wake_told(&[id], Moment::UNIX_EPOCH).await?;
-        Ok(true)
+            execute(sqlx::query(message).bind(id).bind(micros(now)).bind(why).bind(leases))
+        ) == 1;
+        if taken {
+            on!(self.db(), execute(sqlx::query(notices).bind(id).bind(micros(now))));
+        }
+        Ok(taken)
     }
 
     /// Ends all leases where one process holds the store: the one that had them is gone. Where several share it they

@@ -20,17 +20,12 @@ const OF_TICKETS: &str = concat!(
 const MAX_TELLING: &str = "SELECT COALESCE(MAX(id), 0) FROM telling";
 const MAX_NOTICE: &str = "SELECT COALESCE(MAX(id), 0) FROM notice";
 const UNSETTLE: &str = "UPDATE telling SET settled_by = NULL WHERE settled_by = $1";
-const LAPSE: &str =
-    "UPDATE notice SET state = 'lapsed', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
-const REVIVE: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = $3, wait = NULL WHERE id = $1 AND state = 'lapsed'";
-const PASS_OVER: &str =
-    "UPDATE notice SET state = 'passed_over', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
-const KILL: &str =
-    "UPDATE notice SET state = 'dead', state_at = $2, compose_at = NULL WHERE id = $1 AND state = 'waiting'";
-const POSTPONE: &str = "UPDATE notice SET compose_at = $2, wait = $3 WHERE id = $1 AND state = 'waiting'";
-/// While it is held it is not tried: the time after which it is given up begins anew.
-const HOLD: &str =
-    "UPDATE notice SET compose_at = $2, wait = $3, first_attempt_at = NULL WHERE id = $1 AND state = 'waiting'";
+/// The messages that carried notices, the last one of each at the end.
+const CARRIED: &str = concat!(
+    "SELECT l.notice, m.id FROM message_notice l JOIN message m ON m.id = l.message WHERE l.notice IN (",
+    keys_50!(),
+    ") ORDER BY m.created_at, m.id"
+);
 const DUE_TICKETS: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'ticket' AND t.subject > $2 ORDER BY t.subject LIMIT $3";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM notice WHERE state = 'waiting'";
@@ -46,12 +41,7 @@ pub const STATEMENTS: &[&str] = &[
     MAX_TELLING,
     MAX_NOTICE,
     UNSETTLE,
-    LAPSE,
-    REVIVE,
-    PASS_OVER,
-    KILL,
-    POSTPONE,
-    HOLD,
+    CARRIED,
     BRAKE,
     DUE_TICKETS,
     COUNT_WAITING,
@@ -84,10 +74,36 @@ static SETTLE: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
+static BECOME: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "WITH fate (notice, was, state, at, compose_at, wait, untried, letter) AS (VALUES {}) \
+             UPDATE notice SET state = fate.state, state_at = COALESCE(fate.at, notice.state_at), compose_at = fate.compose_at, \
+             wait = fate.wait, first_attempt_at = CASE WHEN fate.untried = 1 THEN NULL ELSE notice.first_attempt_at END, \
+             message = COALESCE(fate.letter, notice.message) FROM fate WHERE notice.id = fate.notice AND notice.state = fate.was",
+            rows(
+                "(CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), \
+                 CAST(? AS BIGINT), CAST(? AS TEXT))",
+                count
+            )
+        )
+    })
+});
+/// A message that was replaced, and of which something has found no other that was taken.
+static LEFT_BEHIND: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "WITH ended (letter, at, why) AS (VALUES {}) \
+             UPDATE message SET state = 'dead', state_at = ended.at, reason = ended.why FROM ended \
+             WHERE message.id = ended.letter AND message.state = 'replaced'",
+            rows("(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))", count)
+        )
+    })
+});
 
 /// The statements that write several rows, for each size.
 pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
-    let lists = [&TELL, &NOTICE, &SETTLE];
+    let lists = [&TELL, &NOTICE, &SETTLE, &BECOME, &LEFT_BEHIND];
     lists.into_iter().flat_map(|sizes| sizes.iter().map(String::as_str))
 }
 
@@ -248,6 +264,73 @@ pub struct Tell {
     pub compose_at: Vec<Moment>,
 }
 
+/// What becomes of a notice beside going into a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It waited, and its fact is over.
+    Lapsed,
+    /// It had lapsed, and its fact and occurrence have returned: it can be composed from then on, as if for the first time.
+    Revived(Moment),
+    /// It waited, and a higher step to the same recipient replaces it today.
+    PassedOver,
+    /// It waits on: its recipient's digest or window comes then.
+    Postponed(Moment, Wait),
+    /// A silence or an acknowledgement holds it back until then. It is not tried meanwhile: the time after which it is
+    /// given up begins anew.
+    Held(Moment, Wait),
+}
+
+/// A notice's row after its fate.
+struct Became {
+    was: NoticeState,
+    state: NoticeState,
+    compose_at: Option<Moment>,
+    wait: Option<String>,
+    /// Its first attempt is forgotten.
+    is_untried: bool,
+    message: Option<String>,
+}
+
+impl Became {
+    fn ended(state: NoticeState) -> Became {
+        Became {
+            was: NoticeState::Waiting,
+            state,
+            compose_at: None,
+            wait: None,
+            is_untried: false,
+            message: None,
+        }
+    }
+
+    fn waiting(compose_at: Moment, wait: Wait) -> Became {
+        Became {
+            compose_at: Some(compose_at),
+            wait: wait.key(),
+            ..Became::ended(NoticeState::Waiting)
+        }
+    }
+}
+
+impl From<Fate> for Became {
+    fn from(fate: Fate) -> Became {
+        match fate {
+            Fate::Lapsed => Became::ended(NoticeState::Lapsed),
+            Fate::PassedOver => Became::ended(NoticeState::PassedOver),
+            Fate::Postponed(at, wait) => Became::waiting(at, wait),
+            Fate::Held(until, wait) => Became {
+                is_untried: true,
+                ..Became::waiting(until, wait)
+            },
+            Fate::Revived(at) => Became {
+                was: NoticeState::Lapsed,
+                is_untried: true,
+                ..Became::waiting(at, Wait::Hours)
+            },
+        }
+    }
+}
+
 impl Tx {
     /// As [`Store::tellings`]; nobody changes them before the transaction ends.
     pub async fn tellings(&mut self, codes: &[String]) -> Result<HashMap<String, Vec<Telling>>, StoreError> {
@@ -340,49 +423,76 @@ impl Tx {
         Ok(())
     }
 
-    /// A waiting notice whose fact is over.
-    pub async fn lapse(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
-        on!(self.db(), execute(sqlx::query(LAPSE).bind(notice).bind(micros(now))));
+    /// Settles what becomes of notices; one that is not what its fate is meant for stays as it is.
+    pub async fn befall(&mut self, list: &[(i64, Fate)], now: Moment) -> Result<(), StoreError> {
+        let list: Vec<(i64, Became)> = list.iter().map(|(id, fate)| (*id, (*fate).into())).collect();
+        self.become_all(&list, now).await
+    }
+
+    /// Gives waiting notices up that were first tried too long ago, each for a reason. The last message that carried one
+    /// is dead with it, and is listed, counted and tried again as that: how many messages died so.
+    pub async fn give_up(&mut self, list: &[(i64, String)], now: Moment) -> Result<u64, StoreError> {
+        let ids: Vec<i64> = list.iter().map(|(id, _)| *id).collect();
+        let mut last: HashMap<i64, String> = HashMap::new();
+        for chunk in ids.chunks(CHUNK) {
+            let carried: Vec<(i64, String)> = on!(
+                self.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_as(CARRIED), |q, id| q.bind(id)))
+            );
+            last.extend(carried);
+        }
+        let over = |(id, _): &(i64, String)| {
+            let message = last.get(id).cloned();
+            let ended = Became::ended(NoticeState::Dead);
+            (*id, Became { message, ..ended })
+        };
+        self.become_all(&list.iter().map(over).collect::<Vec<_>>(), now).await?;
+        let letters: HashMap<&str, &str> = list
+            .iter()
+            .filter_map(|(id, why)| Some((last.get(id)?.as_str(), why.as_str())))
+            .collect();
+        let letters: Vec<(&str, &str)> = letters.into_iter().collect();
+        let mut died = 0;
+        for (place, piece) in pieces(&letters) {
+            died += on!(
+                self.db(),
+                execute(
+                    piece
+                        .iter()
+                        .fold(sqlx::query(LEFT_BEHIND[place].as_str()), |q, (letter, why)| q
+                            .bind(*letter)
+                            .bind(micros(now))
+                            .bind(*why))
+                )
+            );
+        }
+        // Their ladders may climb now.
+        let letters: Vec<&str> = letters.into_iter().map(|(letter, _)| letter).collect();
+        self.wake_told(&letters, now).await?;
+        Ok(died)
+    }
+
+    async fn become_all(&mut self, list: &[(i64, Became)], now: Moment) -> Result<(), StoreError> {
+        for (place, piece) in pieces(list) {
+            on!(
+                self.db(),
+                execute(
+                    piece
+                        .iter()
+                        .fold(sqlx::query(BECOME[place].as_str()), |q, (id, became)| {
+                            q.bind(id)
+                                .bind(became.was.word())
+                                .bind(became.state.word())
+                                .bind((became.was != became.state).then(|| micros(now)))
+                                .bind(became.compose_at.map(micros))
+                                .bind(&became.wait)
+                                .bind(i64::from(became.is_untried))
+                                .bind(&became.message)
+                        })
+                )
+            );
+        }
         Ok(())
-    }
-
-    /// A lapsed notice whose fact and occurrence have returned.
-    pub async fn revive(&mut self, notice: i64, compose_at: Moment, now: Moment) -> Result<(), StoreError> {
-        on!(
-            self.db(),
-            execute(
-                sqlx::query(REVIVE)
-                    .bind(notice)
-                    .bind(micros(now))
-                    .bind(micros(compose_at))
-            )
-        );
-        Ok(())
-    }
-
-    /// A waiting notice that a higher step to the same recipient replaces today.
-    pub async fn pass_over(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
-        on!(
-            self.db(),
-            execute(sqlx::query(PASS_OVER).bind(notice).bind(micros(now)))
-        );
-        Ok(())
-    }
-
-    /// A waiting notice that was first tried too long ago.
-    pub async fn give_up(&mut self, notice: i64, now: Moment) -> Result<(), StoreError> {
-        on!(self.db(), execute(sqlx::query(KILL).bind(notice).bind(micros(now))));
-        Ok(())
-    }
-
-    /// A waiting notice whose recipient's digest or window comes later.
-    pub async fn postpone(&mut self, notice: i64, compose_at: Moment, wait: Wait) -> Result<(), StoreError> {
-        self.put_off(POSTPONE, notice, compose_at, wait).await
-    }
-
-    /// A waiting notice that a silence or an acknowledgement holds back until then.
-    pub async fn hold(&mut self, notice: i64, until: Moment, wait: Wait) -> Result<(), StoreError> {
-        self.put_off(HOLD, notice, until, wait).await
     }
 
     /// Waiting notices that are due and have to wait for the brake.
@@ -393,14 +503,6 @@ impl Tx {
                 execute(filled(chunk).fold(sqlx::query(BRAKE), |q, notice| q.bind(notice)))
             );
         }
-        Ok(())
-    }
-
-    async fn put_off(&mut self, how: &'static str, notice: i64, until: Moment, wait: Wait) -> Result<(), StoreError> {
-        on!(
-            self.db(),
-            execute(sqlx::query(how).bind(notice).bind(micros(until)).bind(wait.key()))
-        );
         Ok(())
     }
 }

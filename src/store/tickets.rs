@@ -22,7 +22,6 @@ const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY g
 const KEYS: &str = "SELECT string_agg(code || $3 || status_word || $3 || COALESCE(updated_raw, '') || $3 || CAST(is_open AS TEXT) || $3 || \
      CAST(missing AS TEXT) || $3 || CAST(COALESCE(gone_at, 0) AS TEXT), $4 ORDER BY code) \
      FROM (SELECT code, status_word, updated_raw, is_open, missing, gone_at FROM ticket WHERE code > $1 ORDER BY code LIMIT $2) AS page";
-const WAKE: &str = "UPDATE ticket SET next_at = $2 WHERE code = $1 AND (next_at IS NULL OR next_at > $2)";
 const MISSED: &str = "UPDATE ticket SET missing = missing + 1 WHERE code = $1";
 const GONE: &str = "UPDATE ticket SET gone_at = $2, next_at = $2 WHERE code = $1 AND gone_at IS NULL";
 const MAX_CHANGE: &str = "SELECT COALESCE(MAX(id), 0) FROM change";
@@ -39,7 +38,6 @@ pub const STATEMENTS: &[&str] = &[
     DUE,
     OUTDATED,
     KEYS,
-    WAKE,
     MISSED,
     GONE,
     MAX_CHANGE,
@@ -277,12 +275,6 @@ impl Tx {
                 }))
             );
         }
-        Ok(())
-    }
-
-    /// Has a ticket looked at again no later than `at`.
-    pub async fn wake(&mut self, code: &str, at: Moment) -> Result<(), StoreError> {
-        on!(self.db(), execute(sqlx::query(WAKE).bind(code).bind(micros(at))));
         Ok(())
     }
 

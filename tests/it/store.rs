@@ -15,7 +15,7 @@ use dondoc::domain::ticket::{Memory, Rating, Status, Ticket};
 use dondoc::store::Store;
 use dondoc::store::as_of::{AsOf, Past};
 use dondoc::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement};
-use dondoc::store::tellings::Tell;
+use dondoc::store::tellings::{Fate, Tell};
 use dondoc::store::tickets::Kept;
 use tempfile::TempDir;
 
@@ -179,16 +179,16 @@ impl Kit {
 
     async fn put_back(&self, claim: &Claim, until: &str) -> bool {
         let mut tx = self.store.begin().await.expect("a transaction");
-        let done = tx.put_back(claim, at(until)).await.expect("put back");
+        let back = tx.put_back(&[(at(until), claim)]).await.expect("put back");
         tx.commit().await.expect("committed");
-        done
+        back.contains(&claim.id)
     }
 
     async fn replace(&self, id: &str, when: &str) -> bool {
         let mut tx = self.store.begin().await.expect("a transaction");
-        let done = tx.replace(id, "later", at(when)).await.expect("replaced");
+        let replaced = tx.replace(&[id], "later", at(when)).await.expect("replaced");
         tx.commit().await.expect("committed");
-        done
+        replaced == [id]
     }
 
     async fn void_claims(&self, when: &str) -> u64 {
@@ -535,11 +535,18 @@ async fn a_notice_moves_only_along_its_own_ways(on: On) {
     let id = kit.tellings("T1").await[0].notices[0].id;
     let now = at("2021-09-14 08:10");
     let mut tx = kit.store.begin().await.expect("a transaction");
-    tx.lapse(id, now).await.expect("done");
-    tx.pass_over(id, now).await.expect("done");
-    tx.give_up(id, now).await.expect("done");
-    tx.revive(id, now, now).await.expect("done");
-    tx.postpone(id, now, Wait::Hours).await.expect("done");
+    let fates = [
+        Fate::Lapsed,
+        Fate::PassedOver,
+        Fate::Revived(now),
+        Fate::Postponed(now, Wait::Hours),
+        Fate::Held(now, Wait::Silence(1)),
+    ];
+    for fate in fates {
+        tx.befall(&[(id, fate)], now).await.expect("done");
+    }
+    let died = tx.give_up(&[(id, "why".to_owned())], now).await.expect("done");
+    assert_eq!(died, 0);
     tx.commit().await.expect("committed");
     let notice = &kit.tellings("T1").await[0].notices[0];
     assert_eq!((notice.state, notice.compose_at), (NoticeState::Composed, None));
@@ -548,14 +555,16 @@ async fn a_notice_moves_only_along_its_own_ways(on: On) {
     kit.tell(&telling("T1", "L2"), "2021-09-16 08:00").await.expect("new");
     let id = kit.tellings("T1").await[1].notices[0].id;
     let mut tx = kit.store.begin().await.expect("a transaction");
-    tx.lapse(id, now).await.expect("done");
-    tx.postpone(id, now, Wait::Hours).await.expect("done");
+    for fate in [Fate::Lapsed, Fate::Postponed(now, Wait::Hours)] {
+        tx.befall(&[(id, fate)], now).await.expect("done");
+    }
     tx.commit().await.expect("committed");
     assert_eq!(kit.tellings("T1").await[1].notices[0].state, NoticeState::Lapsed);
     let none = kit.store.tickets_with_due_notices(at("2021-12-31 00:00"), "", 10).await;
     assert!(none.expect("codes").is_empty());
     let mut tx = kit.store.begin().await.expect("a transaction");
-    tx.revive(id, at("2021-09-17 08:00"), now).await.expect("done");
+    let revived = Fate::Revived(at("2021-09-17 08:00"));
+    tx.befall(&[(id, revived)], now).await.expect("done");
     tx.commit().await.expect("committed");
     let due = kit.store.tickets_with_due_notices(at("2021-09-17 08:00"), "", 10).await;
     assert_eq!(due.expect("codes"), ["T1"]);
@@ -603,13 +612,6 @@ async fn due_tickets_come_in_the_order_they_have_waited(on: On) {
     assert_eq!(due("2021-09-08 08:00", 10).await.expect("codes"), ["b", "a"]);
     assert_eq!(due("2021-09-08 08:00", 1).await.expect("codes"), ["b"]);
     assert!(due("2021-09-06 07:59", 10).await.expect("codes").is_empty());
-    // Waking brings an instant forward and never puts it off.
-    let mut tx = kit.store.begin().await.expect("a transaction");
-    for code in ["b", "c", "d"] {
-        tx.wake(code, at("2021-09-07 09:00")).await.expect("woken");
-    }
-    tx.commit().await.expect("committed");
-    assert_eq!(due("2021-09-08 08:00", 10).await.expect("codes"), ["b", "a", "c", "d"]);
 }
 
 async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_once(on: On) {

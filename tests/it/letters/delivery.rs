@@ -9,6 +9,7 @@ use dondoc::store::{Store, StoreError};
 use tokio::sync::Notify;
 
 use super::{ladder, letters_at, letters_of, line};
+use crate::cli::{dondoc, said, text};
 use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
@@ -370,6 +371,122 @@ async fn a_notice_is_given_up_by_its_own_first_attempt_though_its_digest_carries
         letters_at(&mut world, &["2021-09-28 08:00"]).await,
         ["28/09 08:00 syt digest: T9 overdue/L1"]
     );
+}
+
+/// A rule that tells the agency's contact once.
+const ONCE: &str = r#"
+[[rule]]
+id = "overdue"
+title = "Phiếu quá hạn xử lý"
+when = "overdue"
+
+[[rule.step]]
+id = "L1"
+after = "1wd"
+to = ["agency:contact"]
+template = "overdue-1"
+"#;
+
+#[tokio::test]
+async fn what_is_given_up_out_of_a_digest_that_goes_on_is_listed_counted_told_to_ops_and_sent_again() {
+    let moods = Moods::default();
+    let mut world = moods
+        .province(&format!("{ONCE}{FIVE_DAYS}"), &[("T01", "Sở Y tế")])
+        .await;
+    moods.refuse("syt", 451);
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().expect("a date");
+    let working = |date: &chrono::NaiveDate| chrono::Datelike::weekday(date).number_from_monday() <= 5;
+    let days = |from: &str| day(from).iter_days().filter(working);
+    // Each working day one ticket more is late, so that each digest carries one that has not been tried yet.
+    let (mut dead, mut alarms) = (Vec::new(), Vec::new());
+    for (n, (date, received)) in days("2021-09-14").zip(days("2021-09-07")).take(12).enumerate() {
+        let report = world.turn(&format!("{date} 08:00")).await;
+        dead.push(report.delivered.dead);
+        alarms.push(report.alarms);
+        world
+            .ticket(&format!("T{:02}", n + 2), "Sở Y tế", &format!("{received} 09:00"))
+            .await;
+        world.turn(&format!("{date} 16:00")).await;
+    }
+    // Nine working days of eight hours after its first attempt each of them is given up.
+    assert_eq!(dead, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
+    assert_eq!(alarms, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]);
+    let listed = world.store().messages(Some("dead"), at("2021-09-01 00:00"), 10).await;
+    let listed = listed.expect("messages");
+    let reasons: Vec<&str> = listed.iter().filter_map(|m| m.reason.as_deref()).collect();
+    assert_eq!(reasons, ["given up after 72 h of open window"; 3]);
+    let backlog = world.store().backlog().await.expect("counts");
+    let counted = backlog.iter().find(|c| c.state == "dead").map(|c| c.messages);
+    assert_eq!(counted, Some(3));
+    moods.well();
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &listed[0].id]);
+    assert!(
+        text(&retry).contains("1 notices wait"),
+        "{}{}",
+        text(&retry),
+        said(&retry)
+    );
+    let told = letters_at(&mut world, &["2021-09-29 16:30", "2021-09-30 08:00"]).await;
+    let last = ["T04", "T05", "T06", "T07", "T08", "T09", "T10", "T11", "T12"];
+    let last = last.map(|code| format!("{code} overdue/L1")).join(", ");
+    assert_eq!(
+        told,
+        [
+            format!("29/09 16:30 syt digest: {last}"),
+            "30/09 08:00 syt digest: T01 overdue/L1, T13 overdue/L1".to_owned(),
+        ]
+    );
+    assert_eq!(
+        world.turn("2021-09-30 09:00").await.alarms,
+        2,
+        "the others are dead still"
+    );
+}
+
+#[tokio::test]
+async fn what_was_tried_before_its_fact_was_over_has_all_its_time_when_the_fact_returns() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    world
+        .change("T1", "2021-09-14 22:30", "extended_to = '2021-12-31'")
+        .await;
+    assert_eq!(letters_of(&mut world, "2021-09-15", "2021-10-04").await, [""; 0]);
+    assert_eq!(fates(&world, "T1").await.len(), 1, "it lapsed");
+    moods.well();
+    world.change("T1", "2021-10-04 22:30", "extended_to = NULL").await;
+    assert_eq!(
+        letters_of(&mut world, "2021-10-05", "2021-10-05").await,
+        ["05/10 08:00 syt digest: T1 overdue/L1"]
+    );
+}
+
+#[tokio::test]
+async fn however_many_letters_die_together_ops_are_told_of_each() {
+    let moods = Moods::default();
+    let codes: Vec<String> = (0..210).map(|n| format!("T{n:03}")).collect();
+    let tickets: Vec<(&str, &str)> = codes.iter().map(|code| (code.as_str(), "Sở Y tế")).collect();
+    let mut world = moods.province(&single(), &tickets).await;
+    moods.refuse("syt", 550);
+    let report = world.turn("2021-09-14 07:00").await;
+    assert_eq!((report.delivered.dead, report.alarms), (210, 210));
+}
+
+#[tokio::test]
+async fn a_letter_that_dies_in_a_process_that_does_not_lead_is_told_by_the_one_that_does() {
+    let moods = Moods::default();
+    let mut world = moods.province_on(On::Postgres, &ladder(), &[HEALTH]).await;
+    let mut other = world.another_engine().await;
+    moods.refuse("syt", 451);
+    assert_eq!(world.turn("2021-09-14 08:00").await.alarms, 0);
+    moods.well();
+    moods.refuse("syt", 550);
+    let report = other.turn(at("2021-09-14 08:30")).await.expect("a turn");
+    assert_eq!((report.is_leading, report.delivered.dead), (false, 1));
+    let report = world.turn("2021-09-14 08:31").await;
+    assert_eq!((report.delivered.dead, report.alarms), (0, 1));
+    other.close().await;
 }
 
 #[tokio::test]

@@ -61,6 +61,8 @@ async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
         "CONSTANT",
         "made",
         "ended",
+        "fate",
+        "back",
         "meta",
         "rule_seen",
         "endpoint",
