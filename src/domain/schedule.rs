@@ -45,6 +45,12 @@ impl Schedule<'_> {
         self.first_digest_after(today)
     }
 
+    /// Today's digest, while it is still to come.
+    #[must_use]
+    pub fn digest_ahead(&self, now: Moment) -> Option<Moment> {
+        self.digest_of(self.calendar.date_of(now)).filter(|due| *due > now)
+    }
+
     /// The digest that follows the one made at `now`: what has no answer by then is composed anew.
     #[must_use]
     pub fn digest_after(&self, now: Moment) -> Moment {

@@ -466,21 +466,26 @@ impl Engine {
                         fates.push((notice.id, Fate::Postponed(next, Wait::QuietDay)));
                         continue;
                     }
-                    // Freed from an endpoint that takes no more or from a hold, it joins the desk's next digest and makes
-                    // none of its own.
-                    if awaits_digest && (notice.channel == Channel::Webhook || holds::was_held(notice)) {
-                        let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
-                        let next = schedule.chance(&Digest::Day, false, now);
-                        if next > now {
-                            fates.push((notice.id, Fate::Postponed(next, Wait::Hours)));
-                            continue;
-                        }
+                    // Whatever made it due, it waits for the day's digest and makes none before it, behind which the rest of the
+                    // day would come tomorrow. Freed from an endpoint that takes no more or from a hold, it joins the desk's
+                    // next one after that hour too. What was released is no digest.
+                    let joins_next = notice.channel == Channel::Webhook || holds::was_held(notice);
+                    let released = notice.message.clone().filter(|id| released.contains_key(id));
+                    let schedule = recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at);
+                    let next = match awaits_digest {
+                        true if joins_next => Some(schedule.chance(&Digest::Day, false, now)),
+                        true if released.is_none() => schedule.digest_ahead(now),
+                        _ => None,
+                    };
+                    if let Some(next) = next.filter(|next| *next > now) {
+                        fates.push((notice.id, Fate::Postponed(next, Wait::Hours)));
+                        continue;
                     }
                     let apart = self.approver(&key.rule, &key.step).map(|approver| Apart {
                         approver,
                         rule: key.rule.clone(),
                         step: key.step.clone(),
-                        released: notice.message.clone().filter(|id| released.contains_key(id)),
+                        released,
                     });
                     let key = digest_key(mode, &recipient, self.config.calendars.base().date_of(now));
                     let is_made = match made.get(&key) {

@@ -54,6 +54,23 @@ async fn a_dead_letter_sent_again_says_what_still_holds() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_sent_again_before_the_hour_of_the_digest_goes_in_it() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    world.ticket("T9", "Sở Y tế", "2021-09-07 09:00").await;
+    moods.refuse("syt", 550);
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    moods.well();
+    letters_at(&mut world, &["2021-09-15 07:00"]).await;
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &id_about(&world, "T1").await]);
+    assert!(retry.status.success(), "{}", said(&retry));
+    assert_eq!(
+        letters_of(&mut world, "2021-09-15", "2021-09-16").await,
+        ["15/09 08:00 syt digest: T1 overdue/L1, T9 overdue/L1"]
+    );
+}
+
+#[tokio::test]
 async fn what_is_corrected_is_told_again_only_after_the_letter_that_says_so() {
     let moods = Moods::default();
     let mut world = moods.province(&ladder(), &[HEALTH]).await;
@@ -415,4 +432,25 @@ async fn a_copy_put_back_as_told_after_a_crash_is_the_store_as_it_was() {
         let messages = restored.messages_of_ticket(ticket).await.expect("messages");
         assert_eq!(states(messages), ["dead"], "{ticket}");
     }
+}
+
+#[tokio::test]
+async fn what_a_pause_over_night_held_goes_in_the_next_digest_and_makes_none_before_it() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    world.ticket("T9", "Sở Y tế", "2021-09-07 09:00").await;
+    letters_at(&mut world, &["2021-09-14 07:30"]).await;
+    let pause = dondoc(&world.dir(), &["pause", "--reason", "diễn tập"]);
+    assert!(pause.status.success(), "{}", said(&pause));
+    letters_of(&mut world, "2021-09-14", "2021-09-14").await;
+    let resume = dondoc(&world.dir(), &["resume"]);
+    assert!(resume.status.success(), "{}", said(&resume));
+    assert_eq!(
+        letters_at(
+            &mut world,
+            &["2021-09-15 07:15", "2021-09-15 08:00", "2021-09-16 08:00"]
+        )
+        .await,
+        ["15/09 08:00 syt digest: T1 overdue/L1, T9 overdue/L1"]
+    );
 }
