@@ -80,7 +80,8 @@ async fn dead_since(
     let mut units: Vec<&str> = chosen.iter().map(|m| m.unit.as_str()).collect();
     units.sort_unstable();
     units.dedup();
-    let notices: i64 = chosen.iter().map(|m| m.notices).sum();
+    let ids: Vec<&str> = chosen.iter().map(|m| m.id.as_str()).collect();
+    let notices = store.count_dead_notices(&ids).await?;
     say(&format!(
         "{} dead messages with {notices} notices, to {} units since {}",
         chosen.len(),

@@ -85,6 +85,11 @@ const NOTICES_RETRIED: &str = "UPDATE notice SET state = 'waiting', state_at = $
 /// One that no notice is in cannot be made anew: it is sent as it is.
 const SENT_AS_IT_IS: &str = "UPDATE message SET state = 'waiting', state_at = $2, next_attempt_at = 0, first_attempt_at = NULL \
      WHERE id = $1 AND notices = 0";
+const COUNT_DEAD_NOTICES: &str = concat!(
+    "SELECT COUNT(*) FROM notice WHERE state = 'dead' AND message IN (",
+    keys_50!(),
+    ")"
+);
 const CANCEL: &str = "UPDATE message SET state = 'cancelled', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3, \
      claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $4)";
 const NOTICES_CANCELLED: &str =
@@ -167,6 +172,7 @@ pub const STATEMENTS: &[&str] = &[
     RETRY,
     SENT_AS_IT_IS,
     NOTICES_RETRIED,
+    COUNT_DEAD_NOTICES,
     CANCEL,
     NOTICES_CANCELLED,
     RELEASE,
@@ -702,6 +708,19 @@ impl Store {
                 detail,
             })
             .collect())
+    }
+
+    /// The notices that died with some messages: of one that died late others may have been told since.
+    pub async fn count_dead_notices(&self, messages: &[&str]) -> Result<i64, StoreError> {
+        let mut count = 0;
+        for chunk in messages.chunks(CHUNK) {
+            let some: i64 = on!(
+                self.db(),
+                fetch_one(filled(chunk).fold(sqlx::query_scalar(COUNT_DEAD_NOTICES), |q, id| q.bind(id)))
+            );
+            count += some;
+        }
+        Ok(count)
     }
 
     /// How many messages were made for each unit and desk after an instant.

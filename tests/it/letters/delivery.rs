@@ -418,6 +418,13 @@ async fn what_is_given_up_out_of_a_digest_that_goes_on_is_listed_counted_told_to
     let backlog = world.store().backlog().await.expect("counts");
     let counted = backlog.iter().find(|c| c.state == "dead").map(|c| c.messages);
     assert_eq!(counted, Some(3));
+    let asked = dondoc(&world.dir(), &["outbox", "retry", "--since", "2021-09-27 08:00"]);
+    assert!(
+        text(&asked).starts_with("3 dead messages with 3 notices, to 1 units"),
+        "{}{}",
+        text(&asked),
+        said(&asked)
+    );
     moods.well();
     let retry = dondoc(&world.dir(), &["outbox", "retry", &listed[0].id]);
     assert!(
