@@ -185,10 +185,10 @@ async fn the_list_is_the_same_for_openpyxl_and_libreoffice_and_nothing_in_it_is_
         sheet["links"],
         json!({ link_at(&rows, "T01"): "https://1022.tinh.example/phieu?id=1&tab=2", link_at(&rows, "T05"): "http://1022.tinh.example/5" })
     );
-    assert_eq!(sheet["bold"], json!(vec![true; 15]));
+    assert_eq!(sheet["bold"], json!(vec![true; 16]));
     assert_eq!(
         (&sheet["name"], &sheet["frozen"], &sheet["filter"]),
-        (&json!("Danh sách phiếu"), &json!("A2"), &json!("A1:O25"))
+        (&json!("Danh sách phiếu"), &json!("A2"), &json!("A1:P25"))
     );
     assert_eq!(sheet["paper"], json!([9, "landscape", "$1:$1"]));
     assert_eq!(sheet["pages"], json!([true, 1, 0]));

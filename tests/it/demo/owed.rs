@@ -231,6 +231,10 @@ impl Row {
         self.has_tag("conduct") || self.text("confidential") != Some("0")
     }
 
+    fn is_card_by_source(&self) -> bool {
+        self.text("category") == Some("cccd")
+    }
+
     /// By its category; where the source has none, by its title.
     fn is_about_id_cards(&self) -> bool {
         match self.text("category") {
@@ -251,6 +255,7 @@ struct Told {
     /// For `due-soon` and `overdue`: the deadline's day that it spoke of.
     deadline: Option<NaiveDate>,
     on: NaiveDate,
+    at: NaiveDateTime,
     to: BTreeSet<String>,
     settled: bool,
 }
@@ -467,6 +472,8 @@ impl<'a> Life<'a> {
             let about_agency = told.rule != "unassigned" && told.rule != "@competence" && told.lead.is_some();
             let was_put_off = |day| deadline.is_some_and(|d| d.day > day);
             let word = match status {
+                // Công an tỉnh has a card on its list whoever takes it over.
+                "open" | "waiting" if told.rule == "cccd" && self.row.is_about_id_cards() => continue,
                 "open" | "waiting" if about_agency && told.lead != self.lead => "transferred",
                 "open" | "waiting" if told.deadline.is_some_and(was_put_off) => "extended",
                 "open" | "waiting" => continue,
@@ -501,13 +508,15 @@ impl<'a> Life<'a> {
         }
         if self.row.is_about_id_cards() {
             self.id_card(now, lines);
-        } else {
+        }
+        // What is a card by its title only is its agency's as before.
+        if !self.row.is_card_by_source() {
             self.due_soon(now, lines);
             self.overdue(now, lines);
             self.carried_over(now, lines);
             self.stale(now, lines);
-            self.aged(now, lines);
         }
+        self.aged(now, lines);
         self.unassigned(now, lines);
         self.competence(now, lines);
     }
@@ -573,6 +582,7 @@ impl<'a> Life<'a> {
             lead: self.lead.clone(),
             deadline,
             on: now.date(),
+            at: now,
             to,
             settled: false,
         });
@@ -599,8 +609,12 @@ impl<'a> Life<'a> {
         self.climb(now, "urgent", self.occurrence(received), None, &[step], lines);
     }
 
-    /// `overdue.toml`, due-soon: on the working day before, to the contact; not once the deadline is over.
+    /// `overdue.toml`, due-soon: on the working day before, to the contact; not once the deadline is over. What is urgent
+    /// was announced.
     fn due_soon(&mut self, now: NaiveDateTime, lines: &mut BTreeSet<Line>) {
+        if self.row.text("priority") == Some("khẩn") {
+            return;
+        }
         let Some(deadline) = self.deadline().filter(|d| now < d.over) else {
             return;
         };
@@ -652,8 +666,12 @@ impl<'a> Life<'a> {
         self.climb(now, "carried-over", self.occurrence(first), None, &[step], lines);
     }
 
-    /// `others.toml`, stale: nothing written for ten working days; to the contact.
+    /// `others.toml`, stale: nothing written for ten working days; to the contact. Not what is late or due by tomorrow.
     fn stale(&mut self, now: NaiveDateTime, lines: &mut BTreeSet<Line>) {
+        let is_chased = |d: Deadline| d.over <= now || d.day <= working_day(now.date(), 1);
+        if self.deadline().is_some_and(is_chased) {
+            return;
+        }
         let updated = self.row.time("updated_at").expect("every change is dated");
         let step = Step {
             name: "nudge",
@@ -710,10 +728,11 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// `cccd.toml`: every card ticket from its first working day on, to Công an tỉnh alone, every fifth working day; on
-    /// the list of the week's first working day, but on the day what has just come in or is late.
+    /// `cccd.toml`: every card ticket from its first working day on, to Công an tỉnh alone, on the list of each week's first
+    /// working day, and on the day what has just come in or becomes late.
     fn id_card(&mut self, now: NaiveDateTime, lines: &mut BTreeSet<Line>) {
-        if self.row.has_unmapped_status() {
+        // What its status means nobody knows; so none but its own agency hears of it.
+        if self.row.has_unmapped_status() && self.lead.as_deref() != Some("CAT") {
             return;
         }
         let (occurrence, told) = self.card();
@@ -735,8 +754,22 @@ impl<'a> Life<'a> {
     }
 
     fn card_is_due(&self, now: NaiveDateTime) -> bool {
-        let due = opening(working_day(self.row.received().date(), 1));
-        self.again(now, "cccd", &self.card().0, due, (5, 50))
+        let occurrence = self.card().0;
+        let told: Vec<&Told> = self
+            .told
+            .iter()
+            .filter(|t| t.rule == "cccd" && t.occurrence == occurrence)
+            .collect();
+        let due = match told.last() {
+            None => opening(working_day(self.row.received().date(), 1)),
+            Some(last) => {
+                let monday = last.on + TimeDelta::days(7 - i64::from(last.on.weekday().num_days_from_monday()));
+                let list = opening(working_day(monday - TimeDelta::days(1), 1));
+                let late = self.deadline().map(|d| d.over).filter(|over| last.at < *over);
+                late.map_or(list, |late| late.min(list))
+            }
+        };
+        due <= now && told.len() <= 50
     }
 
     /// What is due and has just come in, or becomes late while it waits, goes out with the next digest.
