@@ -46,12 +46,16 @@ pub enum Reckoned {
 }
 
 impl Deadline {
-    /// The deadline's day in local time.
+    /// The last day in local time on which something can be done in time. Midnight is the end of the day before, whether
+    /// the source wrote it as a time or as a day.
     #[must_use]
     pub fn day(&self, cal: &Calendar) -> NaiveDate {
         match self.due {
             Due::Day(date) => date,
-            Due::Instant(at) => cal.date_of(at),
+            Due::Instant(at) => match cal.date_of(at) {
+                date if cal.instant(date, NaiveTime::MIN) == at => date.pred_opt().unwrap_or(date),
+                date => date,
+            },
         }
     }
 
@@ -64,12 +68,13 @@ impl Deadline {
         }
     }
 
-    /// The instant shown to people: the close of office hours of a day deadline; `None` where the day has no hours.
+    /// The instant of its day shown to people: the close of office hours of a day deadline; `None` for the day's end, which
+    /// is midnight and that of a day without hours.
     #[must_use]
     pub fn shown_at(&self, cal: &Calendar) -> Option<Moment> {
         match self.due {
             Due::Day(date) => cal.closes(date),
-            Due::Instant(at) => Some(at),
+            Due::Instant(at) => Some(at).filter(|at| cal.date_of(*at) == self.day(cal)),
         }
     }
 }

@@ -655,14 +655,10 @@ impl Engine {
         let agency = memory.agency.as_deref().filter(|id| *id != recipient.unit);
         let deadline = deadline_view(&reckoned, cal);
         let is_late = facts::overdue_working_days(&reckoned, cal, now).is_some();
-        // Counted from the day that is shown beside it, and only while somebody has to keep it. Of a day off to come there
-        // is no number: nought would read as today.
-        let days = deadline
-            .as_ref()
-            .filter(|_| ticket.status.is_open())
-            .map(|shown| (shown.shown_on(), cal.working_days_between(today, shown.shown_on())))
-            .filter(|(day, days)| is_late || *days != 0 || *day == today)
-            .map(|(_, days)| days);
+        // Only while somebody has to keep it.
+        let running = deadline.as_ref().filter(|_| ticket.status.is_open());
+        let days = running.map(|shown| cal.working_days_between(today, shown.day));
+        let due_today = running.is_some_and(|shown| shown.day == today) && !is_late;
         LineView {
             code: ticket.code.clone(),
             title: None,
@@ -675,6 +671,7 @@ impl Engine {
             },
             overdue_working_days: days.filter(|_| is_late).map(|days| -days),
             due_in_working_days: days.filter(|_| !is_late),
+            due_today,
             age_working_days: cal.working_days_between(cal.date_of(ticket.received_at), today),
             received_on: cal.date_of(ticket.received_at),
             age_days: (today - cal.date_of(ticket.received_at)).num_days(),

@@ -324,6 +324,8 @@ impl Engine {
         let decided = decided + composed.reread.decided;
         observed.join(std::mem::take(&mut composed.reread));
         self.record(&meta, &observed, &composed, now).await?;
+        // As it is by now: composing writes down whether it holds messages back.
+        let meta = self.store.meta().await?;
         let watched = Watched::prepared(&self.config, &meta, &observed, &composed, now);
         Ok((observed, decided, composed, watched))
     }

@@ -326,7 +326,7 @@ impl Engine {
         Some(LongestView {
             code: kept.ticket.code.clone(),
             agency_name: agency.map(|id| letter::unit_name(&self.config, id, cal.date_of(now))),
-            overdue_working_days: cal.working_days_between(deadline.shown_on(), cal.date_of(now)),
+            overdue_working_days: cal.working_days_between(deadline.day, cal.date_of(now)),
             deadline,
         })
     }

@@ -3,7 +3,6 @@
 use chrono::{NaiveDate, NaiveTime};
 
 use super::vietnamese;
-use super::view::shown_on;
 
 /// `5 October 2026`.
 #[must_use]
@@ -21,8 +20,6 @@ pub fn weekday(date: NaiveDate) -> String {
 /// the end of the day before.
 #[must_use]
 pub fn deadline(day: NaiveDate, time: Option<NaiveTime>) -> String {
-    let day = shown_on(day, time);
-    let time = time.filter(|time| *time != NaiveTime::MIN);
     let when = time.map_or("the end of".to_owned(), |t| format!("{} on", t.format("%H:%M")));
     format!("{when} {} {}", weekday(day), date(day))
 }
@@ -95,10 +92,6 @@ mod tests {
         let five = NaiveTime::from_hms_opt(17, 0, 0);
         assert_eq!(deadline(day(2026, 10, 5), five), "17:00 on Monday 5 October 2026");
         assert_eq!(deadline(day(2021, 9, 5), None), "the end of Sunday 5 September 2021");
-        assert_eq!(
-            deadline(day(2021, 8, 3), Some(NaiveTime::MIN)),
-            "the end of Monday 2 August 2021"
-        );
         assert_eq!([0, 1, 6034].map(tickets), ["no tickets", "1 ticket", "6,034 tickets"]);
     }
 }

@@ -55,6 +55,7 @@ fn bare() -> LineView {
         first_deadline_differs: None,
         overdue_working_days: None,
         due_in_working_days: None,
+        due_today: false,
         age_working_days: 0,
         received_on: day(3),
         age_days: 0,

@@ -2,8 +2,6 @@
 
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike, Weekday};
 
-use super::view::shown_on;
-
 /// `05/10/2026`.
 #[must_use]
 pub fn date(date: NaiveDate) -> String {
@@ -24,11 +22,9 @@ pub fn weekday(date: NaiveDate) -> &'static str {
     }
 }
 
-/// `17:00 thứ Hai 05/10/2026`; `24:00 thứ Hai 05/10/2026` at midnight and on a day without office hours.
+/// `17:00 thứ Hai 05/10/2026`; `24:00 thứ Hai 05/10/2026` for the day's end.
 #[must_use]
 pub fn deadline(day: NaiveDate, time: Option<NaiveTime>) -> String {
-    let day = shown_on(day, time);
-    let time = time.filter(|time| *time != NaiveTime::MIN);
     let when = time.map_or("24:00".to_owned(), |t| format!("{:02}:{:02}", t.hour(), t.minute()));
     format!("{when} {} {}", weekday(day), date(day))
 }
@@ -115,18 +111,6 @@ mod tests {
             "17:00 thứ Hai 05/10/2026"
         );
         assert_eq!(deadline(day(2021, 9, 5), None), "24:00 Chủ nhật 05/09/2021");
-    }
-
-    #[test]
-    fn midnight_is_the_end_of_the_day_before() {
-        assert_eq!(
-            deadline(day(2021, 8, 3), Some(NaiveTime::MIN)),
-            "24:00 thứ Hai 02/08/2021"
-        );
-        assert_eq!(
-            deadline(day(2021, 8, 3), NaiveTime::from_hms_opt(0, 1, 0)),
-            "00:01 thứ Ba 03/08/2021"
-        );
     }
 
     #[test]

@@ -215,6 +215,8 @@ pub struct LineView {
     pub first_deadline_differs: Option<NaiveDate>,
     pub overdue_working_days: Option<i32>,
     pub due_in_working_days: Option<i32>,
+    /// The deadline is today, not on a day off to come.
+    pub due_today: bool,
     pub age_working_days: i32,
     pub received_on: NaiveDate,
     /// Calendar days since it was received.
@@ -242,26 +244,11 @@ pub struct LineView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeadlineView {
     pub day: NaiveDate,
-    /// The close of office hours of a day deadline, or the clock time; `None` where the day has no hours.
+    /// The close of office hours of a day deadline, or the clock time; `None` for the day's end.
     pub time: Option<NaiveTime>,
     pub is_day: bool,
     /// Rests on a day of a year without an official list.
     pub provisional: bool,
-}
-
-impl DeadlineView {
-    /// The day on which it is shown: midnight is the end of the day before, since `00:00 thứ Ba 06/10` is easily read as
-    /// a whole day more.
-    #[must_use]
-    pub fn shown_on(&self) -> NaiveDate {
-        shown_on(self.day, self.time)
-    }
-}
-
-/// The day on which a deadline of a day and time is shown.
-pub(super) fn shown_on(day: NaiveDate, time: Option<NaiveTime>) -> NaiveDate {
-    let before = day.pred_opt().filter(|_| time == Some(NaiveTime::MIN));
-    before.unwrap_or(day)
 }
 
 /// How a ticket that people were told of has ended.

@@ -423,3 +423,23 @@ async fn of_more_alarms_than_one_letter_names_the_rest_is_counted() {
     assert_eq!(told.len(), 51, "{told:?}");
     assert_eq!(told[50], "06/09 09:10 và 3 nội dung khác | – | – | –");
 }
+
+#[tokio::test]
+async fn a_storm_is_told_when_the_brake_takes_hold_and_when_it_is_over() {
+    let mut world = province().await;
+    world.append("dondoc.toml", "[limits]\nmessages_per_turn = 1\n").await;
+    world.turn("2021-09-06 07:00").await;
+    for (code, agency) in [("T1", "Sở Y tế"), ("T2", "Sở Xây dựng"), ("T3", "Sở Tài chính")] {
+        world.ticket(code, agency, "2021-09-06 09:00").await;
+    }
+    for time in ["08:00", "08:01", "08:02", "08:03", "08:04"] {
+        world.turn(&format!("2021-09-14 {time}")).await;
+    }
+    assert_eq!(
+        alarms(&mut world),
+        [
+            "14/09 08:00 Số thư vượt giới hạn, đang tạm giữ | 2 messages are held | từ 08:00 ngày 14/09/2021",
+            "14/09 08:02 Số thư vượt giới hạn, đang tạm giữ | 2 messages are held | từ 08:00 ngày 14/09/2021 | đến 08:02 ngày 14/09/2021",
+        ]
+    );
+}

@@ -240,7 +240,6 @@ fn a_letter_is_in_one_language_but_for_proper_names() {
             }
             let names = proper_names(&message);
             let letter = letters.write(message);
-            let page = words_of_html(&letter.html).into_keys().collect::<Vec<_>>().join(" ");
             let mut shown = format!(
                 "{}\n{}",
                 letter.subject,
@@ -257,7 +256,6 @@ fn a_letter_is_in_one_language_but_for_proper_names() {
                 "{}: {shown}",
                 locale.word()
             );
-            assert!(!page.is_empty());
         }
     }
 }

@@ -373,10 +373,9 @@ impl<'a> Life<'a> {
     fn deadline(&self) -> Option<Deadline> {
         let row = &self.row;
         if let Some(at) = row.time("extended_to").or(row.time("due_at")) {
-            return Some(Deadline {
-                day: at.date(),
-                over: at,
-            });
+            // Midnight is the end of the day before.
+            let day = (at - TimeDelta::seconds(1)).date();
+            return Some(Deadline { day, over: at });
         }
         let received = row.received().date();
         let pausing = &self.pauses[..];

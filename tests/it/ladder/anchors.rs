@@ -228,7 +228,8 @@ async fn how_a_due_date_is_read_makes_no_new_occurrence_of_it() {
     }
     assert_eq!(
         world.days("2021-09-07", "2021-09-10").await,
-        ["09/09 syt: EVENING late/L1", "09/09 syt: MIDNIGHT late/L1"]
+        ["08/09 syt: MIDNIGHT late/L1", "09/09 syt: EVENING late/L1"],
+        "midnight is the end of the day before, however it is written"
     );
     for (day, (from, to)) in (13..).zip([
         ("stale_after = 0", "stale_after = 0\nmidnight = \"end_of_previous_day\""),

@@ -11,7 +11,7 @@ use dondoc::store::bounces::Anew;
 use mail_parser::MessageParser;
 
 use super::delivery::{BUILDING, HEALTH, Moods, fates};
-use super::{ladder, letters_at, letters_of};
+use super::{id_about, ladder, letters_at, letters_of};
 use crate::cli::{dondoc, said, text};
 use crate::world::{World, at};
 
@@ -22,11 +22,6 @@ async fn two_dead(moods: &Moods) -> World {
     world.turn("2021-09-14 08:00").await;
     moods.well();
     world
-}
-
-async fn id_about(world: &World, code: &str) -> String {
-    let messages = world.store().messages_of_ticket(code).await.expect("messages");
-    messages.last().expect("a message").id.clone()
 }
 
 #[tokio::test]

@@ -52,6 +52,39 @@ async fn province_with_a_ticket() -> World {
     world
 }
 
+/// The id of the last message about a ticket.
+async fn id_about(world: &World, code: &str) -> String {
+    let messages = world.store().messages_of_ticket(code).await.expect("messages");
+    messages.last().expect("a message").id.clone()
+}
+
+/// Ops' box for what goes out in shadow.
+const BOX: &str = "chaythu@tinh.example";
+
+/// These lines in `[delivery]` instead of those about shadow.
+fn set_delivery(world: &World, lines: &str) {
+    world.write("dondoc.toml", |text| {
+        let about = |line: &&str| {
+            !["mode = ", "shadow_to = ", "live_units = "]
+                .iter()
+                .any(|k| line.starts_with(k))
+        };
+        let kept: Vec<&str> = text.lines().filter(about).collect();
+        let text = kept.join("\n") + "\n";
+        text.replace("\ntag = ", &format!("\n{lines}\ntag = "))
+    });
+}
+
+/// All in shadow but for these units.
+fn shadow_but(world: &World, live: &[&str]) {
+    let live: Vec<String> = live.iter().map(|id| format!("\"{id}\"")).collect();
+    let live = live.join(", ");
+    set_delivery(
+        world,
+        &format!("mode = \"shadow\"\nshadow_to = \"{BOX}\"\nlive_units = [{live}]"),
+    );
+}
+
 /// A letter in a line: `box form: ticket rule/step, …`.
 fn line(letter: &Letter) -> String {
     let to = letter.to.join("+").replace("@tinh.example", "");

@@ -29,6 +29,7 @@ fn line(code: &str) -> LineView {
         first_deadline_differs: None,
         overdue_working_days: Some(2),
         due_in_working_days: None,
+        due_today: false,
         age_working_days: 9,
         received_on: day(1),
         age_days: 13,
