@@ -125,7 +125,7 @@ impl Engine {
         let sections = awaiting.iter().map(|message| {
             let mut section = letter::bare_section(&self.config, &recipient, TEMPLATE, now);
             section.rule_title = letter::unit_name(&self.config, &message.unit, on);
-            section.note = Some(format!("«{}» ({})", message.subject, message.id));
+            section.note = Some(format!("“{}” ({})", message.subject, message.id));
             section.opening = !message.is_late();
             section
         });

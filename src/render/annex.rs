@@ -297,7 +297,7 @@ fn dates(days: &[NaiveDate], locale: Locale) -> Option<String> {
 }
 
 fn notes(line: &LineView, locale: Locale) -> String {
-    let mut notes: Vec<String> = line.title.iter().map(|title| format!("«{title}»")).collect();
+    let mut notes: Vec<String> = line.title.iter().map(|title| format!("“{title}”")).collect();
     if line.deadline.as_ref().is_some_and(|d| d.provisional) {
         let note = either(locale, "hạn theo lịch tạm tính", "deadline by a provisional calendar");
         notes.push(note.to_owned());

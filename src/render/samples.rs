@@ -223,7 +223,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         rule: rule.into(),
         step: step.into(),
         rule_title: title.into(),
-        when: "overdue".into(),
+        when: rule.replace('-', "_"),
         summary: Some(sample_summary()),
         alarms: sample_alarms(),
         more_alarms: 7,
@@ -247,7 +247,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         note: match template {
             "correction" => Some("phiếu đã được trả lời, hệ thống cập nhật chậm".into()),
             "approval" => Some(
-                "«[1022][Nhắc lần 2] 3 phiếu quá hạn cần chỉ đạo xử lý – Sở Y tế» (01909c5e-0000-7000-8000-000000000001)"
+                "“[1022][Nhắc lần 2] 3 phiếu quá hạn cần chỉ đạo xử lý – Sở Y tế” (01909c5e-0000-7000-8000-000000000001)"
                     .into(),
             ),
             _ => None,

@@ -29,7 +29,7 @@ impl Intended<'_> {
                 };
                 let way = match self.channel {
                     Channel::Email => format!("thư điện tử đến {to}"),
-                    Channel::Webhook => format!("webhook «{to}»"),
+                    Channel::Webhook => format!("webhook “{to}”"),
                 };
                 let lines = [
                     "CHẠY THỬ – nội dung dưới đây chưa được gửi cho cơ quan nào.".to_owned(),
@@ -41,7 +41,7 @@ impl Intended<'_> {
             Locale::En => {
                 let way = match self.channel {
                     Channel::Email => format!("mail to {to}"),
-                    Channel::Webhook => format!("webhook «{to}»"),
+                    Channel::Webhook => format!("webhook “{to}”"),
                 };
                 let lines = [
                     "REHEARSAL – what follows has been sent to no agency.".to_owned(),

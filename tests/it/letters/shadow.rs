@@ -332,7 +332,7 @@ async fn what_would_be_posted_is_shown_in_a_mail_and_nothing_is_posted_until_the
         days(&mut world, "2021-09-13", "2021-09-15").await,
         [
             "14/09 (syt) digest: T1 overdue/L1",
-            "14/09 (webhook «syt») digest: T1 overdue/L1",
+            "14/09 (webhook “syt”) digest: T1 overdue/L1",
         ]
     );
     assert!(system.told().is_empty());
