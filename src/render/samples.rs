@@ -29,6 +29,8 @@ fn five_on(day: NaiveDate) -> DeadlineView {
     }
 }
 
+const UNIT: &str = "Sở Tài nguyên và Môi trường";
+const ENDINGS: [&str; 5] = ["done", "rejected", "void", "transferred", "extended"];
 const HOTLINE: &str = "Tổng đài Thông tin dịch vụ công 1022 tỉnh Đồng Tháp";
 
 /// Working days on which what is late was due, the latest first.
@@ -79,8 +81,9 @@ fn bare() -> LineView {
 fn full() -> LineView {
     LineView {
         code: "DT1022.20210903.0002".into(),
+        title: Some("Hỏi về thời hạn trả lời".into()),
         field: Some("dat_dai".into()),
-        agency_name: Some("Sở Tài nguyên và Môi trường".into()),
+        agency_name: Some(UNIT.into()),
         deadline: Some(DeadlineView {
             provisional: true,
             ..five_on(day(10))
@@ -261,7 +264,7 @@ fn unit(template: &str) -> &'static str {
         "cccd" => "Công an tỉnh",
         "approval" | "alarms" | "summary-ops" => HOTLINE,
         "summary-office" | "overdue-office" | "aged" | "competence" | "unassigned" => "Văn phòng Ủy ban nhân dân tỉnh",
-        _ => "Sở Tài nguyên và Môi trường",
+        _ => UNIT,
     }
 }
 
@@ -481,7 +484,33 @@ pub fn titled(mut message: MessageView, rules: &RuleSet, locale: Locale) -> Mess
     message
 }
 
-/// What a step's template is tried on: nothing, bare lines, lines with everything, a reason, data from a while ago.
+/// A template's letter to every kind of desk: the Office or not, a head, a deputy, ops for want of a contact; of endings
+/// each step of its own.
+fn to_whomever(template: &str) -> MessageView {
+    let usual = section(template, Vec::new());
+    let to = |change: &dyn Fn(&mut Addressee)| {
+        let mut section = section(template, vec![full()]);
+        change(&mut section.addressee);
+        section
+    };
+    let mut sections = vec![
+        to(&|a| a.is_office = !a.is_office),
+        to(&|a| (a.is_office, a.wanted) = (true, "head".into())),
+        to(&|a| a.for_want_of_contact = true),
+        to(&|a| a.stands_in_for = Some(UNIT.into())),
+        to(&|a| (a.wanted, a.stands_in_for) = ("head".into(), Some(UNIT.into()))),
+    ];
+    if usual.settled {
+        sections.extend(ENDINGS.map(|step| SectionView {
+            step: step.into(),
+            ..section(template, vec![full()])
+        }));
+    }
+    message(Form::Digest, sections)
+}
+
+/// What a step's template is tried on: nothing, bare lines, lines with everything, a reason, data from a while ago, every
+/// kind of desk.
 #[must_use]
 pub fn of(template: &str) -> Vec<MessageView> {
     let bare = bare();
@@ -527,5 +556,10 @@ pub fn of(template: &str) -> Vec<MessageView> {
             ],
         )
     };
-    vec![letter(template, 0), message(Form::Single, vec![without_date]), later]
+    vec![
+        letter(template, 0),
+        message(Form::Single, vec![without_date]),
+        later,
+        to_whomever(template),
+    ]
 }

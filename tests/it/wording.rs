@@ -199,10 +199,20 @@ fn nothing_in_the_html_is_remote_or_colours_text() {
 
 /// What is called the same in every language: units, the hotline, its people.
 fn proper_names(message: &MessageView) -> Vec<String> {
-    let of_line = |l: &LineView| [&l.agency_name, &l.locality, &l.waiting_on, &l.unknown_agency_word].map(Clone::clone);
+    let of_line = |l: &LineView| {
+        [
+            &l.title,
+            &l.agency_name,
+            &l.locality,
+            &l.waiting_on,
+            &l.unknown_agency_word,
+        ]
+        .map(Clone::clone)
+    };
     let sections = || message.sections.iter();
     let mut names: Vec<String> = sections().flat_map(|s| &s.lines).flat_map(of_line).flatten().collect();
     names.extend(sections().map(|s| s.addressee.unit_name.clone()));
+    names.extend(sections().filter_map(|s| s.addressee.stands_in_for.clone()));
     // Where no rule has a title, it is the name of what the letter is about.
     names.extend(sections().filter(|s| s.rule.is_empty()).map(|s| s.rule_title.clone()));
     let summaries = sections().filter_map(|s| s.summary.as_ref()?.tickets.as_ref());
