@@ -297,22 +297,9 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
     if let Some(by) = &message.corrected_by {
         out.push_str(&format!("corrected by {by}\n"));
     }
-    for a in &attempts {
-        out.push_str(&format!(
-            "attempt   {} {}: {}\n",
-            local(a.at, config),
-            a.answer,
-            a.detail
-        ));
-    }
-    for b in &bounces {
-        out.push_str(&format!(
-            "bounce    {} {}: {}\n",
-            local(b.at, config),
-            b.address,
-            b.detail
-        ));
-    }
+    let line = |word, at, what: &str, detail: &str| format!("{word:<10}{} {what}: {detail}\n", local(at, config));
+    out.extend(attempts.iter().map(|a| line("attempt", a.at, &a.answer, &a.detail)));
+    out.extend(bounces.iter().map(|b| line("bounce", b.at, &b.address, &b.detail)));
     out.push('\n');
     out.push_str(&text);
     say(&out);

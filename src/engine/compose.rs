@@ -1009,12 +1009,19 @@ impl Engine {
         let rule = self.config.rules.rules.iter().find(|r| r.id == item.section.rule);
         let step = rule.and_then(|r| r.steps.iter().find(|s| s.id == item.section.step));
         let template = match item.section.rule.as_str() {
-            SETTLED => "settled".to_owned(),
-            COMPETENCE => "competence".to_owned(),
-            _ => step.map(|s| s.template.clone()).unwrap_or_default(),
+            SETTLED => "settled",
+            COMPETENCE => "competence",
+            _ => step.map_or("", |s| &s.template),
+        };
+        let addressee = Addressee {
+            unit_name: unit_name.to_owned(),
+            wanted: item.section.wanted.word().to_owned(),
+            is_office: *away.map_or(&recipient.unit, |(id, _)| id) == self.config.directory.office,
+            fell_back: item.section.wanted != recipient.desk,
+            for_want_of_contact: item.section.for_want_of_contact,
+            stands_in_for: away.map(|(_, name)| name.clone()),
         };
         SectionView {
-            template,
             rule: item.section.rule.clone(),
             step: item.section.step.clone(),
             rule_title: rule.map_or_else(
@@ -1022,33 +1029,13 @@ impl Engine {
                 |r| r.title.clone(),
             ),
             when: rule.map_or("", |r| r.when.word()).to_owned(),
-            summary: None,
-            alarms: Vec::new(),
-            more_alarms: 0,
-            more_over: 0,
-            addressee: Addressee {
-                unit_name: unit_name.to_owned(),
-                wanted: recipient_word(item.section.wanted),
-                is_office: *away.map_or(&recipient.unit, |(id, _)| id) == self.config.directory.office,
-                fell_back: item.section.wanted != recipient.desk,
-                for_want_of_contact: item.section.for_want_of_contact,
-                stands_in_for: away.map(|(_, name)| name.clone()),
-            },
             for_information: item.is_cc,
             opening: item.section.opening,
             between_lists: item.is_between_lists,
-            reminder: 0,
-            earlier: Vec::new(),
-            lines: Vec::new(),
             settled: item.section.rule == SETTLED,
-            reply_by: None,
-            note: None,
+            ..SectionView::bare(template, addressee)
         }
     }
-}
-
-fn recipient_word(desk: Desk) -> String {
-    desk.word().to_owned()
 }
 
 /// Names the digest of a recipient, role and local date; unique in the store.

@@ -235,34 +235,15 @@ fn zoned(config: &Config, recipient: &Recipient, at: Moment) -> DateTime<Tz> {
 /// A section that tells of no ticket: what is to be said is in its template.
 pub(super) fn bare_section(config: &Config, recipient: &Recipient, template: &str, now: Moment) -> SectionView {
     let on = config.calendars.of(&recipient.unit).date_of(now);
-    SectionView {
-        template: template.to_owned(),
-        rule: String::new(),
-        step: String::new(),
-        rule_title: String::new(),
-        when: String::new(),
-        summary: None,
-        alarms: Vec::new(),
-        more_alarms: 0,
-        more_over: 0,
-        addressee: Addressee {
-            unit_name: unit_name(config, &recipient.unit, on),
-            wanted: recipient.wanted.word().to_owned(),
-            is_office: recipient.unit == config.directory.office,
-            fell_back: false,
-            for_want_of_contact: false,
-            stands_in_for: None,
-        },
-        for_information: false,
-        opening: false,
-        between_lists: false,
-        reminder: 0,
-        earlier: Vec::new(),
-        lines: Vec::new(),
-        settled: false,
-        reply_by: None,
-        note: None,
-    }
+    let addressee = Addressee {
+        unit_name: unit_name(config, &recipient.unit, on),
+        wanted: recipient.wanted.word().to_owned(),
+        is_office: recipient.unit == config.directory.office,
+        fell_back: false,
+        for_want_of_contact: false,
+        stands_in_for: None,
+    };
+    SectionView::bare(template, addressee)
 }
 
 /// A unit's name at a date; ops goes by the hotline's.

@@ -221,8 +221,15 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
     let mut earlier: Vec<NaiveDate> = lines.iter().flat_map(|l| l.earlier.clone()).collect();
     earlier.sort_unstable();
     earlier.dedup();
+    let addressee = Addressee {
+        unit_name: unit(template).into(),
+        wanted: wanted.into(),
+        is_office,
+        fell_back: false,
+        for_want_of_contact: false,
+        stands_in_for: None,
+    };
     SectionView {
-        template: template.to_owned(),
         rule: rule.into(),
         step: step.into(),
         rule_title: title.into(),
@@ -231,17 +238,6 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         alarms: sample_alarms(),
         more_alarms: 7,
         more_over: 2,
-        addressee: Addressee {
-            unit_name: unit(template).into(),
-            wanted: wanted.into(),
-            is_office,
-            fell_back: false,
-            for_want_of_contact: false,
-            stands_in_for: None,
-        },
-        for_information: false,
-        opening: false,
-        between_lists: false,
         reminder: lines.iter().map(|l| l.reminder).max().unwrap_or(1),
         earlier,
         lines,
@@ -255,6 +251,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
             ),
             _ => None,
         },
+        ..SectionView::bare(template, addressee)
     }
 }
 

@@ -69,6 +69,34 @@ pub struct SectionView {
     pub note: Option<String>,
 }
 
+impl SectionView {
+    /// A section that says nothing yet but what is in its template.
+    #[must_use]
+    pub fn bare(template: &str, addressee: Addressee) -> SectionView {
+        SectionView {
+            template: template.to_owned(),
+            rule: String::new(),
+            step: String::new(),
+            rule_title: String::new(),
+            when: String::new(),
+            summary: None,
+            alarms: Vec::new(),
+            more_alarms: 0,
+            more_over: 0,
+            addressee,
+            for_information: false,
+            opening: false,
+            between_lists: false,
+            reminder: 0,
+            earlier: Vec::new(),
+            lines: Vec::new(),
+            settled: false,
+            reply_by: None,
+            note: None,
+        }
+    }
+}
+
 /// Something that ops have to look at. Instants are local.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AlarmView {

@@ -50,33 +50,24 @@ fn line(code: &str) -> LineView {
 }
 
 fn section(settled: bool, lines: Vec<LineView>) -> SectionView {
+    let addressee = Addressee {
+        unit_name: "Sở Y tế".to_owned(),
+        wanted: "contact".to_owned(),
+        is_office: false,
+        fell_back: false,
+        for_want_of_contact: false,
+        stands_in_for: None,
+    };
     SectionView {
-        template: "overdue-1".to_owned(),
         rule: "overdue".to_owned(),
         step: "L1".to_owned(),
         rule_title: "Phiếu quá hạn xử lý".to_owned(),
         when: "overdue".to_owned(),
-        summary: None,
-        alarms: Vec::new(),
-        more_alarms: 0,
-        more_over: 0,
-        addressee: Addressee {
-            unit_name: "Sở Y tế".to_owned(),
-            wanted: "contact".to_owned(),
-            is_office: false,
-            fell_back: false,
-            for_want_of_contact: false,
-            stands_in_for: None,
-        },
-        for_information: false,
-        opening: false,
-        between_lists: false,
         reminder: 2,
         earlier: vec![day(6)],
         lines,
         settled,
-        reply_by: None,
-        note: None,
+        ..SectionView::bare("overdue-1", addressee)
     }
 }
 
