@@ -85,6 +85,17 @@ pub enum Stage {
     Request,
 }
 
+impl Stage {
+    /// Whether no mail is on its way yet.
+    #[must_use]
+    pub fn is_before_any_mail(self) -> bool {
+        matches!(
+            self,
+            Stage::Connect | Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login | Stage::Reset
+        )
+    }
+}
+
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -174,6 +185,15 @@ impl fmt::Display for FailureKind {
     }
 }
 
+/// What a failed attempt says about the other messages to the same server or endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Concerns {
+    /// Nothing: it is about this message or its recipient.
+    Message,
+    /// They would fare the same now: it is about the other side as a whole.
+    Peer,
+}
+
 /// Most characters of the other side's words that are kept.
 const MOST_TEXT: usize = 200;
 
@@ -210,6 +230,68 @@ impl Failure {
             code: Some(code),
             enhanced: enhanced.map(str::to_owned),
             text: one_line(text),
+        }
+    }
+
+    /// What it says about the other messages. A refusal of a mail is about that mail, unless its codes (RFC 3463) speak of
+    /// the server's own state or policy, or it is to the sender's address, which all mails have in common. An HTTP status
+    /// is about the endpoint, unless it finds fault with what was posted.
+    #[must_use]
+    pub fn concerns(&self) -> Concerns {
+        let is_peers = match self.kind {
+            FailureKind::Unsendable => false,
+            FailureKind::Refused { stage: Stage::Request } => !matches!(self.code, Some(400 | 413 | 422)),
+            FailureKind::Refused { stage } => {
+                stage.is_before_any_mail()
+                    || stage == Stage::Mail
+                    || self.code == Some(421)
+                    || self.asks_for_more()
+                    || self.is_of_the_system()
+                    || self.is_by_policy()
+            }
+            FailureKind::Barred
+            | FailureKind::Missing { .. }
+            | FailureKind::Untrusted
+            | FailureKind::Broken { .. }
+            | FailureKind::Timeout { .. }
+            | FailureKind::Garbled { .. } => true,
+        };
+        if is_peers { Concerns::Peer } else { Concerns::Message }
+    }
+
+    /// Refusals of RFC 3207 and RFC 4954 that ask for TLS or for an account, whatever the mail.
+    #[must_use]
+    pub fn asks_for_more(&self) -> bool {
+        matches!(self.code, Some(530 | 534 | 535 | 538))
+    }
+
+    /// A refusal for a policy of the server's (a blocklist, relaying denied): it may be about this mail or about all of
+    /// ours. A 4.7.x is a server that makes newcomers wait, which is about each mail.
+    #[must_use]
+    pub fn is_by_policy(&self) -> bool {
+        matches!(self.enhanced_of(5), Some((7, _)))
+    }
+
+    /// A full box: it may be emptied.
+    #[must_use]
+    pub fn is_full_box(&self) -> bool {
+        [4, 5].map(|class| self.enhanced_of(class)).contains(&Some((2, 2)))
+    }
+
+    /// The server's own trouble (X.3.x), but for a mail that is too large for it (X.3.4).
+    #[must_use]
+    pub fn is_of_the_system(&self) -> bool {
+        [4, 5]
+            .iter()
+            .any(|class| matches!(self.enhanced_of(*class), Some((3, detail)) if detail != 4))
+    }
+
+    /// Subject and detail of the enhanced status code, where it is of a class.
+    fn enhanced_of(&self, class: u16) -> Option<(u16, u16)> {
+        let mut parts = self.enhanced.as_deref()?.split('.').map(str::parse);
+        match (parts.next()?, parts.next()?, parts.next()?) {
+            (Ok(found), Ok(subject), Ok(detail)) if found == class => Some((subject, detail)),
+            _ => None,
         }
     }
 }

@@ -17,7 +17,8 @@
 //! | 4xx anywhere; 421 also ends the connection | later |
 //! | 5xx to greeting, EHLO, STARTTLS or AUTH: the server's trouble, not this mail's | later |
 //! | 530, 534, 535 or 538 anywhere: the server wants TLS or an account, whatever the mail | later |
-//! | another 5xx to sender, recipient, DATA or the whole message | never |
+//! | a 5xx to the sender, or one by its enhanced code about the server, its policy or a full box | later |
+//! | another 5xx to recipient, DATA or the whole message | never |
 //! | 2xx to the final dot, and nothing else | accepted |
 //! | broken, late or senseless after the final dot may have left | unknown |
 //! | an address or text the envelope cannot carry | never |
@@ -51,15 +52,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::{Answer, Failure, FailureKind, Stage, one_line, tls};
+use super::{Answer, Concerns, Failure, FailureKind, Stage, one_line, tls};
 use crate::config::settings::{SmtpLogin, SmtpSettings, SmtpTls};
 
 /// The wait where the settings hold none that makes sense.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// Within `WatchdogSec` of the unit.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(150);
-/// Refusals of RFC 3207 and RFC 4954 that ask for TLS or for an account.
-const WANTS_MORE: [u16; 4] = [530, 534, 535, 538];
 /// Longest reply that is read, all its lines together. RFC 5321 asks for 512 bytes a line.
 const MOST_REPLY: u64 = 16 * 1024;
 
@@ -404,7 +403,7 @@ impl Connection {
             let rcpt = Rcpt::new(address.clone(), Vec::new()).to_string();
             match self.command(Stage::Recipient, &rcpt).await {
                 Ok(()) => {}
-                Err(stop) if stop.verdict == Verdict::Never => refused.push((address.to_string(), stop)),
+                Err(stop) if stop.is_about_the_box() => refused.push((address.to_string(), stop)),
                 Err(stop) => return Err(stop),
             }
         }
@@ -540,23 +539,26 @@ impl Stop {
 
     /// The server's no, with its 4xx or 5xx.
     fn refused(stage: Stage, reply: &Reply) -> Stop {
-        let servers_own = matches!(
-            stage,
-            Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login | Stage::Reset
-        ) || WANTS_MORE.contains(&reply.code);
+        let why = Failure::with_code(FailureKind::Refused { stage }, reply.code, &reply.text());
         // The sender is an address of our own, which mails differ in by a signature only: its refusal is no one mail's
-        // fault.
-        let verdict = if reply.code >= 500 && !servers_own && stage != Stage::Mail {
+        // fault. A full box may be emptied.
+        let verdict = if reply.code >= 500 && why.concerns() == Concerns::Message && !why.is_full_box() {
             Verdict::Never
         } else {
             Verdict::Later
         };
-        let why = Failure::with_code(FailureKind::Refused { stage }, reply.code, &reply.text());
+        let ends = stage.is_before_any_mail() || reply.code == 421 || why.asks_for_more();
         Stop {
             verdict,
             why,
-            usable: reply.code != 421 && !servers_own,
+            usable: !ends,
         }
+    }
+
+    /// A refusal for good of one recipient, which says nothing of the others in the mail.
+    fn is_about_the_box(&self) -> bool {
+        let is_for_good = self.why.code.is_some_and(|code| code >= 500);
+        is_for_good && (self.why.concerns() == Concerns::Message || self.why.is_by_policy())
     }
 
     /// Whether a reused connection showed itself to be at its end before it had taken anything of this mail.

@@ -5,6 +5,7 @@ mod backup;
 pub mod calendar;
 pub mod check;
 pub mod demo;
+mod endpoint;
 mod explain;
 mod init;
 mod manual;
@@ -142,6 +143,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Webhook endpoints that are disabled: they answered that they want no more, or took nothing for days.
+    Endpoint {
+        #[command(subcommand)]
+        command: EndpointCommand,
+    },
     /// Messages: what waits, what was accepted, what is dead and why.
     Outbox {
         #[command(subcommand)]
@@ -258,6 +264,12 @@ enum ReportFormat {
 }
 
 #[derive(Debug, Subcommand)]
+enum EndpointCommand {
+    /// Posts to an endpoint again from the next turn on; `dondoc status` shows which are disabled and why.
+    Enable { id: String },
+}
+
+#[derive(Debug, Subcommand)]
 enum OutboxCommand {
     /// Messages, oldest first.
     List {
@@ -277,17 +289,14 @@ enum OutboxCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Sends dead, cancelled, withdrawn, corrected or bounced messages again: what of them still holds goes into new ones at the next chance.
+    /// Sends dead, cancelled, withdrawn, corrected or bounced messages again: what of them still holds goes into new ones at
+    /// the next chance. By ids, or those dead ones of which all that is given holds: then it says how many there are and
+    /// asks.
     Retry {
-        /// The messages; or else --since.
-        #[arg(required_unless_present = "since", conflicts_with = "since")]
+        #[arg(required_unless_present = "which", conflicts_with = "which")]
         ids: Vec<String>,
-        /// All that died at this instant or later. Says how many there are, then asks.
-        #[arg(long, value_name = "T")]
-        since: Option<String>,
-        /// Of these only the ones to this unit.
-        #[arg(long, value_name = "ID", requires = "since")]
-        unit: Option<String>,
+        #[command(flatten)]
+        which: outbox::Which,
         /// Doesn't ask.
         #[arg(long)]
         yes: bool,
@@ -452,6 +461,9 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         }
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
+        Command::Endpoint {
+            command: EndpointCommand::Enable { id },
+        } => endpoint::enable(&dir, &id).await,
         Command::Outbox { command } => outbox::run(&dir, command).await,
         Command::SendTest { unit } => send_test::run(&dir, &unit).await,
         Command::Pause { reason } => pause::pause(&dir, &reason).await,

@@ -28,11 +28,11 @@ pub(super) async fn run(dir: &Path, command: OutboxCommand) -> Result<(), CliErr
             let store = Store::open_read_only(database).await?;
             show(&config, &store, &id, json).await
         }
-        OutboxCommand::Retry { ids, since, unit, yes } => {
+        OutboxCommand::Retry { ids, which, yes } => {
             let store = Store::open_beside(database).await?;
-            let ids = match since {
-                None => ids,
-                Some(since) => match dead_since(&config, &store, &since, unit.as_deref(), yes).await? {
+            let ids = match ids.is_empty() {
+                false => ids,
+                true => match which.agreed(&config, &store, yes).await? {
                     Some(ids) => ids,
                     None => return Ok(()),
                 },
@@ -62,36 +62,71 @@ pub(super) async fn run(dir: &Path, command: OutboxCommand) -> Result<(), CliErr
     }
 }
 
-/// The ids of what died since an instant, once ops have agreed to the number; `None` where they have not.
-async fn dead_since(
-    config: &Config,
-    store: &Store,
-    since: &str,
-    unit: Option<&str>,
-    is_agreed: bool,
-) -> Result<Option<Vec<String>>, CliError> {
-    let since = instant(Some(since), config)?;
-    let dead = MessageState::Dead.word();
-    let dead = store.messages(Some(dead), Moment::UNIX_EPOCH, i64::MAX).await?;
-    let chosen = dead
-        .into_iter()
-        .filter(|m| m.since() >= since && unit.is_none_or(|unit| m.unit == unit));
-    let chosen: Vec<Listed> = chosen.collect();
-    let mut units: Vec<&str> = chosen.iter().map(|m| m.unit.as_str()).collect();
-    units.sort_unstable();
-    units.dedup();
-    let ids: Vec<&str> = chosen.iter().map(|m| m.id.as_str()).collect();
-    let notices = store.count_dead_notices(&ids).await?;
-    say(&format!(
-        "{} dead messages with {notices} notices, to {} units since {}",
-        chosen.len(),
-        units.len(),
-        local(since, config)
-    ));
-    if chosen.is_empty() || !(is_agreed || agrees()?) {
-        return Ok(None);
+/// Which of the dead messages; everything that is given has to hold.
+#[derive(Debug, clap::Args)]
+#[group(id = "which", multiple = true)]
+pub(super) struct Which {
+    /// Those that died at this instant or later.
+    #[arg(long, value_name = "T")]
+    since: Option<String>,
+    /// Those to this unit.
+    #[arg(long, value_name = "ID")]
+    unit: Option<String>,
+    /// Those by this channel, email or webhook.
+    #[arg(long)]
+    channel: Option<String>,
+    /// Those that tell of this rule.
+    #[arg(long, value_name = "ID")]
+    rule: Option<String>,
+    /// Those whose reason has these words in it, such as "550 5.7.1".
+    #[arg(long, value_name = "WORDS")]
+    reason: Option<String>,
+}
+
+impl Which {
+    fn fits(&self, m: &Listed) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let reason = m.reason.as_deref().unwrap_or_default();
+        is(&self.unit, &m.unit)
+            && is(&self.channel, &m.channel)
+            && self.rule.as_ref().is_none_or(|rule| list_of(&m.rules).contains(rule))
+            && self.reason.as_ref().is_none_or(|words| reason.contains(words.as_str()))
     }
-    Ok(Some(chosen.into_iter().map(|m| m.id).collect()))
+
+    /// The ids, once ops have agreed to their number; `None` where they have not.
+    async fn agreed(&self, config: &Config, store: &Store, is_agreed: bool) -> Result<Option<Vec<String>>, CliError> {
+        let known = [Channel::Email, Channel::Webhook].map(Channel::word);
+        if let Some(channel) = self.channel.as_deref().filter(|c| !known.contains(c)) {
+            let why = format!("`{channel}` is not a channel; known are {}", known.join(", "));
+            return Err(CliError::Usage(why));
+        }
+        let since = self
+            .since
+            .as_deref()
+            .map(|since| instant(Some(since), config))
+            .transpose()?;
+        let dead = MessageState::Dead.word();
+        let dead = store.messages(Some(dead), Moment::UNIX_EPOCH, i64::MAX).await?;
+        let is_late_enough = |m: &Listed| since.is_none_or(|since| m.since() >= since);
+        let chosen: Vec<Listed> = dead.into_iter().filter(|m| is_late_enough(m) && self.fits(m)).collect();
+        let mut units: Vec<&str> = chosen.iter().map(|m| m.unit.as_str()).collect();
+        units.sort_unstable();
+        units.dedup();
+        let ids: Vec<&str> = chosen.iter().map(|m| m.id.as_str()).collect();
+        let notices = store.count_dead_notices(&ids).await?;
+        say(&format!(
+            "{} dead messages with {notices} notices, to {} units{}",
+            chosen.len(),
+            units.len(),
+            since
+                .map(|since| format!(" since {}", local(since, config)))
+                .unwrap_or_default()
+        ));
+        if chosen.is_empty() || !(is_agreed || agrees()?) {
+            return Ok(None);
+        }
+        Ok(Some(chosen.into_iter().map(|m| m.id).collect()))
+    }
 }
 
 /// Asks at the terminal.

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::domain::directory::{Endpoint, Unit};
 use crate::domain::notice::Mode;
 use crate::store::Store;
-use crate::store::endpoints::{Disabled, DisabledEndpoints};
+use crate::store::endpoints::{Disabled, DisabledEndpoints, Failing, FailingEndpoints};
 
 pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let config = load(dir)?;
@@ -27,7 +27,8 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let now = meta.last_turn_at.map_or_else(clock::now, |last| last.max(clock::now()));
     let oldest = of("waiting").map(|c| (now - c.oldest_created).num_seconds());
     let disabled = store.disabled_endpoints().await?;
-    let endpoints = endpoints(&config, &disabled);
+    let failing = store.failing_endpoints().await?;
+    let endpoints = endpoints(&config, &disabled, &failing);
     let suspended = store.suspensions(now).await?;
     let mut alarms = store.alarms().await?;
     alarms.retain(|alarm| alarm.cleared_at.is_none());
@@ -122,8 +123,15 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     for (endpoint, disabled) in endpoints.iter().filter_map(|e| Some((e, e.disabled?))) {
         let (id, unit, since) = (&endpoint.endpoint.id, &endpoint.unit.id, local(disabled.since, &config));
         notes.push_str(&format!(
-            "! the webhook {id} of {unit} is disabled since {since}: {}; another url in agencies.toml enables it\n",
+            "! the webhook {id} of {unit} is disabled since {since}: {}; another url in agencies.toml or `dondoc endpoint enable {id}` enables it\n",
             disabled.reason
+        ));
+    }
+    for (endpoint, failing) in endpoints.iter().filter_map(|e| Some((e, e.failing?))) {
+        let (id, unit, since) = (&endpoint.endpoint.id, &endpoint.unit.id, local(failing.since, &config));
+        notes.push_str(&format!(
+            "! the webhook {id} of {unit} has taken nothing since {since}, in {} attempts: {}\n",
+            failing.attempts, failing.reason
         ));
     }
     let oldest = of("waiting").map(|c| format!(" (the oldest since {})", local(c.oldest_created, &config)));
@@ -178,15 +186,17 @@ struct State<'a> {
     unit: &'a Unit,
     endpoint: &'a Endpoint,
     disabled: Option<&'a Disabled>,
+    failing: Option<&'a Failing>,
 }
 
-fn endpoints<'a>(config: &'a Config, disabled: &'a DisabledEndpoints) -> Vec<State<'a>> {
+fn endpoints<'a>(config: &'a Config, disabled: &'a DisabledEndpoints, failing: &'a FailingEndpoints) -> Vec<State<'a>> {
     let units = config.directory.units.iter();
     let all = units.flat_map(|unit| unit.endpoints.iter().map(move |endpoint| (unit, endpoint)));
     all.map(|(unit, endpoint)| State {
         unit,
         endpoint,
         disabled: disabled.of(endpoint),
+        failing: failing.of(endpoint),
     })
     .collect()
 }
@@ -194,17 +204,20 @@ fn endpoints<'a>(config: &'a Config, disabled: &'a DisabledEndpoints) -> Vec<Sta
 impl State<'_> {
     fn to_json(&self, config: &Config) -> Value {
         let on = config.calendars.base().date_of(clock::now());
-        let state = match self.disabled {
-            Some(_) => "disabled",
-            None if self.endpoint.is_valid(on) => "enabled",
-            None => "not_valid",
+        let state = match (self.disabled, self.failing) {
+            (Some(_), _) => "disabled",
+            _ if !self.endpoint.is_valid(on) => "not_valid",
+            (None, Some(_)) => "failing",
+            (None, None) => "enabled",
         };
+        let disabled = self.disabled.map(|d| (d.since, &d.reason));
+        let known = disabled.or(self.failing.map(|f| (f.since, &f.reason)));
         json!({
             "id": self.endpoint.id,
             "unit": self.unit.id,
             "state": state,
-            "since": self.disabled.map(|d| rfc3339(d.since, config)),
-            "reason": self.disabled.map(|d| &d.reason),
+            "since": known.map(|(since, _)| rfc3339(since, config)),
+            "reason": known.map(|(_, reason)| reason),
         })
     }
 }

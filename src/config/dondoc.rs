@@ -280,6 +280,7 @@ fn read_delivery(
     let signature = s.required("signature");
     let digest_at = s.or("digest_at", NaiveTime::MIN + TimeDelta::hours(8));
     let give_up_after = s.or("give_up_after", TimeDelta::hours(72));
+    let retry = read_retry(s);
     let annex_above = s.or("annex_above", 20u32);
     let mode = choice(s, "mode", &[("live", Mode::Live), ("shadow", Mode::Shadow)]).unwrap_or(Mode::Live);
     if let (Mode::Live, false, Some(node)) = (mode, live_units.is_empty(), s.get("live_units")) {
@@ -299,12 +300,31 @@ fn read_delivery(
         signature: signature?,
         digest_at,
         give_up_after,
+        retry,
         annex_above: Some(annex_above as usize).filter(|n| *n > 0),
         allowed_domains: domains.names(),
         mode,
         shadow_to,
         live_units: live_units.keys().cloned().collect(),
     })
+}
+
+/// Minutes from one attempt in vain to the next, where nothing else is said.
+const RETRY: [i64; 5] = [1, 5, 15, 30, 60];
+
+fn read_retry(s: &mut Section<'_>) -> Vec<TimeDelta> {
+    let spans: Vec<TimeDelta> = s.items("retry").into_iter().filter_map(TimeDelta::read).collect();
+    match s.get("retry") {
+        Some(node) if spans.is_empty() && node.is_list() && node.items().is_empty() => {
+            node.error_hint(
+                "no span is listed, so nothing would be tried again",
+                "write such as `[\"1m\", \"5m\", \"15m\", \"30m\", \"1h\"]`".to_owned(),
+            );
+            spans
+        }
+        Some(_) => spans,
+        None => RETRY.map(TimeDelta::minutes).to_vec(),
+    }
 }
 
 const NO_LIMITS: Limits = Limits {

@@ -168,6 +168,8 @@ pub struct WebhookSettings {
     pub timeout: TimeDelta,
     /// Posts under way at once, at most; default 32.
     pub in_flight: usize,
+    /// An endpoint is disabled once it has taken nothing for so long; default 5 days.
+    pub disable_after: TimeDelta,
     /// Whose certificates are trusted; `None` = those this system trusts.
     pub authorities: Option<Vec<CertificateDer<'static>>>,
     /// By endpoint: base64 keys without their prefix, the newest first. Each one signs.
@@ -237,6 +239,8 @@ pub struct DeliverySettings {
     pub digest_at: NaiveTime,
     /// A notice is dead this long after its first attempt, in time its recipient's window was open; default 72 h.
     pub give_up_after: TimeDelta,
+    /// From each attempt in vain to the next, the last one on and on; never empty. Each is up to a fifth longer.
+    pub retry: Vec<TimeDelta>,
     /// A mail with more tickets than this carries them as a workbook too; default 20, `None` = never.
     pub annex_above: Option<usize>,
     /// Recipient domains that mail may go to (`dongthap.example`, subdomains included).

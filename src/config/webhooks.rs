@@ -29,6 +29,7 @@ pub(super) fn by_default() -> WebhookSettings {
         allowed_private: Vec::new(),
         timeout: TimeDelta::seconds(20),
         in_flight: 32,
+        disable_after: TimeDelta::days(5),
         authorities: None,
         keys: HashMap::new(),
     }
@@ -40,6 +41,7 @@ pub(super) fn read_webhooks(s: &mut Section<'_>, dir: &Path) -> WebhookSettings 
         allowed_private: s.or("allowed_private", default.allowed_private),
         timeout: s.or("timeout", default.timeout),
         in_flight: s.or("in_flight", AtLeastOne(32)).0 as usize,
+        disable_after: s.or("disable_after", default.disable_after),
         authorities: s.get("ca_file").and_then(|node| read_authorities(node, dir)),
         keys: default.keys,
     }

@@ -1,10 +1,11 @@
 //! Deliver: claim what is due under a lease, send it, and mark each answer. Nothing else sends.
 //!
 //! At most `limits.in_flight` messages are sent but not yet marked. Every attempt of a message sends the same bytes. A
-//! server that does not answer holds up each connection once a turn, for the length of one attempt. Mails and webhooks go
-//! by the same steps side by side; a webhook keeps no window unless its endpoint does.
+//! server that does not answer holds up each connection once, for the length of one attempt; then it is left alone for a
+//! while ([`super::breaker`]). Mails and webhooks go by the same steps side by side; a webhook keeps no window unless its
+//! endpoint does.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::TimeDelta;
@@ -12,23 +13,28 @@ use futures_util::future::join_all;
 use tokio::join;
 use tokio::time::timeout;
 
+use super::breaker::{self, Breaker, Breakers, Gate};
 use super::letter::{self, Alone};
 use super::{Clock, Engine, TurnError, recipients};
 use crate::channel::bounce::Senders;
 use crate::channel::smtp::{Connection, Smtp};
-use crate::channel::{Answer, Failure, FailureKind, Stage};
+use crate::channel::{Answer, Concerns, Failure, FailureKind, Stage};
 use crate::domain::Moment;
 use crate::domain::directory::{Desk, Endpoint, OPS};
 use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
-use crate::store::endpoints::DisabledEndpoints;
+use crate::store::Tx;
+use crate::store::endpoints::{DisabledEndpoints, Failing, FailingEndpoints};
 use crate::store::outbox::{Claim, MessageState, NewMessage, Settlement};
 
 /// Twice as long as attempts are begun for, so that the last of them has its answer in time.
 const LEASE: TimeDelta = TimeDelta::minutes(30);
 
-/// How long an endpoint that does not answer is left alone.
-const REST: TimeDelta = TimeDelta::minutes(1);
+/// So often an endpoint has to have failed before it is disabled for it: days in which nothing was tried say nothing.
+const FAILURES: i64 = 20;
+
+/// Batches in a row of which nothing got through before ops hear of it, where the mail server didn't say no to all.
+const IN_VAIN: usize = 3;
 
 /// Answers of a turn's attempts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,9 +65,40 @@ impl Delivered {
     }
 }
 
-/// An endpoint that answered 410, and what is said of it.
-struct Gone<'a> {
+/// What came of a batch's posts to one endpoint.
+struct Posted<'a> {
     endpoint: &'a Endpoint,
+    unit: &'a str,
+    answers: Vec<&'a Answer>,
+}
+
+impl Posted<'_> {
+    fn has_taken(&self) -> bool {
+        self.answers.iter().any(|answer| answer.failure().is_none())
+    }
+
+    /// Whether others would fare the same now.
+    fn is_in_vain(&self) -> bool {
+        self.answers.iter().all(|answer| concerns_peer(answer))
+    }
+
+    /// Until when it asked to be left alone.
+    fn not_before(&self) -> Option<Moment> {
+        let named = self.answers.iter().filter_map(|answer| match answer {
+            Answer::Later { not_before, .. } => *not_before,
+            _ => None,
+        });
+        named.max()
+    }
+
+    /// How the last of its posts failed.
+    fn last_failure(&self) -> Option<&Failure> {
+        self.answers.iter().rev().find_map(|answer| answer.failure())
+    }
+}
+
+/// An endpoint that is to be disabled, and what is said of it.
+struct Disabling {
     why: String,
     letters: Vec<NewMessage>,
 }
@@ -82,11 +119,16 @@ impl Engine {
         let mut connections = std::mem::take(&mut self.connections);
         // A turn that was dropped on its way has left none behind.
         connections.resize_with(self.config.smtp.connections.max(1), || None);
+        let Breakers {
+            mut mail_server,
+            mut endpoints,
+        } = std::mem::take(&mut self.breakers);
         let (mailed, posted) = join!(
-            self.deliver_mails(&mut connections, mails, clock),
-            self.deliver_posts(posts, clock)
+            self.deliver_mails(&mut connections, &mut mail_server, mails, clock),
+            self.deliver_posts(&mut endpoints, posts, clock)
         );
         self.connections = connections;
+        self.breakers = Breakers { mail_server, endpoints };
         let mut delivered = mailed?;
         delivered.add(posted?);
         Ok(delivered)
@@ -95,6 +137,7 @@ impl Engine {
     async fn deliver_mails(
         &self,
         connections: &mut [Option<Connection>],
+        breaker: &mut Breaker,
         most: usize,
         clock: &Clock<'_>,
     ) -> Result<Delivered, TurnError> {
@@ -103,9 +146,20 @@ impl Engine {
         let senders = self.senders().await?;
         // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
         let began = clock();
-        while let Some((now, claims)) = self.next_claims(Channel::Email, most, began, clock).await? {
+        loop {
+            let most = match breaker.gate(clock().max(began)) {
+                Gate::All => most,
+                Gate::One => 1,
+                Gate::Nothing { until } => {
+                    tracing::debug!(%until, "the mail server is left alone");
+                    break;
+                }
+            };
+            let Some((now, claims)) = self.next_claims(Channel::Email, most, began, clock).await? else {
+                break;
+            };
             let sendable = self.put_back_outside_windows(claims, now).await?;
-            let (tried, untried) = self
+            let (mut tried, untried) = self
                 .mail_all(
                     sendable,
                     connections,
@@ -115,19 +169,22 @@ impl Engine {
                     clock,
                 )
                 .await;
+            make_never_of_policy(&mut tried);
             // What was sent was answered meanwhile; a clock that was set back does not turn that round.
             let answered = clock().max(now);
             self.mark(&tried, &mut delivered, answered).await?;
-            let unreachable = !tried.is_empty() && tried.iter().all(|(_, answer)| takes_no_mail(answer));
-            if unreachable {
-                let why = tried
-                    .iter()
-                    .find_map(|(_, answer)| answer.failure())
-                    .map(ToString::to_string);
-                delivered.refused.clone_from(&why);
-                tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, why, "the mail server takes no mail from us; the rest waits for the next turn");
+            let is_in_vain = !tried.is_empty() && tried.iter().all(|(_, answer)| concerns_peer(answer));
+            if is_in_vain {
+                breaker.failed(&self.config.delivery.retry, None, answered);
+                if breaker.failures() >= IN_VAIN || tried.iter().all(|(_, answer)| takes_no_mail(answer)) {
+                    let why = tried.iter().find_map(|(_, answer)| answer.failure());
+                    delivered.refused = why.map(ToString::to_string);
+                    tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, why = delivered.refused, "the mail server takes no mail from us; the rest waits");
+                }
+            } else if !tried.is_empty() {
+                breaker.succeeded();
             }
-            let is_over = unreachable || !untried.is_empty();
+            let is_over = is_in_vain || !untried.is_empty();
             let untried: Vec<_> = untried.into_iter().map(|claim| (answered, claim)).collect();
             self.put_back(&untried).await?;
             if is_over {
@@ -155,17 +212,30 @@ impl Engine {
         Ok(Some((now, claims)).filter(|(_, claims)| !claims.is_empty()))
     }
 
-    /// An endpoint that does not answer is left alone for a while, and costs the others one wait.
-    async fn deliver_posts(&self, most: usize, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
+    /// An endpoint that takes nothing is left alone for a while, and costs the others one wait.
+    async fn deliver_posts(
+        &self,
+        breakers: &mut HashMap<String, Breaker>,
+        most: usize,
+        clock: &Clock<'_>,
+    ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
-        let mut stalled: HashSet<String> = HashSet::new();
         let began = clock();
         while let Some((now, claims)) = self.next_claims(Channel::Webhook, most, began, clock).await? {
             let disabled = &self.store.disabled_endpoints().await?;
             let claims = self.put_back_outside_windows(claims, now).await?;
-            let is_stalled = |claim: &Claim| claim.recipients.iter().any(|id| stalled.contains(id));
-            let (resting, postable): (Vec<_>, Vec<_>) = claims.into_iter().partition(is_stalled);
-            let resting: Vec<_> = resting.into_iter().map(|claim| (now + REST, claim)).collect();
+            let (mut postable, mut resting) = (Vec::new(), Vec::new());
+            let mut probing = HashSet::new();
+            for claim in claims {
+                let endpoint = self.endpoint(&claim, now).filter(|e| disabled.of(e).is_none());
+                let gate = endpoint.and_then(|e| Some((e, breakers.get(&e.id)?.gate(now))));
+                match gate {
+                    Some((_, Gate::Nothing { until })) => resting.push((until, claim)),
+                    // They are due in this turn still, once the first has found out.
+                    Some((endpoint, Gate::One)) if !probing.insert(endpoint.id.clone()) => resting.push((began, claim)),
+                    _ => postable.push(claim),
+                }
+            }
             self.put_back(&resting).await?;
             let tried = join_all(postable.into_iter().map(|claim| async {
                 let answer = self.post(&claim, disabled, clock()).await;
@@ -175,10 +245,43 @@ impl Engine {
             .await;
             let answered = clock().max(now);
             self.mark(&tried, &mut delivered, answered).await?;
-            let without_answer = tried.iter().filter(|(_, answer)| has_stalled(answer));
-            stalled.extend(without_answer.flat_map(|(claim, _)| claim.recipients.iter().cloned()));
+            for posted in self.posted(&tried, answered) {
+                if posted.is_in_vain() {
+                    let named = posted.not_before();
+                    let breaker = breakers.entry(posted.endpoint.id.clone()).or_default();
+                    breaker.failed(&self.config.delivery.retry, named, answered);
+                } else {
+                    breakers.remove(&posted.endpoint.id);
+                }
+            }
         }
         Ok(delivered)
+    }
+
+    /// What came of posts, by endpoint; but for what could not be posted at all.
+    fn posted<'a>(&'a self, tried: &'a [(Claim, Answer)], at: Moment) -> Vec<Posted<'a>> {
+        let mut all: Vec<Posted<'a>> = Vec::new();
+        for (claim, answer) in tried.iter().filter(|(claim, _)| claim.channel == Channel::Webhook) {
+            let Some(endpoint) = self.endpoint(claim, at) else {
+                continue;
+            };
+            if answer.failure().is_some_and(|why| why.kind == FailureKind::Unsendable) {
+                continue;
+            }
+            let place = all.iter().position(|p| p.endpoint.id == endpoint.id);
+            let place = place.unwrap_or_else(|| {
+                all.push(Posted {
+                    endpoint,
+                    unit: &claim.unit,
+                    answers: Vec::new(),
+                });
+                all.len() - 1
+            });
+            if let Some(posted) = all.get_mut(place) {
+                posted.answers.push(answer);
+            }
+        }
+        all
     }
 
     async fn post(&self, claim: &Claim, disabled: &DisabledEndpoints, at: Moment) -> Answer {
@@ -309,7 +412,12 @@ impl Engine {
             *delivered.by.entry((claim.channel, answer.word(), class)).or_default() += 1;
         }
         let settlements: Vec<_> = tried.iter().map(|(claim, _)| claim).zip(&ends).collect();
-        let gone = self.gone(tried, at)?;
+        let failing = self.store.failing_endpoints().await?;
+        let posted = self.posted(tried, at);
+        let disabling = posted
+            .iter()
+            .map(|posted| self.disabling(posted, &failing, at))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut tx = self.store.begin().await?;
         let held = tx.settle_messages(&settlements, at).await?;
         for ((claim, answer), _) in tried.iter().zip(&held).filter(|(_, held)| **held) {
@@ -317,11 +425,8 @@ impl Engine {
                 self.refused_at_once(&mut tx, claim, address, why, at).await?;
             }
         }
-        for Gone { endpoint, why, letters } in &gone {
-            if tx.disable(endpoint, why, at).await? {
-                tracing::error!(endpoint = %endpoint.id, %why, "the endpoint wants no more; nothing is posted to it while its url is the same");
-                tx.compose(&letters.iter().collect::<Vec<_>>(), at).await?;
-            }
+        for (posted, disabling) in posted.iter().zip(&disabling) {
+            note_posted(&mut tx, posted, disabling.as_ref(), &failing, at).await?;
         }
         tx.commit().await?;
         for (((claim, answer), end), held) in tried.iter().zip(&ends).zip(held) {
@@ -348,30 +453,52 @@ impl Engine {
         Ok(())
     }
 
-    /// The endpoints among these that answered 410, each with the letters that say so.
-    fn gone(&self, tried: &[(Claim, Answer)], at: Moment) -> Result<Vec<Gone<'_>>, TurnError> {
-        let mut gone: Vec<Gone<'_>> = Vec::new();
-        for (claim, answer) in tried.iter().filter(|(claim, _)| claim.channel == Channel::Webhook) {
-            let Some(why) = answer.failure().filter(|why| why.code == Some(410)) else {
-                continue;
-            };
-            let Some(endpoint) = self
-                .endpoint(claim, at)
-                .filter(|e| gone.iter().all(|g| g.endpoint != *e))
-            else {
-                continue;
-            };
-            gone.push(Gone {
-                endpoint,
-                why: why.to_string(),
-                letters: self.letters_about(endpoint, &claim.unit, at)?,
-            });
+    /// Whether an endpoint is to be disabled by what came of posts to it: it wants no more (410), or has taken nothing for
+    /// days.
+    fn disabling(
+        &self,
+        posted: &Posted<'_>,
+        failing: &FailingEndpoints,
+        at: Moment,
+    ) -> Result<Option<Disabling>, TurnError> {
+        let Posted { endpoint, unit, .. } = posted;
+        let Some(last) = posted.last_failure() else {
+            return Ok(None);
+        };
+        let gone = posted.answers.iter().filter_map(|answer| answer.failure());
+        if let Some(why) = gone.into_iter().find(|why| why.code == Some(410)) {
+            let letters = self.letters_about(endpoint, unit, None, at)?;
+            let why = why.to_string();
+            return Ok(Some(Disabling { why, letters }));
         }
-        Ok(gone)
+        let has_long_failed = |f: &&Failing| {
+            let failures = f.attempts.saturating_add_unsigned(posted.answers.len() as u64);
+            at - f.since >= self.config.webhooks.disable_after && failures >= FAILURES
+        };
+        let Some(failing) = failing
+            .of(endpoint)
+            .filter(has_long_failed)
+            .filter(|_| !posted.has_taken())
+        else {
+            return Ok(None);
+        };
+        let letters = self.letters_about(endpoint, unit, Some((failing.since, last)), at)?;
+        let since = failing.since.with_timezone(&self.config.calendars.base().zone());
+        let why = format!(
+            "took nothing since {}; the last answer: {last}",
+            since.format("%Y-%m-%d %H:%M")
+        );
+        Ok(Some(Disabling { why, letters }))
     }
 
-    /// To the unit's contact and to ops: an endpoint wants no more.
-    fn letters_about(&self, endpoint: &Endpoint, unit: &str, at: Moment) -> Result<Vec<NewMessage>, TurnError> {
+    /// To the unit's contact and to ops: an endpoint wants no more, or has failed since an instant.
+    fn letters_about(
+        &self,
+        endpoint: &Endpoint,
+        unit: &str,
+        failed: Option<(Moment, &Failure)>,
+        at: Moment,
+    ) -> Result<Vec<NewMessage>, TurnError> {
         let on = self.config.calendars.base().date_of(at);
         let of = |unit| {
             let directory = &self.config.directory;
@@ -383,6 +510,8 @@ impl Engine {
         for recipient in [owner, ops].into_iter().skip(usize::from(is_told_once)) {
             let mut section = letter::bare_section(&self.config, &recipient, "endpoint-disabled", at);
             section.rule_title.clone_from(&endpoint.id);
+            section.since = failed.map(|(since, _)| self.config.calendars.of(&recipient.unit).date_of(since));
+            section.note = failed.map(|(_, last)| last.to_string());
             let alone = Alone {
                 mode: Mode::Live,
                 recipient: &recipient,
@@ -461,8 +590,12 @@ impl Engine {
                 )
             });
         }
-        let wait = now + backoff(claim);
+        let wait = now + backoff(&self.config.delivery.retry, claim, unknown);
         let next = not_before.map_or(wait, |n| n.max(wait));
+        let next = match why.is_full_box() {
+            true => next.max(recipients::schedule(&self.config, &claim.unit, None).opening_after(now)),
+            false => next,
+        };
         let next = match self.keeps_window(claim, now) {
             true => self.config.calendars.of(&claim.unit).next_open(next),
             false => next,
@@ -496,40 +629,81 @@ async fn attempt(smtp: &Smtp, connection: &mut Option<Connection>, from: &str, c
     })
 }
 
+/// What an endpoint's answers change in what is known of it.
+async fn note_posted(
+    tx: &mut Tx,
+    posted: &Posted<'_>,
+    disabling: Option<&Disabling>,
+    failing: &FailingEndpoints,
+    at: Moment,
+) -> Result<(), TurnError> {
+    let Posted { endpoint, .. } = posted;
+    match (disabling, posted.last_failure()) {
+        (Some(Disabling { why, letters }), _) => {
+            tx.endpoint_answered(&endpoint.id).await?;
+            if tx.disable(endpoint, why, at).await? {
+                tracing::error!(endpoint = %endpoint.id, %why, "the endpoint is disabled; nothing is posted to it while its url is the same");
+                tx.compose(&letters.iter().collect::<Vec<_>>(), at).await?;
+            }
+        }
+        (None, Some(last)) if !posted.has_taken() => {
+            let attempts = posted.answers.len();
+            tx.endpoint_failed(endpoint, attempts, &last.to_string(), at).await?;
+        }
+        _ if failing.names(&endpoint.id) => tx.endpoint_answered(&endpoint.id).await?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A refusal by policy is about the mail itself where the server took another one meanwhile; else it may be about all of
+/// ours, and is tried again.
+fn make_never_of_policy(tried: &mut [(Claim, Answer)]) {
+    if tried.iter().all(|(_, answer)| answer.failure().is_some()) {
+        return;
+    }
+    for (_, answer) in tried {
+        if let Answer::Later { why, .. } = answer
+            && why.is_by_policy()
+            && why
+                .kind
+                .stage()
+                .is_some_and(|stage| !stage.is_before_any_mail() && stage != Stage::Mail)
+        {
+            *answer = Answer::Never { why: why.clone() };
+        }
+    }
+}
+
 /// The server let time pass or is not there: the next mail on this connection would fare the same.
 fn has_stalled(answer: &Answer) -> bool {
-    let is_timeout = |why: &Failure| matches!(why.kind, FailureKind::Timeout { .. });
-    answer.failure().is_some_and(is_timeout) || is_unreachable(answer)
+    answer.failure().is_some_and(|why| {
+        matches!(why.kind, FailureKind::Timeout { .. }) || why.kind.stage().is_some_and(Stage::is_before_any_mail)
+    })
 }
 
-/// Whatever the mail: the server takes none from us, or not under our own address, which is the sender of all; where
-/// each has a sender of its own, they differ by a signature only.
+/// Not accepted, and for a reason that is the other side's.
+fn concerns_peer(answer: &Answer) -> bool {
+    answer.failure().is_some_and(|why| why.concerns() == Concerns::Peer)
+}
+
+/// The server has said no to whatever comes from us, or is not there.
 fn takes_no_mail(answer: &Answer) -> bool {
-    let at = answer.failure().and_then(|why| why.kind.stage());
-    is_unreachable(answer) || (matches!(answer, Answer::Later { .. }) && at == Some(Stage::Mail))
-}
-
-/// The server did not take the connection, or did not get as far as a mail.
-fn is_unreachable(answer: &Answer) -> bool {
-    let Answer::Later { why, .. } = answer else {
-        return false;
+    let says_so = |why: &Failure| {
+        matches!(why.kind, FailureKind::Refused { .. }) || why.kind.stage().is_some_and(Stage::is_before_any_mail)
     };
-    matches!(
-        why.kind.stage(),
-        Some(Stage::Connect | Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login)
-    )
+    concerns_peer(answer) && answer.failure().is_some_and(says_so)
 }
 
-/// 1, 5, 15, 30 minutes, then an hour, each with up to a fifth more so that retries do not march in step. The share is
-/// taken from the message's id: the same message waits the same, different ones differ.
-fn backoff(claim: &Claim) -> TimeDelta {
-    let minutes = [1, 5, 15, 30]
-        .get(usize::try_from(claim.attempts).unwrap_or(usize::MAX))
-        .copied()
-        .unwrap_or(60);
+/// How long a message waits for its next attempt: by `delivery.retry`, each time with up to a fifth more so that retries
+/// do not march in step. The share is taken from the message's id: the same message waits the same, different ones differ.
+/// Where it may have arrived it waits as after two more attempts: each may make a copy.
+fn backoff(retry: &[TimeDelta], claim: &Claim, unknown: bool) -> TimeDelta {
+    let failures = usize::try_from(claim.attempts).unwrap_or(usize::MAX);
+    let span = breaker::span(retry, failures.saturating_add(if unknown { 2 } else { 0 }));
     let seed: u64 = claim.id.bytes().fold(claim.attempts.unsigned_abs(), |h, b| {
         h.wrapping_mul(31).wrapping_add(b.into())
     });
-    let share = i64::try_from(seed % 1000).unwrap_or(0);
-    TimeDelta::milliseconds(minutes * 60_000 + minutes * 12 * share)
+    let share = i32::try_from(seed % 1000).unwrap_or(0);
+    span + span * share / 5000
 }

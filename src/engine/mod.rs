@@ -7,6 +7,7 @@ mod alarms;
 mod approval;
 mod bounces;
 mod brake;
+mod breaker;
 mod compose;
 mod correction;
 mod decide;
@@ -36,6 +37,7 @@ use crate::channel::command;
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::webhook::{WebhookError, Webhooks};
 use alarms::Watched;
+use breaker::Breakers;
 use modes::Modes;
 
 use crate::config::Config;
@@ -118,6 +120,7 @@ pub struct Engine {
     smtp: Smtp,
     webhooks: Webhooks,
     connections: Vec<Option<Connection>>,
+    breakers: Breakers,
     /// Names this process in claims.
     name: String,
     /// The first turn of a process sweeps, whatever was read before.
@@ -178,6 +181,7 @@ impl Engine {
             smtp,
             webhooks,
             connections,
+            breakers: Breakers::default(),
             name,
             swept: false,
             claims_voided: false,
@@ -206,6 +210,7 @@ impl Engine {
         self.smtp = Smtp::new(&prepared.config.smtp);
         self.webhooks = prepared.webhooks;
         self.connections = lanes(&prepared.config);
+        self.breakers = Breakers::default();
         self.configured = Arc::clone(&prepared.config);
         self.suspended.clear();
         self.config = prepared.config;

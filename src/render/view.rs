@@ -65,8 +65,10 @@ pub struct SectionView {
     pub settled: bool,
     /// By when an answer is asked for.
     pub reply_by: Option<DeadlineView>,
-    /// Why it is written, in somebody's words; only where ops gave a reason.
+    /// Why it is written, in somebody's words: a reason that ops gave, or how an endpoint failed last.
     pub note: Option<String>,
+    /// Of an endpoint that took nothing: since when.
+    pub since: Option<NaiveDate>,
 }
 
 impl SectionView {
@@ -93,6 +95,7 @@ impl SectionView {
             settled: false,
             reply_by: None,
             note: None,
+            since: None,
         }
     }
 }

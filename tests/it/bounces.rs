@@ -478,8 +478,12 @@ async fn an_address_that_the_mail_server_says_does_not_exist_is_left_alone_and_o
     .await;
     office.world.ticket("T1", "Sở Tài chính", "2021-09-06 09:00").await;
     office.world.ticket("T2", "Sở Xây dựng", "2021-09-06 09:00").await;
+    office.world.ticket("T0", "Sở Y tế", "2021-09-06 09:00").await;
     office.world.turn("2021-09-14 08:00").await;
-    assert_eq!(office.states().await, ["contact dead", "contact dead"]);
+    assert_eq!(
+        office.states().await,
+        ["contact dead", "contact dead", "contact accepted"]
+    );
     assert_eq!(office.suspended("2021-09-14 08:00").await, ["stc@tinh.example"]);
     // The next ones find somebody.
     office.world.ticket("T3", "Sở Tài chính", "2021-09-07 09:00").await;

@@ -10,6 +10,7 @@ mod config;
 mod daemon;
 mod day;
 mod demo;
+mod failures;
 mod ladder;
 mod ladder_properties;
 mod letters;

@@ -560,7 +560,7 @@ async fn a_dropped_send_never_lets_a_later_mail_read_a_wrong_reply() {
         let refused_final = if step == Step::Final { 2 } else { 1 };
         let script = both(
             at(1, step, Do::Stall),
-            at(refused_final, Step::Final, reply(550, "5.7.1 bị từ chối")),
+            at(refused_final, Step::Final, reply(550, "5.6.0 bị từ chối")),
         );
         let mut world = World::new(move |now, address| {
             let doing = script(now, address);

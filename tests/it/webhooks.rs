@@ -35,6 +35,7 @@ impl World {
         let receiver = Receiver::start(Some(identity), doing).await;
         let settings = WebhookSettings {
             allowed_private: vec!["127.0.0.0/8".parse().unwrap()],
+            disable_after: TimeDelta::days(5),
             timeout: TimeDelta::seconds(10),
             in_flight: 32,
             authorities: Some(vec![authority.certificate()]),

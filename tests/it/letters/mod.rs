@@ -13,6 +13,7 @@ mod digest;
 mod explained;
 mod fresh;
 mod holds;
+mod isolation;
 mod posted;
 mod settled;
 mod shadow;

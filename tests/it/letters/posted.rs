@@ -47,7 +47,7 @@ impl System {
         system
     }
 
-    fn answers(&self, status: u16) {
+    pub(super) fn answers(&self, status: u16) {
         *self.status.lock().expect("a status") = status;
     }
 

@@ -1,0 +1,83 @@
+//! Who is left alone for a while because nothing gets through: the mail server, and each endpoint for itself.
+//!
+//! After a batch of which everything failed for a reason that is the other side's, nothing is tried there until an instant;
+//! then one message finds out. What it brings decides about the rest. Each process has its own: what it cannot reach
+//! another may. Nothing here is about a message's own retries, nor does a restart remember it.
+
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+
+use crate::domain::Moment;
+
+/// The longest that one is left alone at a time.
+const LONGEST: TimeDelta = TimeDelta::minutes(15);
+
+/// The breakers of a process.
+#[derive(Debug, Default)]
+pub(super) struct Breakers {
+    pub(super) mail_server: Breaker,
+    /// By id.
+    pub(super) endpoints: HashMap<String, Breaker>,
+}
+
+/// Closed while all is well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Breaker {
+    /// Batches in a row of which nothing got through.
+    failures: usize,
+    rests: Option<Rest>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rest {
+    from: Moment,
+    until: Moment,
+}
+
+/// What may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    All,
+    /// One message, to find out.
+    One,
+    Nothing {
+        until: Moment,
+    },
+}
+
+impl Breaker {
+    /// What may be sent at an instant. A rest is over as well where the clock went back behind its beginning.
+    pub(super) fn gate(&self, now: Moment) -> Gate {
+        match self.rests {
+            None => Gate::All,
+            Some(Rest { from, until }) if (from..until).contains(&now) => Gate::Nothing { until },
+            Some(_) => Gate::One,
+        }
+    }
+
+    /// Nothing of a batch got through: rests by the same spans as a message that is tried again, but not before what the
+    /// other side asked for.
+    pub(super) fn failed(&mut self, retry: &[TimeDelta], not_before: Option<Moment>, now: Moment) {
+        let rest = span(retry, self.failures).min(LONGEST);
+        self.failures += 1;
+        let until = not_before.map_or(now + rest, |named| named.max(now + rest));
+        self.rests = Some(Rest { from: now, until });
+    }
+
+    /// Batches in a row of which nothing got through.
+    pub(super) fn failures(&self) -> usize {
+        self.failures
+    }
+
+    /// Something got through.
+    pub(super) fn succeeded(&mut self) {
+        *self = Breaker::default();
+    }
+}
+
+/// The span after so many failures, the last one on and on.
+pub(super) fn span(spans: &[TimeDelta], failures: usize) -> TimeDelta {
+    let span = spans.get(failures).or(spans.last());
+    span.copied().unwrap_or(TimeDelta::hours(1))
+}
