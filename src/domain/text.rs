@@ -146,7 +146,7 @@ fn is_invisible(c: char) -> bool {
 fn is_odd_space(c: char) -> bool {
     matches!(
         c,
-        '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}'
+        '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{2028}' | '\u{2029}' | '\u{202F}' | '\u{205F}' | '\u{3000}'
     )
 }
 

@@ -29,8 +29,13 @@ use crate::domain::wording::Wording;
 use breakdown::Breakdown;
 use view::{Addressee, DeadlineView, EndedView, LineView, MessageView, SectionView, SummaryView};
 
-/// Steps of the template engine that one message may take; the longest digest needs a fraction of it.
-const FUEL: u64 = 50_000_000;
+/// Steps of the template engine that one text may take. A digest takes less than 600 for each ticket, so this is enough for
+/// 16 000 of them, and what runs away has used it up in half a second.
+const FUEL: u64 = 10_000_000;
+
+/// How deep templates may call each other; ours go down by a handful. Five hundred, as the engine has it, can be more than
+/// the stack of a thread holds.
+const DEPTH: usize = 50;
 
 /// The two layouts.
 const TEXT: &str = "digest.txt.j2";
@@ -458,6 +463,7 @@ fn environment(wording: &Wording) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_fuel(Some(FUEL));
+    env.set_recursion_limit(DEPTH);
     // So that errors know their columns.
     env.set_debug(true);
     // Block tags on lines of their own leave no empty lines. The builder only fails on delimiters, and these are the

@@ -67,6 +67,9 @@ pub const COLUMNS: [&str; 31] = [
     "url",
 ];
 
+/// The columns that hold what somebody wrote.
+pub(super) const TEXTS: [&str; 2] = ["title", "body"];
+
 /// Why a row was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
@@ -78,8 +81,8 @@ pub enum Why {
     NotATime,
     #[error("is outside the years 1990 to 2100")]
     OutOfRange,
-    #[error("is longer than 200 characters")]
-    TooLong,
+    #[error("is longer than {0} characters")]
+    TooLong(usize),
     #[error("is not UTF-8")]
     NotUtf8,
     #[error("has a line break or another control character")]
@@ -118,6 +121,12 @@ pub type Values = HashMap<&'static str, Value>;
 /// Characters of a code; no system's are longer, and what bears one has its limits.
 const LONGEST_CODE: usize = 200;
 
+/// Characters of any other text that decides; beyond that it is no word of anybody's.
+pub(super) const LONGEST_WORD: usize = 2_000;
+
+/// Characters of title and body that rules look at; what comes after them is not read.
+pub(super) const MOST_TEXT: usize = 20_000;
+
 /// Decodes a row; what it had to drop is added to `spoiled`.
 pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spoiled>) -> Result<Row, Rejected> {
     let code = match values.remove("code") {
@@ -132,7 +141,7 @@ pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spo
             return Err(Rejected {
                 code: None,
                 column: "code",
-                why: Why::TooLong,
+                why: Why::TooLong(LONGEST_CODE),
             });
         }
         Some(Value::Text(text)) if !nfc(&text).is_empty() => nfc(&text),
@@ -259,6 +268,9 @@ impl Fields<'_> {
         match self.take(column) {
             Value::Null => None,
             Value::Bytes(_) => self.spoil(column, Why::NotUtf8),
+            Value::Text(text) if !TEXTS.contains(&column) && text.chars().nth(LONGEST_WORD).is_some() => {
+                self.spoil(column, Why::TooLong(LONGEST_WORD))
+            }
             Value::Text(text) if is_legacy(&text) => self.spoil(column, Why::LegacyEncoding),
             Value::Text(text) => Some(nfc(&one_line(&text))).filter(|t| !t.is_empty()),
             Value::Integer(n) => Some(n.to_string()),

@@ -167,6 +167,10 @@ impl Dialect for MySqlDialect {
         (place, Bind::Bytes(text.to_owned()))
     }
 
+    fn cut(&self, sql: &str, most: usize) -> String {
+        format!("LEFT({sql}, {most})")
+    }
+
     fn as_text(&self, sql: &str) -> String {
         format!("CAST({sql} AS CHAR)")
     }

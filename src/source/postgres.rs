@@ -170,6 +170,10 @@ impl Dialect for PostgresDialect {
         (place, Bind::Text(String::from_utf8_lossy(text).into_owned()))
     }
 
+    fn cut(&self, sql: &str, most: usize) -> String {
+        format!("left({sql}, {most})")
+    }
+
     fn as_text(&self, sql: &str) -> String {
         format!("CAST({sql} AS text)")
     }

@@ -90,7 +90,7 @@ impl Source {
                 column,
             })
         };
-        let is_read = |c: &&str| reads_text || !["title", "body"].contains(c);
+        let is_read = |c: &&str| reads_text || !decode::TEXTS.contains(c);
         let columns = COLUMNS.into_iter().filter(is_read);
         Ok(Source {
             database,
@@ -270,7 +270,7 @@ impl Source {
             return Ok(titles);
         };
         for chunk in codes.chunks(CHUNK) {
-            let columns = vec![text_output("code", &self.code), output("title", title)];
+            let columns = vec![text_output("code", &self.code), self.cut("title", title)];
             let mut statement = Statement::select(columns, &self.rows);
             statement.push(" WHERE ");
             if !self.push_codes(&mut statement, chunk) {
@@ -365,9 +365,28 @@ impl Source {
     fn select(&self) -> Statement {
         let column = |(name, column): &(&'static str, Column)| match *name {
             "code" => text_output("code", &self.code),
-            name => output(name, column),
+            // Pages go on after it.
+            "updated_at" => output("updated_at", column),
+            name => self.cut(name, column),
         };
         Statement::select(self.columns.iter().map(column).collect(), &self.rows)
+    }
+
+    /// A column of which no more is fetched than is looked at, whatever somebody stored in it.
+    fn cut(&self, name: &'static str, column: &Column) -> Output {
+        let most = match decode::TEXTS.contains(&name) {
+            true => decode::MOST_TEXT,
+            // One more shows that it is too long.
+            false => decode::LONGEST_WORD + 1,
+        };
+        let sql = match column.kind {
+            Kind::Any | Kind::Text => self.dialect().cut(&column.read, most),
+            _ => column.read.clone(),
+        };
+        Output {
+            sql,
+            ..output(name, column)
+        }
     }
 
     /// Goes on after a code among the tickets that are open or were touched, in order of the code.

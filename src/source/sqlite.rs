@@ -189,6 +189,11 @@ impl Dialect for SqliteDialect {
         (format!("CAST({place} AS TEXT)"), Bind::Bytes(text.to_owned()))
     }
 
+    /// The length in bytes is known without reading the text.
+    fn cut(&self, sql: &str, most: usize) -> String {
+        format!("CASE WHEN octet_length({sql}) > {most} THEN substr({sql}, 1, {most}) ELSE {sql} END")
+    }
+
     fn as_text(&self, sql: &str) -> String {
         sql.to_owned()
     }

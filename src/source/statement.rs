@@ -66,6 +66,9 @@ pub(super) trait Dialect: Send + Sync {
     /// A text to compare a column's `key` with.
     fn key(&self, text: &[u8], place: String) -> (String, Bind);
 
+    /// What an expression has of text, up to so many characters. A text that is longer need not be fetched to be cut.
+    fn cut(&self, sql: &str, most: usize) -> String;
+
     /// An expression as the text in which values come.
     fn as_text(&self, sql: &str) -> String;
 

@@ -1,5 +1,6 @@
 //! The one integration test binary, so that linking stays short; each module is a subject.
 
+mod abuse;
 mod alarms;
 mod annex;
 mod architecture;
