@@ -12,6 +12,7 @@ mod daemon;
 mod day;
 mod demo;
 mod failures;
+mod fuzz;
 mod ladder;
 mod ladder_properties;
 mod letters;
