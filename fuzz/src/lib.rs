@@ -98,9 +98,12 @@ async fn serve(mut stream: TcpStream, pieces: &[&[u8]]) {
     }
 }
 
-/// The shipped configuration, to be spoilt and mended again by one at a time.
-fn shipped() -> &'static Mutex<(TempDir, Vec<(PathBuf, Vec<u8>)>)> {
-    static SHIPPED: OnceLock<Mutex<(TempDir, Vec<(PathBuf, Vec<u8>)>)>> = OnceLock::new();
+/// A copy of the shipped configuration, with what its files hold.
+type Shipped = (TempDir, Vec<(PathBuf, Vec<u8>)>);
+
+/// To be spoilt and mended again by one at a time.
+fn shipped() -> &'static Mutex<Shipped> {
+    static SHIPPED: OnceLock<Mutex<Shipped>> = OnceLock::new();
     SHIPPED.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a folder");
         let written = dondoc::shipped::copy(dir.path()).expect("a copy");

@@ -43,6 +43,11 @@ pub struct Province {
 impl Province {
     /// `overdue` tickets that are late among `open` in all, spread over the shipped directory's departments.
     pub async fn new(dondoc: &str, overdue: usize, open: usize) -> Province {
+        Province::under(RULES, dondoc, overdue, open).await
+    }
+
+    /// The same under rules of one's own.
+    pub async fn under(rules: &str, dondoc: &str, overdue: usize, open: usize) -> Province {
         let dir = tempfile::tempdir().expect("a folder");
         let config = dir.path().join("config");
         let made = Command::new(dondoc)
@@ -51,10 +56,10 @@ impl Province {
             .stdout(Stdio::null())
             .status();
         assert!(made.expect("dondoc init").success());
-        for rules in std::fs::read_dir(config.join("rules")).expect("the rules") {
-            std::fs::remove_file(rules.expect("a file").path()).expect("removed");
+        for file in std::fs::read_dir(config.join("rules")).expect("the rules") {
+            std::fs::remove_file(file.expect("a file").path()).expect("removed");
         }
-        std::fs::write(config.join("rules/overdue.toml"), RULES).expect("the rules");
+        std::fs::write(config.join("rules/overdue.toml"), rules).expect("the rules");
         let (sink, port) = start_sink(dir.path());
         tickets(&config.join("tickets.db"), overdue, open).await;
         let file = config.join("dondoc.toml");
@@ -65,15 +70,20 @@ impl Province {
         Province { dir, sink }
     }
 
-    /// The command for one turn, not started yet.
-    pub fn once(&self, dondoc: &str) -> Command {
+    /// A command of dondoc, not started yet.
+    pub fn command(&self, dondoc: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(dondoc);
         command
             .env("DONDOC_LOG", "error")
             .arg("--config")
-            .arg(self.dir.path().join("config"))
-            .args(["once", "--json", "--at", AT]);
+            .arg(self.config())
+            .args(arguments);
         command
+    }
+
+    /// The command for one turn.
+    pub fn once(&self, dondoc: &str) -> Command {
+        self.command(dondoc, &["once", "--json", "--at", AT])
     }
 
     /// Starts a turn and kills it (SIGKILL) once the relay has begun to take so many mails.
@@ -103,6 +113,11 @@ impl Province {
             *ids.entry(letter.message_id).or_default() += 1;
         }
         (tickets, ids)
+    }
+
+    /// The folder of its configuration, with the databases in it.
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("config")
     }
 
     fn mails(&self) -> PathBuf {

@@ -1,0 +1,145 @@
+//! The daemon at 1 000 messages a minute for ten minutes: a ticket falls due every 60 ms, one mail each, SQLite to SQLite into
+//! Debian's `smtp-sink`. `cargo bench --bench soak` prints memory and CPU minute by minute; DONDOC_SOAK_MINUTES makes it
+//! longer. At its end every ticket has come once.
+
+#[expect(dead_code, reason = "single turns are the other benchmark's")]
+#[path = "../tests/it/sink/province.rs"]
+mod province;
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use province::Province;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use tokio::time::{interval, timeout};
+
+const DONDOC: &str = env!("CARGO_BIN_EXE_dondoc");
+const A_MINUTE: usize = 1_000;
+
+/// At any hour, each ticket for itself.
+const RULES: &str = r#"
+[[rule]]
+id = "overdue"
+title = "Phiếu quá hạn xử lý"
+when = "overdue"
+digest = "ticket"
+
+[[rule.step]]
+id = "L1"
+after = "1wd"
+to = ["agency:contact"]
+template = "overdue-1"
+urgent = true
+
+[[deadline]]
+id = "normal"
+due = "5wd"
+"#;
+
+/// A ticket that is long overdue and has only just come in.
+const TICKET: &str = "INSERT INTO ticket (code, status, received_at, updated_at, kind, category, channel, level, agency) \
+    VALUES (printf('MOI.%07d', $1), 'đang xử lý', datetime('now', '-60 days', '+7 hours'), datetime('now', '+7 hours'), \
+    'phản ánh', 'đất đai', 'điện thoại', 2, CASE $1 % 3 WHEN 0 THEN 'Sở Y tế' WHEN 1 THEN 'Sở Xây dựng' ELSE 'Sở Tài chính' END)";
+
+/// From one look at the daemon to the next.
+const LOOK: Duration = Duration::from_millis(500);
+const LOOKS_A_MINUTE: usize = 120;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let minutes = std::env::var("DONDOC_SOAK_MINUTES").map_or(10, |text| text.parse().expect("a number of minutes"));
+    let province = Province::under(RULES, DONDOC, 0, 0).await;
+    let pool = open(&province).await;
+    let run = province
+        .command(DONDOC, &["run"])
+        .env("DONDOC__RUN__EVERY", "1s")
+        .env("DONDOC__HTTP__LISTEN", "off")
+        .stderr(Stdio::inherit())
+        .spawn();
+    let mut daemon = Daemon(run.expect("dondoc run"));
+    println!("{A_MINUTE} tickets a minute for {minutes} minutes, a turn a second");
+    let (mut looks, mut made) = (interval(LOOK), 0);
+    for minute in 1..=minutes {
+        let mut resident = Vec::new();
+        for look in 1..=LOOKS_A_MINUTE {
+            looks.tick().await;
+            let owed = (minute - 1) * A_MINUTE + look * A_MINUTE / LOOKS_A_MINUTE;
+            insert(&pool, made, owed).await;
+            made = owed;
+            resident.push(daemon.resident_kib());
+        }
+        resident.sort_unstable();
+        println!(
+            "minute {minute:2}: {made} made, {} received, {} KiB resident (median), {} KiB at most, {:.1} s CPU so far",
+            province.received().1.len(),
+            resident[resident.len() / 2],
+            resident[resident.len() - 1],
+            daemon.cpu_seconds(),
+        );
+    }
+    let all = async {
+        while province.received().1.len() < made {
+            looks.tick().await;
+        }
+    };
+    timeout(Duration::from_secs(60), all).await.expect("every ticket came");
+    let (tickets, ids) = province.received();
+    assert_eq!((tickets.len(), ids.len()), (made, made), "every ticket came");
+    assert!(
+        tickets.values().chain(ids.values()).all(|times| *times == 1),
+        "and none twice"
+    );
+    assert!(
+        daemon.0.try_wait().expect("its state").is_none(),
+        "the daemon still runs"
+    );
+    println!("all {made} came, each once");
+}
+
+async fn open(province: &Province) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(province.config().join("tickets.db"));
+    SqlitePool::connect_with(options).await.expect("the ticket database")
+}
+
+async fn insert(pool: &SqlitePool, from: usize, to: usize) {
+    let mut tx = pool.begin().await.expect("a transaction");
+    for n in from..to {
+        let n = i64::try_from(n).expect("a number");
+        sqlx::query(TICKET).bind(n).execute(&mut *tx).await.expect("a ticket");
+    }
+    tx.commit().await.expect("a transaction");
+}
+
+struct Daemon(Child);
+
+impl Daemon {
+    fn resident_kib(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line
+            .and_then(|line| line.split_whitespace().next())
+            .expect("its memory");
+        number.parse().expect("a number")
+    }
+
+    /// User and system, of clock ticks of a hundredth of a second.
+    fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("its times");
+        let after_name = stat.rsplit(") ").next().expect("its times");
+        let times: Vec<f64> = after_name
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|t| t.parse().expect("ticks"))
+            .collect();
+        times.iter().sum::<f64>() / 100.0
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
