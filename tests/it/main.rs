@@ -13,6 +13,7 @@ mod day;
 mod demo;
 mod failures;
 mod fuzz;
+mod faults;
 mod ladder;
 mod ladder_properties;
 mod letters;

@@ -324,6 +324,11 @@ impl World {
         engine.deliver_only(&|| at(local)).await.expect("delivery goes on")
     }
 
+    /// The running engine, for turns that may fail.
+    pub fn engine(&mut self) -> &mut Engine {
+        self.engine.as_mut().expect("a running engine")
+    }
+
     /// One turn that begins at the present of a clock.
     pub async fn turn_by(&mut self, clock: &(dyn Fn() -> Moment + Sync)) -> TurnReport {
         let engine = self.engine.as_mut().expect("a running engine");
