@@ -132,6 +132,8 @@ pub struct Engine {
     is_changed: bool,
     /// While this process is the one that observes, decides and composes.
     term: Option<Term>,
+    /// What the clock showed when it was last found behind the last turn.
+    behind: Option<Moment>,
     pulse: Arc<Pulse>,
 }
 
@@ -188,6 +190,7 @@ impl Engine {
             looked_for_dead: None,
             is_changed: false,
             term: None,
+            behind: None,
             pulse,
         }
     }
@@ -312,6 +315,7 @@ impl Engine {
         if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
             return Err(TurnError::BackInTime { asked: now, last });
         }
+        self.behind = None;
         let mut meta = self.begin(meta, now).await?;
         self.take_bounces(now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
@@ -360,6 +364,7 @@ impl Engine {
     pub async fn deliver_only(&mut self, clock: &Clock<'_>) -> Result<TurnReport, TurnError> {
         let meta = self.store.meta().await?;
         let is_paused = meta.paused.is_some();
+        self.follow_back(clock()).await?;
         let delivered = self.deliver(clock).await?;
         let mut watched = Watched::clock_back(&self.config, meta.last_turn_at.unwrap_or_default());
         watched.delivered(&delivered);
@@ -372,6 +377,18 @@ impl Engine {
             alarms,
             ..TurnReport::default()
         })
+    }
+
+    /// The clock was set back: what waits for an instant of the clock before is due now, once for each step back. Windows
+    /// are looked at as always, and another attempt that fails is reckoned by the present clock.
+    async fn follow_back(&mut self, now: Moment) -> Result<(), StoreError> {
+        if self.behind.is_none_or(|before| now < before) {
+            let mut tx = self.store.begin().await?;
+            tx.due_at_once(now).await?;
+            tx.commit().await?;
+        }
+        self.behind = Some(now);
+        Ok(())
     }
 
     /// Tells ops by their own command, for what no mail can carry.

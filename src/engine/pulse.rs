@@ -22,7 +22,8 @@ pub fn longest_wait(config: &Config) -> Duration {
     // A statement, and the end of its transaction.
     let source = (time(config.source.statement_timeout) + source::GRACE) * 2;
     let store = match config.store.database {
-        Database::Sqlite(_) => Duration::ZERO,
+        // Somebody holds the file locked: what is due cannot be decided, nor delivered.
+        Database::Sqlite(_) => store::BUSY * 3,
         // A transaction begins, does something and ends.
         Database::Postgres(_) | Database::MySql(_) => store::ANSWER * 3,
     };

@@ -34,6 +34,7 @@ use crate::domain::Moment;
 
 pub use lease::Term;
 pub use postgres::ANSWER;
+pub use sqlite::BUSY;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -109,7 +110,11 @@ pub enum StoreError {
     #[error("store {database}: the server keeps copies of it by its own means: `pg_dump --format=custom --file=FILE`")]
     Backup { database: String },
     #[error("store: {0}")]
-    Sql(#[from] sqlx::Error),
+    Sql(sqlx::Error),
+    #[error("store: {0}: the file is damaged; stop dondoc and put the last copy of `dondoc backup` in its place")]
+    Damaged(sqlx::Error),
+    #[error("store: {0}: the server takes no writes, as a standby does; `store.url` has to lead to the one that does")]
+    ReadOnly(sqlx::Error),
     #[error("store: no answer from the server within {seconds} s")]
     Silent { seconds: u64 },
     #[error("store: another process observes and decides now; this one does when it leads again")]
@@ -120,6 +125,18 @@ pub enum StoreError {
         id: String,
         what: String,
     },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default();
+        match code.as_ref() {
+            // SQLITE_CORRUPT, and some of its kinds; SQLITE_NOTADB.
+            "11" | "267" | "523" | "779" | "26" => StoreError::Damaged(error),
+            "25006" => StoreError::ReadOnly(error),
+            _ => StoreError::Sql(error),
+        }
+    }
 }
 
 /// Either database's pool, connection or transaction.

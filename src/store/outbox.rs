@@ -14,17 +14,19 @@ use crate::domain::Moment;
 use crate::domain::notice::NoticeState;
 use crate::domain::rule::Channel;
 
+/// A lease that ends much later than one that begins now is by a clock that was set back since: nobody is at work under it.
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
-     WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) \
+     WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $5) \
      AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'paused') ORDER BY next_attempt_at, id LIMIT $3";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
-     WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53) AND id IN (",
+     WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53 OR claimed_until > $54) AND id IN (",
     keys_50!(),
     ") RETURNING id"
 );
 const VOID_CLAIMS: &str =
     "UPDATE message SET claimed_until = $1 WHERE state = 'waiting' AND claimed_by IS NOT NULL AND claimed_until > $1";
+const DUE_AT_ONCE: &str = "UPDATE message SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $1";
 const LEFT_OPEN: &str = "UPDATE message SET unknown = unknown + 1, attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL, \
      first_attempt_at = COALESCE(first_attempt_at, $2) WHERE id = $1";
 const SETTLE: &str = "UPDATE message SET state = $3, state_at = $4, reason = $5, next_attempt_at = $6, attempts = attempts + 1, unknown = unknown + $7, \
@@ -156,6 +158,7 @@ pub const STATEMENTS: &[&str] = &[
     CLAIMABLE,
     CLAIM,
     VOID_CLAIMS,
+    DUE_AT_ONCE,
     LEFT_OPEN,
     SETTLE,
     ACCEPTED,
@@ -550,7 +553,9 @@ impl Store {
     ) -> Result<Vec<Claim>, StoreError> {
         let mut tx = self.begin().await?;
         let leases = tx.lease_clock(now);
-        let until = leases.saturating_add(lease.num_microseconds().unwrap_or(i64::MAX));
+        let length = lease.num_microseconds().unwrap_or(i64::MAX);
+        let until = leases.saturating_add(length);
+        let beyond = until.saturating_add(length);
         // Of this claim alone: a process that lost a message and claimed it again settles by its second claim only.
         let by = format!("{by}/{}", uuid::Uuid::new_v4().simple());
         let rows: Vec<ClaimRow> = on!(
@@ -561,6 +566,7 @@ impl Store {
                     .bind(leases)
                     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
                     .bind(channel.word())
+                    .bind(beyond)
             )
         );
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
@@ -580,6 +586,7 @@ impl Store {
                         .bind(&by)
                         .bind(until)
                         .bind(leases)
+                        .bind(beyond)
                 )
             );
             taken.extend(claimed);
@@ -1211,5 +1218,10 @@ impl Tx {
             return Ok(0);
         }
         Ok(on!(self.db(), execute(sqlx::query(VOID_CLAIMS).bind(micros(now)))))
+    }
+
+    /// Has every waiting message due by `now`: the instants that they wait for are by a clock that was set back. How many.
+    pub async fn due_at_once(&mut self, now: Moment) -> Result<u64, StoreError> {
+        Ok(on!(self.db(), execute(sqlx::query(DUE_AT_ONCE).bind(micros(now)))))
     }
 }

@@ -11,6 +11,9 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Either, MIGRATIONS, Store, StoreError, Tx, refuse_newer, refuse_older};
 
+/// How long a statement waits for another process that holds the file locked.
+pub const BUSY: Duration = Duration::from_secs(30);
+
 /// For writing, as the one process that does; made where there is none.
 pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
     let held = hold(path)?;
@@ -141,7 +144,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // Negative: KiB. With the 2 MB that SQLite takes by itself a turn reads the same pages again and again.
         .pragma("cache_size", "-16384")
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(30))
+        .busy_timeout(BUSY)
 }
 
 fn hold(path: &Path) -> Result<File, StoreError> {

@@ -65,7 +65,7 @@ impl Daemon {
     }
 
     /// The same by a program that is `dondoc`, or becomes it.
-    async fn start_by(mut program: Command, config: &Path, variables: &[(&str, String)]) -> Daemon {
+    pub async fn start_by(mut program: Command, config: &Path, variables: &[(&str, String)]) -> Daemon {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
@@ -131,6 +131,11 @@ impl Daemon {
     /// The lines of the log that nobody has waited for.
     pub fn said_meanwhile(&mut self) -> Vec<Value> {
         std::iter::from_fn(|| self.log.try_recv().ok()).collect()
+    }
+
+    /// What systemd was told and nobody has waited for.
+    pub fn notified_meanwhile(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.notices.try_recv().ok()).collect()
     }
 
     /// Waits until systemd is told something.

@@ -23,7 +23,7 @@ const MORNING: &str = "@2026-09-08 06:50:00 x600";
 /// Longer than the day takes.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-fn libfaketime() -> String {
+pub fn libfaketime() -> String {
     let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
     let libraries = folders.map(|f| f.path().join("faketime/libfaketimeMT.so.1"));
     let found: Option<PathBuf> = libraries.into_iter().find(|l| l.exists());

@@ -127,6 +127,26 @@ pub struct OwnServer {
 
 impl OwnServer {
     pub fn start() -> OwnServer {
+        let server = OwnServer::empty();
+        let utf8 = ["--encoding=UTF8", "--locale=C.UTF-8"];
+        server.run(
+            "initdb",
+            &[&["-U", "dondoc", "--auth=trust", "--no-sync"][..], &utf8].concat(),
+        );
+        server.starts();
+        server
+    }
+
+    /// Another one that follows this one, and answers what reads only.
+    pub fn standby(&self) -> OwnServer {
+        let server = OwnServer::empty();
+        let from = ["-d", self.url.as_str(), "-R", "-X", "stream", "-c", "fast", "--no-sync"];
+        server.run("pg_basebackup", &from);
+        server.starts();
+        server
+    }
+
+    fn empty() -> OwnServer {
         let versions = std::fs::read_dir("/usr/lib/postgresql").expect("apt-get install postgresql");
         let programs = versions.flatten().map(|version| version.path().join("bin")).max();
         let dir = tempfile::tempdir().expect("a folder");
@@ -135,18 +155,11 @@ impl OwnServer {
         if rustix::process::getuid().is_root() {
             chown(dir.path(), Some(NOBODY), Some(NOBODY)).expect("a folder of its own");
         }
-        let server = OwnServer {
+        OwnServer {
             dir,
             programs: programs.expect("apt-get install postgresql"),
             url: Url::parse(&format!("postgres://dondoc@127.0.0.1:{port}/postgres")).expect("a url"),
-        };
-        let utf8 = ["--encoding=UTF8", "--locale=C.UTF-8"];
-        server.run(
-            "initdb",
-            &[&["-U", "dondoc", "--auth=trust", "--no-sync"][..], &utf8].concat(),
-        );
-        server.starts();
-        server
+        }
     }
 
     pub fn starts(&self) {
@@ -165,6 +178,11 @@ impl OwnServer {
     /// Ends at once, as after a power cut.
     pub fn stops(&self) {
         self.run("pg_ctl", &["stop", "-w", "-m", "immediate"]);
+    }
+
+    /// From a standby to a server that takes writes.
+    pub fn is_promoted(&self) {
+        self.run("pg_ctl", &["promote", "-w"]);
     }
 
     /// What the server has written down.
@@ -196,7 +214,9 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        self.stops();
+        if self.dir.path().join("data/postmaster.pid").exists() {
+            self.stops();
+        }
     }
 }
 

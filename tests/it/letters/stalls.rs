@@ -190,5 +190,6 @@ async fn the_watchdog_is_to_outlast_whole_attempts_and_the_command_of_ops() {
         world.edit("dondoc.toml", |text| text.replace(from, to)).await;
         longest.push(longest_wait(&world.config()).as_secs());
     }
-    assert_eq!(longest, [20, 30, 60, 150]);
+    // A store that somebody holds locked is waited for by what decides and by what delivers.
+    assert_eq!(longest, [90, 90, 90, 150]);
 }
