@@ -190,6 +190,10 @@ fn line(report: &TurnReport) -> String {
     if report.is_paused {
         return "paused: nothing is composed or sent".to_owned();
     }
+    if report.is_behind {
+        let accepted = report.delivered.accepted;
+        return format!("the clock is behind the last turn: nothing is decided; {accepted} accepted");
+    }
     if !report.is_leading {
         return format!("another process decides; {} accepted here", report.delivered.accepted);
     }

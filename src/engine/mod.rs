@@ -100,6 +100,8 @@ pub struct TurnReport {
     pub is_paused: bool,
     /// False where another process observes, decides and composes; then only delivering was done.
     pub is_leading: bool,
+    /// Nothing was decided, since the clock is behind the last turn.
+    pub is_behind: bool,
     /// Alarms that hold; 0 where another process leads.
     pub alarms: usize,
 }
@@ -280,6 +282,7 @@ impl Engine {
             waiting,
             is_paused,
             is_leading: self.term.is_some(),
+            is_behind: false,
             alarms,
         })
     }
@@ -374,6 +377,8 @@ impl Engine {
             delivered,
             waiting: self.store.count_waiting_messages().await?,
             is_paused,
+            is_leading: self.term.is_some(),
+            is_behind: true,
             alarms,
             ..TurnReport::default()
         })

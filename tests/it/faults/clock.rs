@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dondoc::demo::receiver::{Do, Step};
 use tokio::sync::Notify;
 
-use super::Relay;
+use super::{Relay, arrived};
+use crate::daemon::{Daemon, URGENT};
+use crate::day::libfaketime;
 use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World};
 
@@ -229,6 +231,52 @@ async fn an_hour_forward_and_back_tells_nothing_twice_and_leaves_nothing_out(on:
     );
 }
 
+/// A process under libfaketime whose clock shows what stands in a file.
+#[tokio::test]
+async fn a_daemon_whose_clock_is_set_back_a_day_and_forward_says_so_and_decides_again_once_it_has_caught_up() {
+    let mut world = World::with_mail_server(URGENT, |_, _| Do::Go).await;
+    world.ticket("T1", "Sở Y tế", "2026-01-05 08:00").await;
+    world.write("dondoc.toml", |text| {
+        text + "\n[run]\nevery = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n"
+    });
+    world.stop().await;
+    let clock = world.dir().join("clock");
+    let shows = |offset: &str| std::fs::write(&clock, offset).expect("the clock");
+    shows("+0\n");
+    let faketime = [
+        ("LD_PRELOAD", libfaketime()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
+        ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    let come = async |code: &str, agency: &str| {
+        world.ticket(code, agency, "2026-01-05 08:00").await;
+        let now = format!("UPDATE ticket SET updated_at = datetime('now', '+7 hours') WHERE code = '{code}'");
+        world.sql(&now).await;
+    };
+    let mut daemon = Daemon::start_with(&world.dir(), &faketime).await;
+    daemon.notifies("1 accepted").await;
+    shows("-1d\n");
+    daemon.says("the clock is behind the last turn").await;
+    come("T2", "Sở Xây dựng").await;
+    daemon.says("the clock is behind the last turn").await;
+    daemon.notifies("the clock is behind the last turn: nothing is decided; 0 accepted").await;
+    for path in ["/healthz", "/readyz"] {
+        assert!(daemon.page(path, "").await.0.contains("200"), "{path}: it delivers");
+    }
+    assert_eq!(daemon.metric("dondoc_alarms").await.as_deref(), Some("1"));
+    assert_eq!(arrived(&world), ["syt: T1 overdue/L1"]);
+    shows("+0\n");
+    daemon.notifies("1 accepted").await;
+    assert_eq!(daemon.metric("dondoc_alarms").await.as_deref(), Some("0"));
+    shows("+1d\n");
+    come("T3", "Sở Tài chính").await;
+    daemon.notifies("1 accepted").await;
+    assert!(daemon.stops().await.success());
+    assert_eq!(arrived(&world), ["stc: T3 overdue/L1", "sxd: T2 overdue/L1", "syt: T1 overdue/L1"]);
+}
+
 // ---- asleep ------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -258,6 +306,23 @@ async fn asleep_over_month_ends_what_is_carried_over_is_told_once_for_the_period
             "carried-over/list 2022-01|SYT|0",
         ]
     );
+}
+
+#[tokio::test]
+async fn nights_that_were_slept_through_owe_one_sweep() {
+    let mut world = World::new(&ladder()).await;
+    world.turn("2021-09-06 07:00").await;
+    let mut swept = Vec::new();
+    for time in [
+        "07 01:00", "07 03:00", "07 23:00", "10 10:00", "10 10:01", "11 01:00", "11 03:00", "11 03:01",
+    ] {
+        if world.turn(&format!("2021-09-{time}")).await.observed.has_swept {
+            swept.push(time);
+        }
+    }
+    assert!(!world.turn_behind("2021-09-09 03:00").await.observed.has_swept);
+    assert!(!world.turn("2021-09-11 04:00").await.observed.has_swept);
+    assert_eq!(swept, ["07 03:00", "10 10:00", "11 03:00"]);
 }
 
 /// Tickets at every height of the ladder, told as far as they were by Friday 10/9.
