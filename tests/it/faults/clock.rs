@@ -66,11 +66,17 @@ template = "summary-ops"
 fn came(world: &mut World) -> Vec<String> {
     let mut all = Vec::new();
     for letter in world.letters() {
-        let when = letter.date.with_timezone(&chrono_tz::Asia::Ho_Chi_Minh).format("%d/%m %H:%M");
+        let when = letter
+            .date
+            .with_timezone(&chrono_tz::Asia::Ho_Chi_Minh)
+            .format("%d/%m %H:%M");
         let to = letter.to.join("+").replace("@tinh.example", "");
         let told: Vec<String> = letter.told().map(|(t, r, s)| format!("{t} {r}/{s}")).collect();
         all.push(match told.as_slice() {
-            [] => format!("{when} {to}: {}", letter.subject.split(" đến ngày").next().unwrap_or_default()),
+            [] => format!(
+                "{when} {to}: {}",
+                letter.subject.split(" đến ngày").next().unwrap_or_default()
+            ),
             told => format!("{when} {to}: {}", told.join(", ")),
         });
     }
@@ -108,7 +114,10 @@ async fn set_back_what_was_put_off_by_the_clock_before_is_sent_at_once_and_in_it
     world.turn_behind("2021-09-13 07:00").await;
     assert_eq!(world.told(), ["syt: T1 overdue/L1"]);
     assert_eq!(world.turn("2021-09-14 11:00").await.alarms, 0);
-    assert_eq!(world.days("2021-09-15", "2021-09-17").await, ["16/09 giamdoc-syt: T1 overdue/L2"]);
+    assert_eq!(
+        world.days("2021-09-15", "2021-09-17").await,
+        ["16/09 giamdoc-syt: T1 overdue/L2"]
+    );
 }
 
 #[tokio::test]
@@ -183,7 +192,11 @@ async fn a_day_forward_and_back_tells_nothing_twice_and_leaves_nothing_out(on: O
     // Tuesday at ten the clock shows Wednesday, and at noon Tuesday again.
     world.turn("2021-09-15 10:00").await;
     for time in ["14 12:00", "14 15:00", "14 16:30", "15 07:00", "15 08:00", "15 09:59"] {
-        assert_eq!(world.turn_behind(&format!("2021-09-{time}")).await.delivered.accepted, 0, "{time}");
+        assert_eq!(
+            world.turn_behind(&format!("2021-09-{time}")).await.delivered.accepted,
+            0,
+            "{time}"
+        );
     }
     world.turn("2021-09-15 15:00").await;
     world.turn("2021-09-15 16:30").await;
@@ -261,7 +274,9 @@ async fn a_daemon_whose_clock_is_set_back_a_day_and_forward_says_so_and_decides_
     daemon.says("the clock is behind the last turn").await;
     come("T2", "Sở Xây dựng").await;
     daemon.says("the clock is behind the last turn").await;
-    daemon.notifies("the clock is behind the last turn: nothing is decided; 0 accepted").await;
+    daemon
+        .notifies("the clock is behind the last turn: nothing is decided; 0 accepted")
+        .await;
     for path in ["/healthz", "/readyz"] {
         assert!(daemon.page(path, "").await.0.contains("200"), "{path}: it delivers");
     }
@@ -274,7 +289,10 @@ async fn a_daemon_whose_clock_is_set_back_a_day_and_forward_says_so_and_decides_
     come("T3", "Sở Tài chính").await;
     daemon.notifies("1 accepted").await;
     assert!(daemon.stops().await.success());
-    assert_eq!(arrived(&world), ["stc: T3 overdue/L1", "sxd: T2 overdue/L1", "syt: T1 overdue/L1"]);
+    assert_eq!(
+        arrived(&world),
+        ["stc: T3 overdue/L1", "sxd: T2 overdue/L1", "syt: T1 overdue/L1"]
+    );
 }
 
 // ---- asleep ------------------------------------------------------------------------------------------------------
@@ -339,7 +357,9 @@ async fn at_work() -> World {
     ] {
         world.ticket(code, agency, received).await;
     }
-    world.sql("UPDATE ticket SET category = 'cccd', due_at = '2022-06-01' WHERE code = 'CARD'").await;
+    world
+        .sql("UPDATE ticket SET category = 'cccd', due_at = '2022-06-01' WHERE code = 'CARD'")
+        .await;
     days(&mut world, "2021-08-16", "2021-09-10").await;
     world
 }

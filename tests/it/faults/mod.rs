@@ -114,7 +114,8 @@ async fn pass(client: TcpStream, mut target: watch::Receiver<u16>, left: Arc<Ato
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
         return;
     };
-    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
     let back = async {
         let mut bytes = vec![0; 64 * 1024];
         loop {

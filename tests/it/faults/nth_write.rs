@@ -114,7 +114,8 @@ impl Office {
         let refused: Arc<Mutex<Vec<&'static str>>> = Arc::default();
         let cut = Arc::new(AtomicBool::new(false));
         let (answers, cuts) = (Arc::clone(&refused), Arc::clone(&cut));
-        let rules = LADDER.replacen("template =", "via = [\"email\", \"webhook\"]\ntemplate =", 1) + FIVE_DAYS + MORE_RULES;
+        let rules =
+            LADDER.replacen("template =", "via = [\"email\", \"webhook\"]\ntemplate =", 1) + FIVE_DAYS + MORE_RULES;
         let world = World::with_mail_server(&rules, move |step, whom| {
             let is_refused = answers.lock().expect("boxes").iter().any(|r| whom.contains(r));
             let is_cut = cuts.load(Ordering::SeqCst);
@@ -143,10 +144,17 @@ impl Office {
         }
         refused.lock().expect("boxes").push("stc@");
         world.turn("2021-09-13 08:00").await;
-        let returned = world.received().into_iter().find(|mail| mail.to == ["snv@tinh.example"]);
+        let returned = world
+            .received()
+            .into_iter()
+            .find(|mail| mail.to == ["snv@tinh.example"]);
         let bounce = bounce(&returned.expect("a mail").from);
-        world.ticket("URGENT", "Văn phòng Ủy ban nhân dân tỉnh", "2021-09-13 16:05").await;
-        world.sql("UPDATE ticket SET priority = 'khẩn' WHERE code = 'URGENT'").await;
+        world
+            .ticket("URGENT", "Văn phòng Ủy ban nhân dân tỉnh", "2021-09-13 16:05")
+            .await;
+        world
+            .sql("UPDATE ticket SET priority = 'khẩn' WHERE code = 'URGENT'")
+            .await;
         cut.store(true, Ordering::SeqCst);
         world.turn("2021-09-13 16:10").await;
         cut.store(false, Ordering::SeqCst);
@@ -180,15 +188,15 @@ impl Office {
         }
         let mut beside = Beside::of(&self.world, self.on).await;
         let begin = match self.on {
-            On::Sqlite => "PRAGMA foreign_keys = OFF; ATTACH 'saved.db' AS saved; BEGIN IMMEDIATE;".replace(
-                "saved.db",
-                &self.world.dir().join("saved.db").display().to_string(),
-            ),
+            On::Sqlite => "PRAGMA foreign_keys = OFF; ATTACH 'saved.db' AS saved; BEGIN IMMEDIATE;"
+                .replace("saved.db", &self.world.dir().join("saved.db").display().to_string()),
             On::Postgres => "BEGIN; SET LOCAL session_replication_role = replica;".to_owned(),
         };
         let tables = self.tables.iter();
         let back = tables.map(|t| format!("DELETE FROM {t}; INSERT INTO {t} SELECT * FROM saved.{t};"));
-        beside.run(&format!("{begin} {} COMMIT", back.collect::<String>())).await;
+        beside
+            .run(&format!("{begin} {} COMMIT", back.collect::<String>()))
+            .await;
         beside.close().await;
         let maildir = self.world.dir().join("bounces");
         for folder in ["cur", "new"] {
@@ -246,7 +254,10 @@ struct Arrived {
 
 impl Arrived {
     fn take(&mut self, bytes: &[u8], tells: Vec<String>) {
-        assert!(self.copies == 0 || self.bytes == bytes, "each attempt sends the same bytes");
+        assert!(
+            self.copies == 0 || self.bytes == bytes,
+            "each attempt sends the same bytes"
+        );
         self.bytes = bytes.to_owned();
         self.tells = tells;
         self.copies += 1;
@@ -255,13 +266,18 @@ impl Arrived {
 
 /// Ops who are told, an endpoint, a mail server that returns what cannot be delivered.
 async fn settle_in(world: &mut World, system: &Receiver) {
-    std::fs::write(world.dir().join("a.key"), "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").expect("a key");
+    std::fs::write(
+        world.dir().join("a.key"),
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    )
+    .expect("a key");
     for folder in ["new", "cur", "tmp"] {
         std::fs::create_dir_all(world.dir().join("bounces").join(folder)).expect("a folder");
     }
     world.write("dondoc.toml", |text| {
         let bounces = "timeout = \"2s\"\nbounce_address = \"bounces@1022.tinh.example\"\nbounce_maildir = \"bounces\"";
-        text.replace("tell = false", "tell = true").replace("timeout = \"2s\"", bounces)
+        text.replace("tell = false", "tell = true")
+            .replace("timeout = \"2s\"", bounces)
             + "\n[webhooks]\nallowed_private = [\"127.0.0.0/8\"]\ntimeout = \"1s\"\n"
     });
     let endpoint = format!(
@@ -270,7 +286,9 @@ async fn settle_in(world: &mut World, system: &Receiver) {
     );
     let name = "name = \"Sở Y tế\"";
     world
-        .edit("agencies.toml", |text| text.replace(name, &format!("{name}\n{endpoint}")) + INTERIOR)
+        .edit("agencies.toml", |text| {
+            text.replace(name, &format!("{name}\n{endpoint}")) + INTERIOR
+        })
         .await;
 }
 
@@ -331,7 +349,9 @@ async fn install(world: &World, tables: &[String]) {
     let triggers: String = triggers.collect();
     let range = "CREATE TABLE fault.range (what text, first bigint, last bigint);";
     world
-        .on_store(&format!("CREATE SCHEMA fault; {range} {statements} {commits} {triggers}"))
+        .on_store(&format!(
+            "CREATE SCHEMA fault; {range} {statements} {commits} {triggers}"
+        ))
         .await;
 }
 
@@ -443,7 +463,8 @@ impl Beside {
                 let triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'";
                 let triggers = self.texts(triggers).await;
                 let drop: String = triggers.iter().map(|t| format!("DROP TRIGGER {t};")).collect();
-                self.run(&format!("{drop} DROP TABLE fault; DROP TABLE fault_nothing")).await;
+                self.run(&format!("{drop} DROP TABLE fault; DROP TABLE fault_nothing"))
+                    .await;
             }
             Beside::Server(_) => self.run("DELETE FROM fault.range").await,
         }
@@ -623,7 +644,10 @@ async fn every_write(on: On, what: What, then: Then, process: Process, apart: i6
     }
     // The turn writes much; letters were on their way at some of it, and some had no mark of their answer.
     assert!(places * apart > 60 || what == What::Commit, "{places}");
-    assert!(places > 10 && while_sending > 3 && came_twice > 0, "{places} {while_sending} {came_twice}");
+    assert!(
+        places > 10 && while_sending > 3 && came_twice > 0,
+        "{places} {while_sending} {came_twice}"
+    );
     eprintln!("{on:?} {what:?} {then:?}: {places} places, {while_sending} while sending, {came_twice} came twice");
 }
 

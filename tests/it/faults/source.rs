@@ -43,7 +43,9 @@ async fn a_server_that_breaks_off_anywhere_in_its_answers_loses_and_doubles_noth
         let (mut after, mut minute, mut failed) = (0, 0, 0);
         loop {
             way.breaks_after(after);
-            let report = world.turn(&format!("2021-09-06 {:02}:{:02}", 10 + minute / 60, minute % 60)).await;
+            let report = world
+                .turn(&format!("2021-09-06 {:02}:{:02}", 10 + minute / 60, minute % 60))
+                .await;
             minute += 1;
             if !way.broke() {
                 assert!(!report.source_failed(), "{:?}", report.problems());
@@ -57,7 +59,9 @@ async fn a_server_that_breaks_off_anywhere_in_its_answers_loses_and_doubles_noth
         let (mut after, mut minute) = (0, 0);
         while world.received().is_empty() {
             way.breaks_after(after);
-            world.turn(&format!("2021-09-14 {:02}:{:02}", 8 + minute / 60, minute % 60)).await;
+            world
+                .turn(&format!("2021-09-14 {:02}:{:02}", 8 + minute / 60, minute % 60))
+                .await;
             minute += 1;
             after += 1 + after / 5;
             assert!(minute < 200, "{kind:?}: nothing is told");
@@ -73,7 +77,8 @@ async fn a_server_that_is_restarted_between_two_turns_and_within_one_is_read_on(
     let server = OwnServer::start();
     let mut world = World::new(&ladder()).await;
     let own = Postgres::at(server.url.clone()).await;
-    own.run(&format!("CREATE TABLE ticket ({})", Kind::Postgres.columns())).await;
+    own.run(&format!("CREATE TABLE ticket ({})", Kind::Postgres.columns()))
+        .await;
     let url = own.url.to_string();
     world
         .edit("dondoc.toml", |text| text.replace("sqlite:tickets.db", &url))
@@ -118,12 +123,19 @@ async fn empty_for_days_and_back_nothing_is_settled_or_lapses_and_the_same_ladde
         assert_eq!(world.days("2021-09-15", "2021-09-17").await, [""; 0], "{kind:?}");
         let report = world.turn("2021-09-17 17:00").await;
         let problems = report.problems();
-        assert!(problems.iter().any(|p| p.contains("30 open tickets are known, 0 are in the source")), "{problems:?}");
+        assert!(
+            problems
+                .iter()
+                .any(|p| p.contains("30 open tickets are known, 0 are in the source")),
+            "{problems:?}"
+        );
         assert_eq!(world.store().count_tickets().await.expect("a count"), 30);
         world.sql("INSERT INTO ticket SELECT * FROM kept").await;
         // L2 was due on 16/9.
         let told = world.days("2021-09-20", "2021-09-21").await;
-        let expected: Vec<String> = (0..30).map(|n| format!("20/09 giamdoc-{}: T{n:02} overdue/L2", ["syt", "sxd"][n % 2])).collect();
+        let expected: Vec<String> = (0..30)
+            .map(|n| format!("20/09 giamdoc-{}: T{n:02} overdue/L2", ["syt", "sxd"][n % 2]))
+            .collect();
         let mut expected = expected;
         expected.sort();
         assert_eq!(told, expected, "{kind:?}");
@@ -134,7 +146,9 @@ async fn empty_for_days_and_back_nothing_is_settled_or_lapses_and_the_same_ladde
 async fn half_of_the_rows_gone_for_some_sweeps_and_back_the_other_half_goes_on() {
     for kind in Kind::ALL {
         let mut world = thirty(kind).await;
-        world.sql("CREATE TABLE kept AS SELECT * FROM ticket WHERE code < 'T16'").await;
+        world
+            .sql("CREATE TABLE kept AS SELECT * FROM ticket WHERE code < 'T16'")
+            .await;
         world.sql("DELETE FROM ticket WHERE code < 'T16'").await;
         let told = world.days("2021-09-15", "2021-09-17").await;
         let second = |codes: std::ops::Range<usize>, day: &str| {
@@ -188,6 +202,10 @@ async fn a_table_that_somebody_holds_locked_costs_a_turn_its_time_and_what_is_ma
         holder.commit().await;
         world.turn("2021-09-14 09:00").await;
         world.days("2021-09-15", "2021-09-15").await;
-        assert_eq!(arrived(&world), ["sxd: T2 overdue/L1", "syt: T1 overdue/L1"], "{kind:?}");
+        assert_eq!(
+            arrived(&world),
+            ["sxd: T2 overdue/L1", "syt: T1 overdue/L1"],
+            "{kind:?}"
+        );
     }
 }

@@ -65,11 +65,16 @@ async fn a_file_that_somebody_holds_locked_for_longer_than_is_waited_is_told_and
     let mut holder = open(&world.dir().join("store.db")).await;
     holder.execute("BEGIN IMMEDIATE").await.expect("the lock");
     world.ticket("T2", "Sở Xây dựng", "2026-01-05 08:00").await;
-    world.sql("UPDATE ticket SET updated_at = '2026-09-08 09:01:00' WHERE code = 'T2'").await;
+    world
+        .sql("UPDATE ticket SET updated_at = '2026-09-08 09:01:00' WHERE code = 'T2'")
+        .await;
     let failed = daemon.says("the turn failed").await;
     assert!(why(&failed).contains("database is locked"), "{failed}");
     let (ready, reason) = daemon.page("/readyz", "").await;
-    assert!(ready.contains("503") && reason.contains("database is locked"), "{ready} {reason}");
+    assert!(
+        ready.contains("503") && reason.contains("database is locked"),
+        "{ready} {reason}"
+    );
     assert!(daemon.page("/healthz", "").await.0.contains("200"), "it goes on trying");
     assert_eq!(arrived(&world), BOTH[1..]);
     holder.execute("ROLLBACK").await.expect("let go");
@@ -101,7 +106,9 @@ async fn a_folder_that_cannot_be_written_to_is_named_whether_the_store_is_there_
     world.stop().await;
     let folder = world.dir().join("state");
     std::fs::create_dir(&folder).expect("a folder");
-    world.write("dondoc.toml", |text| text.replace("sqlite:store.db", "sqlite:state/store.db"));
+    world.write("dondoc.toml", |text| {
+        text.replace("sqlite:store.db", "sqlite:state/store.db")
+    });
     let none = once_read_only(&world.dir(), &folder);
     assert!(none.contains("state/store.lock: Read-only file system"), "{none}");
     assert!(dondoc(&world.dir(), &["once"]).status.success());
@@ -129,18 +136,23 @@ async fn a_damaged_page_is_told_with_what_to_do_and_nothing_is_sent_from_it() {
             .fetch_one(&mut beside)
             .await
             .expect("a page");
-        let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut beside).await.expect("a size");
+        let size: i64 = sqlx::query_scalar("PRAGMA page_size")
+            .fetch_one(&mut beside)
+            .await
+            .expect("a size");
         beside.close().await.expect("closed");
         let mut file = std::fs::File::options().write(true).open(&path).expect("the store");
         let place = u64::try_from((page - 1) * size).expect("a place");
         file.seek(SeekFrom::Start(place)).expect("the page");
-        file.write_all(&vec![0xa5; usize::try_from(size).expect("a size")]).expect("written over");
+        file.write_all(&vec![0xa5; usize::try_from(size).expect("a size")])
+            .expect("written over");
         drop(file);
         world.restart().await;
         let error = world.engine().turn(at("2021-09-14 08:00")).await.expect_err("damaged");
         let error = error.to_string();
         assert!(
-            error.contains("database disk image is malformed") && error.contains("put the last copy of `dondoc backup` in its place"),
+            error.contains("database disk image is malformed")
+                && error.contains("put the last copy of `dondoc backup` in its place"),
             "{table}: {error}"
         );
         assert_eq!(arrived(&world), [""; 0], "{table}");
@@ -191,7 +203,8 @@ async fn cut_off_anywhere_in_its_turns_a_process_goes_on_by_itself_and_doubles_n
         .iter()
         .zip(["syt", "sxd"])
         .flat_map(|(code, unit)| {
-            [("", "L1"), ("giamdoc-", "L2"), ("giamdoc-", "L3")].map(|(desk, step)| format!("{desk}{unit}: {code} overdue/{step}"))
+            [("", "L1"), ("giamdoc-", "L2"), ("giamdoc-", "L3")]
+                .map(|(desk, step)| format!("{desk}{unit}: {code} overdue/{step}"))
         })
         .collect();
     expected.sort();
@@ -206,11 +219,17 @@ async fn behind_a_lock_of_somebody_elses_the_watchdog_is_not_fed_and_the_turn_en
     let mut daemon = Daemon::start(&world.dir()).await;
     daemon.notifies("1 accepted").await;
     let mut holder = world.postgres().connect().await;
-    holder.execute("BEGIN; SELECT 1 FROM lease FOR UPDATE").await.expect("the lock");
+    holder
+        .execute("BEGIN; SELECT 1 FROM lease FOR UPDATE")
+        .await
+        .expect("the lock");
     second(&world).await;
     daemon.notified_meanwhile();
     let failed = daemon.says("the turn failed").await;
-    assert!(why(&failed).contains("canceling statement due to lock timeout"), "{failed}");
+    assert!(
+        why(&failed).contains("canceling statement due to lock timeout"),
+        "{failed}"
+    );
     let fed = daemon.notified_meanwhile();
     let fed = fed.iter().filter(|n| n.contains("WATCHDOG=1")).count();
     // It is looked every two seconds: nearly all of the twenty that the server lets it wait show no progress.
@@ -226,7 +245,10 @@ async fn behind_a_lock_of_somebody_elses_the_watchdog_is_not_fed_and_the_turn_en
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_over_to_a_standby_it_says_that_it_may_not_write_and_goes_on_once_that_is_promoted() {
     let primary = OwnServer::start();
-    let mut world = province().await.with_store_on(Postgres::at(primary.url.clone()).await).await;
+    let mut world = province()
+        .await
+        .with_store_on(Postgres::at(primary.url.clone()).await)
+        .await;
     world.stop().await;
     let standby = primary.standby();
     let way = Way::to(&world.postgres().url).await;
@@ -237,7 +259,12 @@ async fn failed_over_to_a_standby_it_says_that_it_may_not_write_and_goes_on_once
     // All that is committed is on the standby.
     let caught_up = "SELECT COUNT(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()";
     let mut beside = world.postgres().connect().await;
-    while sqlx::query_scalar::<_, i64>(caught_up).fetch_one(&mut beside).await.expect("a count") == 0 {}
+    while sqlx::query_scalar::<_, i64>(caught_up)
+        .fetch_one(&mut beside)
+        .await
+        .expect("a count")
+        == 0
+    {}
     drop(beside);
     // The address leads to the standby before anybody has promoted it.
     way.leads_to(standby.url.port().expect("a port"));
@@ -246,7 +273,10 @@ async fn failed_over_to_a_standby_it_says_that_it_may_not_write_and_goes_on_once
     let failed = daemon.says("the server takes no writes, as a standby does").await;
     assert!(why(&failed).contains("read-only transaction"), "{failed}");
     let (ready, reason) = daemon.page("/readyz", "").await;
-    assert!(ready.contains("503") && reason.contains("takes no writes"), "{ready} {reason}");
+    assert!(
+        ready.contains("503") && reason.contains("takes no writes"),
+        "{ready} {reason}"
+    );
     let status = dondoc(&world.dir(), &["status"]);
     assert!(status.status.success(), "looking works there: {}", said(&status));
     assert_eq!(arrived(&world), BOTH[1..]);
@@ -267,7 +297,10 @@ async fn what_a_standby_never_got_is_told_again_as_another_message_and_nothing_i
         .with_store_on(Postgres::at(primary.url.clone()).await)
         .await;
     world.turn("2021-09-06 07:00").await;
-    for (code, agency, received) in [("T1", "Sở Y tế", "2021-09-06 09:00"), ("T2", "Sở Xây dựng", "2021-09-07 09:00")] {
+    for (code, agency, received) in [
+        ("T1", "Sở Y tế", "2021-09-06 09:00"),
+        ("T2", "Sở Xây dựng", "2021-09-07 09:00"),
+    ] {
         world.ticket(code, agency, received).await;
     }
     world.days("2021-09-07", "2021-09-14").await;
@@ -319,12 +352,19 @@ async fn under_tables_of_a_newer_program_an_older_daemon_neither_decides_nor_sen
         );
     }
     let (ready, reason) = daemon.page("/readyz", "").await;
-    assert!(ready.contains("503") && reason.contains("version 99"), "{ready} {reason}");
+    assert!(
+        ready.contains("503") && reason.contains("version 99"),
+        "{ready} {reason}"
+    );
     let failed = daemon.metric("dondoc_turns_total{outcome=\"failed\"}").await;
     assert!(failed.is_some_and(|n| n != "0"));
     let another = dondoc(&world.dir(), &["once"]);
     assert_eq!(another.status.code(), Some(1));
-    assert!(said(&another).contains("its tables are of version 99"), "{}", said(&another));
+    assert!(
+        said(&another).contains("its tables are of version 99"),
+        "{}",
+        said(&another)
+    );
     assert_eq!(arrived(&world), BOTH[1..]);
     // It is still stopped by a signal as always, and works on where the newer one is taken back.
     world.on_store(TAKEN_BACK).await;
@@ -339,7 +379,11 @@ async fn under_tables_of_a_newer_program_an_older_daemon_neither_decides_nor_sen
 #[tokio::test]
 async fn what_is_made_already_is_not_sent_under_tables_of_a_newer_program() {
     let relay = Relay::default();
-    let mut world = relay.world(&format!("{LADDER}{FIVE_DAYS}")).await.on(On::Postgres).await;
+    let mut world = relay
+        .world(&format!("{LADDER}{FIVE_DAYS}"))
+        .await
+        .on(On::Postgres)
+        .await;
     world.turn("2021-09-06 07:00").await;
     world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
     relay.puts_off();
@@ -348,7 +392,11 @@ async fn what_is_made_already_is_not_sent_under_tables_of_a_newer_program() {
     world.on_store(NEWER).await;
     let error = world.engine().turn(at("2021-09-14 08:30")).await.expect_err("newer");
     assert!(error.to_string().contains("version 99"), "{error}");
-    let error = world.engine().deliver_only(&|| at("2021-09-14 08:31")).await.expect_err("newer");
+    let error = world
+        .engine()
+        .deliver_only(&|| at("2021-09-14 08:31"))
+        .await
+        .expect_err("newer");
     assert!(error.to_string().contains("version 99"), "{error}");
     assert_eq!(arrived(&world), [""; 0]);
     world.on_store(TAKEN_BACK).await;
