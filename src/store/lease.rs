@@ -49,7 +49,7 @@ const LEAD: &str = concat!(
     // No term ends so late but by a clock that was set back since.
     " OR until > ",
     database_time!(),
-    " + 2 * $2) RETURNING term, ",
+    " + $2 + $2) RETURNING term, ",
     version!()
 );
 const STEP_DOWN: &str = "UPDATE lease SET holder = '', until = 0 WHERE name = 'turn' AND holder = $1 AND term = $2";
