@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -25,7 +26,7 @@ use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
 use crate::store::Tx;
 use crate::store::endpoints::{DisabledEndpoints, Failing, FailingEndpoints};
-use crate::store::outbox::{Claim, MessageState, NewMessage, Settlement};
+use crate::store::outbox::{Claim, Listed, MessageState, NewMessage, Settlement};
 
 /// Twice as long as attempts are begun for, so that the last of them has its answer in time.
 const LEASE: TimeDelta = TimeDelta::minutes(30);
@@ -63,6 +64,12 @@ impl Delivered {
         self.refused = self.refused.take().or(other.refused);
         self.lateness.extend(other.lateness);
     }
+}
+
+/// Answers that came at an instant and are not marked yet.
+pub(super) struct Answered {
+    tried: Vec<(Claim, Answer)>,
+    at: Moment,
 }
 
 /// What came of a batch's posts to one endpoint.
@@ -116,6 +123,7 @@ impl Engine {
             .iter()
             .any(|unit| !unit.endpoints.is_empty());
         let mails = if has_endpoints { (all - posts).max(1) } else { all };
+        let mut delivered = self.mark_kept().await?;
         let mut connections = std::mem::take(&mut self.connections);
         // A turn that was dropped on its way has left none behind.
         connections.resize_with(self.config.smtp.connections.max(1), || None);
@@ -129,9 +137,50 @@ impl Engine {
         );
         self.connections = connections;
         self.breakers = Breakers { mail_server, endpoints };
-        let mut delivered = mailed?;
+        delivered.add(mailed?);
         delivered.add(posted?);
         Ok(delivered)
+    }
+
+    /// Marks the answers that could not be marked when they came: what has arrived is not sent again because the store was
+    /// away for a while.
+    async fn mark_kept(&mut self) -> Result<Delivered, TurnError> {
+        let mut delivered = Delivered::default();
+        loop {
+            let kept = self.kept().pop();
+            let Some(answered) = kept else {
+                return Ok(delivered);
+            };
+            let mut tried = Vec::with_capacity(answered.tried.len());
+            for (claim, answer) in answered.tried {
+                // A commit whose own answer was lost may have marked it.
+                let message = self.store.message(&claim.id).await;
+                let waits = |m: &Listed| m.state == MessageState::Waiting.word();
+                let is_open = message.as_ref().map_or(true, |m| m.as_ref().is_some_and(waits));
+                if is_open {
+                    tried.push((claim, answer));
+                }
+            }
+            self.mark_or_keep(tried, &mut delivered, answered.at).await?;
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Answered>> {
+        self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks answers, or keeps them for the next turn where the store cannot.
+    async fn mark_or_keep(
+        &self,
+        tried: Vec<(Claim, Answer)>,
+        delivered: &mut Delivered,
+        at: Moment,
+    ) -> Result<(), TurnError> {
+        let marked = self.mark(&tried, delivered, at).await;
+        if marked.is_err() {
+            self.kept().push(Answered { tried, at });
+        }
+        marked
     }
 
     async fn deliver_mails(
@@ -172,7 +221,6 @@ impl Engine {
             make_never_of_policy(&mut tried);
             // What was sent was answered meanwhile; a clock that was set back does not turn that round.
             let answered = clock().max(now);
-            self.mark(&tried, &mut delivered, answered).await?;
             let is_in_vain = !tried.is_empty() && tried.iter().all(|(_, answer)| concerns_peer(answer));
             if is_in_vain {
                 breaker.failed(&self.config.delivery.retry, None, answered);
@@ -184,6 +232,7 @@ impl Engine {
             } else if !tried.is_empty() {
                 breaker.succeeded();
             }
+            self.mark_or_keep(tried, &mut delivered, answered).await?;
             let is_over = is_in_vain || !untried.is_empty();
             let untried: Vec<_> = untried.into_iter().map(|claim| (answered, claim)).collect();
             self.put_back(&untried).await?;
@@ -244,7 +293,6 @@ impl Engine {
             }))
             .await;
             let answered = clock().max(now);
-            self.mark(&tried, &mut delivered, answered).await?;
             for posted in self.posted(&tried, answered) {
                 if posted.is_in_vain() {
                     let named = posted.not_before();
@@ -254,6 +302,7 @@ impl Engine {
                     breakers.remove(&posted.endpoint.id);
                 }
             }
+            self.mark_or_keep(tried, &mut delivered, answered).await?;
         }
         Ok(delivered)
     }
@@ -405,11 +454,12 @@ impl Engine {
     }
 
     async fn mark(&self, tried: &[(Claim, Answer)], delivered: &mut Delivered, at: Moment) -> Result<(), TurnError> {
+        if tried.is_empty() {
+            return Ok(());
+        }
         let mut ends = Vec::with_capacity(tried.len());
         for (claim, answer) in tried {
             ends.push(self.settlement(claim, answer, at).await?);
-            let class = answer.failure().map_or("", |why| why.kind.class());
-            *delivered.by.entry((claim.channel, answer.word(), class)).or_default() += 1;
         }
         let settlements: Vec<_> = tried.iter().map(|(claim, _)| claim).zip(&ends).collect();
         let failing = self.store.failing_endpoints().await?;
@@ -430,6 +480,8 @@ impl Engine {
         }
         tx.commit().await?;
         for (((claim, answer), end), held) in tried.iter().zip(&ends).zip(held) {
+            let class = answer.failure().map_or("", |why| why.kind.class());
+            *delivered.by.entry((claim.channel, answer.word(), class)).or_default() += 1;
             if !held {
                 tracing::warn!(mail = %claim.id, "the claim had run out; the answer is recorded as an attempt only");
             }

@@ -26,7 +26,7 @@ mod titles;
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -53,6 +53,7 @@ use crate::store::meta::{Meta, MetaMoment};
 use crate::store::{Store, StoreError, Term, Tx};
 
 pub use compose::Composed;
+use deliver::Answered;
 pub use deliver::Delivered;
 pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};
 pub use holds::{AckError, Acknowledging, Until, acknowledge};
@@ -123,6 +124,8 @@ pub struct Engine {
     webhooks: Webhooks,
     connections: Vec<Option<Connection>>,
     breakers: Breakers,
+    /// What was answered while the store could not be written.
+    unmarked: Mutex<Vec<Answered>>,
     /// Names this process in claims.
     name: String,
     /// The first turn of a process sweeps, whatever was read before.
@@ -186,6 +189,7 @@ impl Engine {
             webhooks,
             connections,
             breakers: Breakers::default(),
+            unmarked: Mutex::default(),
             name,
             swept: false,
             claims_voided: false,
