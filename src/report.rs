@@ -44,6 +44,8 @@ pub struct Report {
     pub reaches_start: bool,
     /// False where it does not reach back to the start of the period before.
     pub reaches_previous: bool,
+    /// False where it does not even reach back to the cut-off: what was open then is unknown.
+    pub reaches_end: bool,
 }
 
 const PAGE: i64 = 500;
@@ -63,6 +65,7 @@ pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) 
         directory: &config.directory,
         calendars: &config.calendars,
         events_from: meta.first_turn_at.unwrap_or(now),
+        kept_from: meta.kept_from,
     };
     // The last instant before: what happens at the cut-off itself belongs to the next period.
     let just_before = |at: Moment| at - chrono::TimeDelta::microseconds(1);
@@ -105,6 +108,7 @@ pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) 
         figures,
         reaches_start: reaches(bounds.start),
         reaches_previous: reaches(bounds.previous_start),
+        reaches_end: reaches(bounds.end),
     })
 }
 
@@ -126,6 +130,7 @@ impl Report {
         let f = &self.figures;
         let on = self.period.first_day();
         let known = |n: u64| self.reaches_start.then_some(n);
+        let at_end = |n: u64| self.reaches_end.then_some(n);
         let units: Vec<Value> = self
             .owners_in_order(config)
             .into_iter()
@@ -140,9 +145,9 @@ impl Report {
                     "name": name,
                     "opening_stock": known(own.opening_stock),
                     "received": known(own.received),
-                    "open": own.open,
-                    "overdue": own.overdue,
-                    "unsatisfied": own.unsatisfied,
+                    "open": at_end(own.open),
+                    "overdue": at_end(own.overdue),
+                    "unsatisfied": at_end(own.unsatisfied),
                 })
             })
             .collect();
@@ -157,7 +162,7 @@ impl Report {
             "change": self.reaches_previous.then_some(f.change()),
             "procedures": known(f.procedures),
             "flagged": known(f.flagged),
-            "under_follow_up": f.under_follow_up,
+            "under_follow_up": at_end(f.under_follow_up),
             "opening_stock": known(f.opening_stock),
             "carried_over": known(f.carried_over),
             "new_in_period": known(f.new_in_period),
@@ -180,6 +185,7 @@ impl Report {
             }
         };
         let n = |n: u64| show(self.reaches_start, n);
+        let at_end = |n: u64| show(self.reaches_end, n);
         let last_day = self.period.end().pred_opt().unwrap_or(self.period.end());
         let date = vietnamese::date;
         let change = match f.change() {
@@ -205,7 +211,7 @@ impl Report {
             n(f.total),
             n(f.procedures),
             n(f.flagged),
-            show(true, f.under_follow_up),
+            at_end(f.under_follow_up),
             n(f.carried_over),
             n(f.new_in_period),
             if f.taken_up_again > 0 {
@@ -233,9 +239,9 @@ impl Report {
                 "{name:width$}  {:>8} {:>9} {:>8} {:>8} {:>8}\n",
                 n(own.opening_stock),
                 n(own.received),
-                show(true, own.open),
-                show(true, own.overdue),
-                show(true, own.unsatisfied)
+                at_end(own.open),
+                at_end(own.overdue),
+                at_end(own.unsatisfied)
             ));
         }
         out

@@ -41,10 +41,20 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         ..
     }) = engine::explain(&config, &store, &code, now).await?
     else {
-        return Err(CliError::Failed(anyhow::anyhow!(
-            "ticket {code} is not known at {}: it was received later, was closed before dondoc's first turn, or is not in the ticket database",
-            local(now, &config)
-        )));
+        return Err(CliError::Failed(match store.forgotten_at(&code).await? {
+            Some(at) => anyhow::anyhow!(
+                "ticket {code} was forgotten on {}: nothing is known of it, and nothing will be (`dondoc forget`)",
+                local(at, &config)
+            ),
+            None => anyhow::anyhow!(
+                "ticket {code} is not known at {}: it was received later, was closed before {}, or is not in the ticket database",
+                local(now, &config),
+                match meta.kept_from {
+                    Some(from) => format!("{}, from when on records are kept", local(from, &config)),
+                    None => "dondoc's first turn".to_owned(),
+                }
+            ),
+        }));
     };
     let context = engine::context(&config, &meta, now);
     let messages: Vec<Listed> = store
@@ -62,6 +72,7 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         messages: &messages,
         ahead: &ahead,
         notices: &notices,
+        kept_from: meta.kept_from,
         now,
     };
     if as_json {
@@ -106,6 +117,7 @@ struct Shown<'a> {
     messages: &'a [Listed],
     ahead: &'a [Ahead],
     notices: &'a [NoticeShown],
+    kept_from: Option<Moment>,
     now: Moment,
 }
 
@@ -178,6 +190,7 @@ impl Shown<'_> {
             "notices": self.notices.iter().map(|n| self.notice_json(n)).collect::<Vec<_>>(),
             "messages": self.messages.iter().map(|m| message_json(m, self.config)).collect::<Vec<_>>(),
             "next": self.next().map(|at| rfc3339(at, self.config)),
+            "kept_from": self.kept_from.map(|at| rfc3339(at, self.config)),
         })
     }
 
@@ -371,6 +384,12 @@ impl Shown<'_> {
         if !self.past.logged {
             out.push_str("note      first seen after this instant: shown by its time columns\n");
         }
+        if let Some(from) = self.kept_from.filter(|from| self.now < *from) {
+            out.push_str(&format!(
+                "note      records are kept from {} on: of what was before that instant some is not known any more\n",
+                local(from, self.config)
+            ));
+        }
         if t.is_sensitive() {
             out.push_str("note      a conduct or confidential ticket: told to heads only, by mail, each in a letter of its own\n");
         }
@@ -419,6 +438,13 @@ impl Shown<'_> {
         }
         if self.messages.is_empty() {
             out.push_str("  none\n");
+        }
+        // A notice outlives the message that told it while its ticket is open.
+        if let Some(from) = self.kept_from.filter(|from| t.received_at < *from) {
+            out.push_str(&format!(
+                "  those made before {} are not kept any more\n",
+                local(from, self.config)
+            ));
         }
         match self.next() {
             Some(at) => out.push_str(&format!("next      {}\n", local(at, self.config))),

@@ -7,12 +7,14 @@ pub mod check;
 pub mod demo;
 mod endpoint;
 mod explain;
+mod forget;
 mod init;
 mod manual;
 mod once;
 mod outbox;
 mod pause;
 mod preview;
+mod prune;
 mod report;
 mod run;
 mod send_test;
@@ -195,6 +197,24 @@ enum Command {
     },
     /// Copies the store into a new file while the daemon goes on.
     Backup { file: PathBuf },
+    /// Removes at once what is kept no longer, as the daemon does once a day ([retention] of dondoc.toml).
+    Prune {
+        /// Letters to the Office too, which else stay.
+        #[arg(long)]
+        archive: bool,
+        /// Says how much it would be.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes all that names a ticket, for good: it is not taken in, told or counted any more.
+    Forget {
+        code: String,
+        /// Doesn't ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// The state of things in a few lines.
     Status {
         #[arg(long)]
@@ -490,6 +510,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             ack::run(&dir, given).await
         }
         Command::Backup { file } => backup::run(&dir, &file).await,
+        Command::Prune { archive, dry_run, json } => prune::run(&dir, archive, dry_run, json).await,
+        Command::Forget { code, yes } => forget::run(&dir, &code, yes).await,
         Command::Status { json } => status::run(&dir, json).await,
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::man(dir.as_deref()),

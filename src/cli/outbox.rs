@@ -122,7 +122,7 @@ impl Which {
                 .map(|since| format!(" since {}", local(since, config)))
                 .unwrap_or_default()
         ));
-        if chosen.is_empty() || !(is_agreed || agrees()?) {
+        if chosen.is_empty() || !(is_agreed || agrees("Send them again?", "sends them again")?) {
             return Ok(None);
         }
         Ok(Some(chosen.into_iter().map(|m| m.id).collect()))
@@ -130,13 +130,13 @@ impl Which {
 }
 
 /// Asks at the terminal.
-fn agrees() -> Result<bool, CliError> {
+pub(super) fn agrees(question: &str, does: &str) -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::Usage(
-            "nobody is there to be asked; `--yes` sends them again".to_owned(),
-        ));
+        return Err(CliError::Usage(format!(
+            "nobody is there to be asked; `--yes` {does}"
+        )));
     }
-    say("Send them again? [y/N]");
+    say(&format!("{question} [y/N]"));
     let mut answer = String::new();
     std::io::stdin()
         .read_line(&mut answer)
@@ -161,6 +161,9 @@ async fn retry(store: &Store, ids: &[String]) -> Result<(), CliError> {
                     }
                     Some(m) if m.state == MessageState::Bounced.word() => {
                         "it came back, and what it told goes out with another message already"
+                    }
+                    Some(m) if m.notices == 0 && m.is_bare() => {
+                        "what it said is not kept any more, and it tells of no ticket from which it could be made anew"
                     }
                     _ => "only what is dead, cancelled, withdrawn, corrected or bounced can be sent again",
                 };
@@ -300,8 +303,8 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
     };
     let attempts = store.attempts(id).await?;
     let bounces = store.bounces(id).await?;
-    let body = store.body(id).await?.unwrap_or_default();
-    let text = readable(&message.channel, &body);
+    let body = store.body(id).await?;
+    let text = body.as_ref().map(|body| readable(&message.channel, body));
     if as_json {
         let mut value = to_json(&message, config);
         value["subject"] = json!(message.subject);
@@ -336,10 +339,13 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
     out.extend(attempts.iter().map(|a| line("attempt", a.at, &a.answer, &a.detail)));
     out.extend(bounces.iter().map(|b| line("bounce", b.at, &b.address, &b.detail)));
     out.push('\n');
-    out.push_str(&text);
+    out.push_str(text.as_deref().unwrap_or(NOT_KEPT));
     say(&out);
     Ok(())
 }
+
+/// Instead of what a message said.
+const NOT_KEPT: &str = "what it said is not kept any more ([retention] in dondoc.toml, or one of its tickets was forgotten)\n";
 
 /// What a message says: a mail's text, a webhook's JSON.
 pub(super) fn readable(channel: &str, body: &[u8]) -> String {

@@ -12,8 +12,8 @@ use super::ops::{self, read_ops};
 use super::problem::Place;
 use super::read::{Node, Read, Section};
 use super::settings::{
-    Database, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RunSettings, SmtpSettings,
-    SourceSettings, StoreSettings, UpdatedAtFormat, WebhookSettings,
+    Database, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings,
+    SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat, WebhookSettings,
 };
 use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
@@ -40,6 +40,7 @@ pub(super) struct MainFile {
     pub webhooks: WebhookSettings,
     pub limits: Limits,
     pub privacy: PrivacySettings,
+    pub retention: RetentionSettings,
     pub run: RunSettings,
     pub ops: OpsSettings,
     pub http: HttpSettings,
@@ -94,6 +95,10 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .get("privacy")
                 .and_then(|n| n.table(read_privacy))
                 .unwrap_or_default(),
+            retention: file
+                .get("retention")
+                .and_then(|n| n.table(read_retention))
+                .unwrap_or(KEPT_FOR),
             ops: file
                 .get("ops")
                 .and_then(|n| n.table(read_ops))
@@ -351,6 +356,35 @@ fn read_privacy(s: &mut Section<'_>) -> PrivacySettings {
     PrivacySettings {
         show_title: s.or("show_title", false),
     }
+}
+
+const KEPT_FOR: RetentionSettings = RetentionSettings {
+    bodies: TimeDelta::days(90),
+    records_months: 24,
+};
+
+/// The figures of a month are compared with those of the month before.
+const FEWEST_MONTHS: u32 = 3;
+
+fn read_retention(s: &mut Section<'_>) -> RetentionSettings {
+    let bodies = s.or("bodies", KEPT_FOR.bodies);
+    let records_months = s.or("records_months", AtLeastOne(KEPT_FOR.records_months)).0;
+    if let (true, Some(node)) = (records_months < FEWEST_MONTHS, s.get("records_months")) {
+        node.error_hint(
+            format!("records are kept for {FEWEST_MONTHS} months at least: figures are compared with those before"),
+            "24 is usual".to_owned(),
+        );
+    }
+    if let (true, Some(node)) = (
+        bodies > TimeDelta::days(28 * i64::from(records_months)),
+        s.get("bodies"),
+    ) {
+        node.error_hint(
+            format!("bodies would be kept for longer than their records: {records_months} months"),
+            "write such as `90d`".to_owned(),
+        );
+    }
+    RetentionSettings { bodies, records_months }
 }
 
 /// One `SELECT`. The source is never written to; its account should not be able to either.

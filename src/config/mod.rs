@@ -41,7 +41,8 @@ use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{
-    DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RunSettings, SmtpSettings, SourceSettings,
+    DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings,
+    SmtpSettings, SourceSettings,
     StoreSettings, WebhookSettings,
 };
 
@@ -55,6 +56,7 @@ pub struct Config {
     pub webhooks: WebhookSettings,
     pub limits: Limits,
     pub privacy: PrivacySettings,
+    pub retention: RetentionSettings,
     pub run: RunSettings,
     pub ops: OpsSettings,
     pub http: HttpSettings,
@@ -175,6 +177,7 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         },
         limits: main.limits,
         privacy: main.privacy,
+        retention: main.retention,
         run: main.run,
         ops: main.ops,
         http: main.http,

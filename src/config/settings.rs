@@ -298,6 +298,15 @@ pub struct HttpSettings {
     pub token: Option<SecretString>,
 }
 
+/// `[retention]`: how long what is finished is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionSettings {
+    /// The bytes of messages; default 90 days.
+    pub bodies: TimeDelta,
+    /// Everything else, in months, and up to the beginning of a period; default 24.
+    pub records_months: u32,
+}
+
 /// `[privacy]`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PrivacySettings {

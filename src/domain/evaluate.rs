@@ -401,6 +401,13 @@ fn ladder(l: &Ladder<'_>, out: &mut Evaluation, holding: &mut BTreeSet<i64>) {
         out.judged.extend(rule.steps.iter().map(before));
         return;
     }
+    let is_pruned = |from: Moment| rule.when == When::Unsatisfied && occurrence.instant < from;
+    if mine.is_empty() && ctx.kept_from.is_some_and(is_pruned) {
+        let why = Unconcerned::NotKept(occurrence.instant);
+        let old = |s| judged(rule, s, Verdict::NotConcerned(why.clone()));
+        out.judged.extend(rule.steps.iter().map(old));
+        return;
+    }
     let fact_holds = occurrence.from <= now && occurrence.until.is_none_or(|u| now < u);
     if fact_holds {
         holding.extend(mine.iter().map(|t| t.id));
@@ -1095,7 +1102,7 @@ impl Verdict {
                 Some(*until)
             }
             Verdict::BehindStep { until, .. } => *until,
-            Verdict::NotConcerned(Unconcerned::Paused(at) | Unconcerned::BeforeStart(at)) => Some(*at),
+            Verdict::NotConcerned(Unconcerned::Paused(at) | Unconcerned::BeforeStart(at) | Unconcerned::NotKept(at)) => Some(*at),
             _ => None,
         }
     }

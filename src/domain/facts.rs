@@ -24,6 +24,8 @@ pub struct Context<'a> {
     pub calendars: &'a Calendars,
     /// Event facts (`received`, `unsatisfied`) before this instant do not count.
     pub events_from: Moment,
+    /// What was over before this instant has been pruned; a rating from before that is known of no more is no news.
+    pub kept_from: Option<Moment>,
 }
 
 impl Context<'_> {
@@ -55,6 +57,8 @@ pub enum Unconcerned {
     NotUnsatisfied,
     /// The event was before the first turn, or before `since`.
     BeforeStart(Moment),
+    /// `unsatisfied`: what was told of so old a rating is not kept any more, so it is not told again.
+    NotKept(Moment),
     /// `carried_over`: received (or reopened) within the period.
     OfThisPeriod,
     /// A fact of the rule's `unless` holds: other rules chase the ticket.
@@ -320,6 +324,9 @@ impl std::fmt::Display for Unconcerned {
             Unconcerned::Assigned => f.write_str("the agency is known"),
             Unconcerned::NotUnsatisfied => f.write_str("no unsatisfied rating, or it is excluded"),
             Unconcerned::BeforeStart(_) => f.write_str("the event was before dondoc's first turn or `since`"),
+            Unconcerned::NotKept(_) => {
+                f.write_str("the rating is older than records are kept: whether it was told is not known any more")
+            }
             Unconcerned::Unless(when) => write!(f, "`unless`: {} holds, which other rules tell of", when.word()),
             Unconcerned::OfThisPeriod => f.write_str("received or taken up again within the period"),
         }

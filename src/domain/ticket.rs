@@ -199,6 +199,21 @@ impl Ticket {
     pub fn is_sensitive(&self) -> bool {
         self.confidential || self.is_conduct()
     }
+
+    /// Whether all of it was over before an instant, as far as its row tells. A mere change of the row is none of it.
+    #[must_use]
+    pub fn was_over_before(&self, instant: Moment) -> bool {
+        let before = |at: Option<Moment>| at.is_none_or(|at| at < instant);
+        !self.status.is_open()
+            && self.received_at < instant
+            && [self.answered_at, self.closed_at, self.rated_at].into_iter().all(before)
+            && !self.has_undated_complaint()
+    }
+
+    /// Unsatisfied, since nobody but us knows when.
+    fn has_undated_complaint(&self) -> bool {
+        self.rating.is_some_and(Rating::is_unsatisfied) && self.rated_at.is_none()
+    }
 }
 
 /// A proposal of a `[[classify]]` rule. It never moves a ticket from the agency that the source names.
@@ -355,6 +370,41 @@ impl Memory {
             // The directory forgot a word that it knew: the ticket stays with the unit that had it.
             (Some(_), None) | (None, None) => {}
         }
+    }
+
+    /// What a row that is open again was before, and what we remembered of it, where all of that has been pruned since it
+    /// was over: done, and long so.
+    #[must_use]
+    pub fn before_reopening(row: &Ticket, lead: Option<&str>, now: Moment) -> (Ticket, Memory) {
+        let ticket = Ticket {
+            status: Status::Closed,
+            ..row.clone()
+        };
+        let memory = Memory {
+            first_done_at: Some(row.received_at),
+            reopened: reopened_by_source(row).unwrap_or(0).saturating_sub(1),
+            ..Memory::after(None, &ticket, lead, |_, _| false, now)
+        };
+        (ticket, memory)
+    }
+
+    /// When the last of a ticket happened that is over or gone: so long after it as records are kept they may go. `None`
+    /// while it is open, and where an occurrence is named after an instant that cannot be read again.
+    #[must_use]
+    pub fn over_at(&self, row: &Ticket, gone_at: Option<Moment>) -> Option<Moment> {
+        let is_over = gone_at.is_some() || !row.status.is_open();
+        let last = [
+            row.updated_at,
+            row.assigned_at,
+            row.answered_at,
+            row.closed_at,
+            row.rated_at,
+            self.first_done_at,
+            Some(self.last_change_at),
+            gone_at,
+        ];
+        let last = last.into_iter().flatten().fold(row.received_at, Moment::max);
+        (is_over && !row.has_undated_complaint()).then_some(last)
     }
 
     /// When the ticket was done, as far as rows tell: `answered_at`, else `closed_at`, else first seen done.

@@ -146,6 +146,9 @@ impl Engine {
             ..message
         };
         let mut tx = self.begin_deciding().await?;
+        if self.has_forgotten(&mut tx, composed.forgets.as_deref()).await? {
+            return Ok(());
+        }
         let made = tx.compose(&[&message], now).await?;
         // Where today's mail has been made already they wait for tomorrow's.
         for message in awaiting.iter().filter(|_| !made.is_empty()) {

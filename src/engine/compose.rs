@@ -53,6 +53,10 @@ pub struct Composed {
     pub sound_templates: BTreeSet<String>,
     /// For each message, from when its first notice could be composed until it was.
     pub lateness: Vec<TimeDelta>,
+    /// The last forgetting before anything was read.
+    pub(super) forgets: Option<String>,
+    /// A ticket was forgotten meanwhile, and what was read before it was let go.
+    pub(super) is_interrupted: bool,
 }
 
 impl Composed {
@@ -237,6 +241,7 @@ impl Engine {
     pub(super) async fn compose(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
         let mut composed = Composed {
             given_up: self.replace_unaccepted(now).await?,
+            forgets: self.store.last_forgetting().await?,
             ..Composed::default()
         };
         let mut digests: BTreeMap<Place, Bundle> = BTreeMap::new();
@@ -282,7 +287,7 @@ impl Engine {
         self.end_braking(brake, meta, &mut composed, now).await?;
         self.look_after_approvals(!released.is_empty(), &mut composed, now)
             .await?;
-        composed.is_complete = !self.pulse.is_stopping();
+        composed.is_complete = !self.pulse.is_stopping() && !composed.is_interrupted;
         Ok(composed)
     }
 
@@ -905,6 +910,11 @@ impl Engine {
         now: Moment,
     ) -> Result<(), TurnError> {
         let mut tx = self.begin_deciding().await?;
+        if self.has_forgotten(&mut tx, composed.forgets.as_deref()).await? {
+            tracing::info!("a ticket was forgotten meanwhile: what had been written is written anew in the next turn");
+            composed.is_interrupted = true;
+            return Ok(());
+        }
         let mut new = Vec::with_capacity(ready.len());
         let mut fates = Vec::new();
         for ready in &ready {

@@ -28,6 +28,10 @@ impl Engine {
         for wrong in self.store.to_correct().await? {
             let message = self.correction(meta, &wrong, composed, now).await?;
             let mut tx = self.begin_deciding().await?;
+            if self.has_forgotten(&mut tx, composed.forgets.as_deref()).await? {
+                composed.is_interrupted = true;
+                return Ok(());
+            }
             composed.messages += tx.compose(&[&message], now).await?.len();
             tx.corrected_by(&wrong.id, &message.id).await?;
             tx.commit().await?;

@@ -3,7 +3,7 @@
 //! Atomic are one ticket's new row, memory, tellings, notices and next instant; a batch of tickets shares a
 //! transaction, and the cursor moves in the transaction of its batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::modes::Modes;
 use super::observe::candidates;
@@ -114,12 +114,21 @@ impl Engine {
         // Within the transaction: an answer that another process records meanwhile would wake a ticket in vain.
         let mut kept = tx.tickets(&codes).await?;
         let mut tellings = tx.tellings(&codes).await?;
+        let is_unknown = |c: &&Candidate| matches!(c, Candidate::Row(_)) && !kept.contains_key(c.code());
+        let unknown: Vec<String> = batch.iter().filter(is_unknown).map(|c| c.code().to_owned()).collect();
+        // Somebody may have pruned or forgotten since the turn began.
+        let (forgotten, kept_from) = match unknown.is_empty() {
+            true => (HashSet::new(), context.kept_from),
+            false => (tx.forgotten(&unknown).await?, tx.kept_from().await?),
+        };
+        let context = Context { kept_from, ..context };
         for candidate in batch {
             let code = candidate.code().to_owned();
-            let before = kept.remove(&code);
+            let mut before = kept.remove(&code);
             let known = tellings.remove(&code).unwrap_or_default();
             let (mut after, is_new_row) = match candidate {
-                Candidate::Row(row) => match self.take_in(*row, before.as_ref(), &context, meta, now) {
+                Candidate::Row(_) if forgotten.contains(&code) => continue,
+                Candidate::Row(row) => match self.take_in(*row, &mut before, &context, meta, now) {
                     Some(after) => (after, true),
                     None => continue,
                 },
@@ -203,11 +212,12 @@ impl Engine {
         Ok(taken)
     }
 
-    /// A row just read beside what is known; `None` where nothing differs.
+    /// A row just read beside what is known; `None` where nothing differs. One whose records have been pruned stays unknown,
+    /// since nothing of it is news; is it open again, then what it was before is reckoned.
     fn take_in(
         &self,
         row: Row,
-        before: Option<&Kept>,
+        before: &mut Option<Kept>,
         context: &Context<'_>,
         meta: &Meta,
         now: Moment,
@@ -218,6 +228,26 @@ impl Engine {
             updated_raw,
         } = row;
         ticket.proposed = context.rules.propose(&ticket, &texts);
+        let on = self.config.calendars.base().date_of(now);
+        let lead = self.lead(&ticket, on);
+        if let (None, Some(kept_from)) = (&before, context.kept_from) {
+            if ticket.was_over_before(kept_from) {
+                return None;
+            }
+            if ticket.status.is_open() && ticket.received_at < kept_from {
+                let (ticket, memory) = Memory::before_reopening(&ticket, lead.as_deref(), now);
+                *before = Some(Kept {
+                    ticket,
+                    memory,
+                    updated_raw: None,
+                    next_at: None,
+                    generation: meta.generation,
+                    missing: 0,
+                    gone_at: None,
+                });
+            }
+        }
+        let before = before.as_ref();
         if let Some(before) = before {
             let same = before.ticket == ticket
                 && before.updated_raw == updated_raw
@@ -227,8 +257,6 @@ impl Engine {
                 return None;
             }
         }
-        let on = self.config.calendars.base().date_of(now);
-        let lead = self.lead(&ticket, on);
         let succession = |old: &str, new: &str| self.config.directory.is_succession(old, new, on);
         let mut memory = Memory::after(
             before.map(|b| (&b.ticket, &b.memory)),

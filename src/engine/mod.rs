@@ -13,6 +13,7 @@ mod correction;
 mod decide;
 mod deliver;
 mod explain;
+mod forget;
 mod holds;
 mod letter;
 mod modes;
@@ -20,6 +21,7 @@ mod observe;
 mod preview;
 mod pulse;
 mod recipients;
+mod retention;
 mod send_test;
 mod summaries;
 mod titles;
@@ -29,7 +31,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
@@ -56,12 +58,14 @@ pub use compose::Composed;
 use deliver::Answered;
 pub use deliver::Delivered;
 pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};
+pub use forget::{ForgetError, Forgotten, forget};
 pub use holds::{AckError, Acknowledging, Until, acknowledge};
 pub use letter::{FORM_HEADER, MODE_HEADER};
 use observe::ReadError;
 pub use observe::{Observed, Problem};
 pub use preview::{Asked, Previewed, sample as preview_sample};
 pub use pulse::{Pulse, longest_wait};
+pub use retention::{Pruned, prunable, prune};
 pub use send_test::{TestError, Tested, send_test};
 
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
@@ -133,6 +137,8 @@ pub struct Engine {
     claims_voided: bool,
     /// When messages that died were looked for last, in whichever process they did.
     looked_for_dead: Option<Moment>,
+    /// The day for which all that is kept no longer has gone.
+    pruned_on: Option<NaiveDate>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
     /// While this process is the one that observes, decides and composes.
@@ -194,6 +200,7 @@ impl Engine {
             swept: false,
             claims_voided: false,
             looked_for_dead: None,
+            pruned_on: None,
             is_changed: false,
             term: None,
             behind: None,
@@ -276,6 +283,10 @@ impl Engine {
         delivered.dead += composed.given_up;
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
+        match self.prune_daily(now).await {
+            Err(TurnError::Store(StoreError::Deposed)) => self.term = None,
+            pruned => pruned?,
+        }
         let waiting = self.store.count_waiting_messages().await?;
         Ok(TurnReport {
             at: now,
@@ -553,6 +564,7 @@ pub fn context<'a>(config: &'a Config, meta: &Meta, now: Moment) -> Context<'a> 
         directory: &config.directory,
         calendars: &config.calendars,
         events_from: config.rules.since.or(meta.first_turn_at).unwrap_or(now),
+        kept_from: meta.kept_from,
     }
 }
 

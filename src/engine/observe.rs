@@ -256,7 +256,10 @@ impl Engine {
         let horizon = meta.horizon.unwrap_or(now);
         let without_code = self.read(async |source| source.without_code(horizon).await).await?;
         note_rejected(seen, &without_code);
-        for codes in found.differing.chunks(REREAD) {
+        let forgotten = self.store.forgotten(&found.unknown).await?;
+        let mut differing = found.differing;
+        differing.extend(found.unknown.into_iter().filter(|code| !forgotten.contains(code)));
+        for codes in differing.chunks(REREAD) {
             let page = self.read(async |source| source.by_code(codes).await).await?;
             self.take_page(meta, page, None, now, seen).await?;
             self.go_on()?;
@@ -348,7 +351,7 @@ impl Engine {
         for key in only_there {
             match only_here.remove(&key.code) {
                 Some(kept) => found.both(&kept, key),
-                None => found.differing.push(key.code),
+                None => found.unknown.push(key.code),
             }
         }
         let absent = only_here.into_values().filter(|kept| !kept.is_gone);
@@ -365,6 +368,7 @@ impl Engine {
         now: Moment,
         seen: &mut Observed,
     ) -> Result<(), TurnError> {
+        let page = self.without_forgotten(page).await?;
         seen.seen += page.rows.len();
         note_rejected(seen, &page.rejected);
         seen.spoiled += page.spoiled.len();
@@ -381,6 +385,21 @@ impl Engine {
 }
 
 impl Engine {
+    /// A page without the tickets that were forgotten: nothing of them is taken in, named or counted.
+    async fn without_forgotten(&self, mut page: Page) -> Result<Page, StoreError> {
+        let rows = page.rows.iter().map(|row| &row.ticket.code);
+        let rejected = page.rejected.iter().filter_map(|r| r.code.as_ref());
+        let codes: BTreeSet<&String> = rows.chain(rejected).collect();
+        let codes: Vec<String> = codes.into_iter().cloned().collect();
+        let forgotten = self.store.forgotten(&codes).await?;
+        if !forgotten.is_empty() {
+            page.rows.retain(|row| !forgotten.contains(&row.ticket.code));
+            page.rejected.retain(|r| r.code.as_ref().is_none_or(|code| !forgotten.contains(code)));
+            page.spoiled.retain(|spoiled| !forgotten.contains(&spoiled.code));
+        }
+        Ok(page)
+    }
+
     fn note_unknown_agencies(&self, rows: &[Row], seen: &mut Observed, now: Moment) {
         let on = self.config.calendars.base().date_of(now);
         let chased = rows
@@ -446,6 +465,8 @@ struct Compared {
     open_here: i64,
     open_there: i64,
     differing: Vec<String>,
+    /// Not kept here.
+    unknown: Vec<String>,
     /// With how many sweeps missed them before.
     absent: Vec<(String, i64)>,
 }

@@ -221,6 +221,10 @@ impl Engine {
             ..message
         };
         let mut tx = self.begin_deciding().await?;
+        // It may name a ticket among the longest overdue.
+        if self.has_forgotten(&mut tx, composed.forgets.as_deref()).await? {
+            return Ok(());
+        }
         composed.messages += tx.compose(&[&message], now).await?.len();
         tx.keep_figures(due.telling, now, &said.figures).await?;
         tx.commit().await?;

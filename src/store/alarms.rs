@@ -20,8 +20,9 @@ const DEAD: &str = "SELECT id, unit, COALESCE(reason, ''), state_at FROM message
      WHERE state = 'dead' AND state_at >= $1 AND (state_at > $1 OR id > $2) AND unit <> '@ops' \
      AND NOT EXISTS (SELECT 1 FROM alarm WHERE kind = 'dead_letter' AND alarm.subject = message.id AND cleared_at IS NULL) \
      ORDER BY state_at, id LIMIT $3";
-const NOT_DEAD_ANY_MORE: &str = "SELECT a.id FROM alarm a JOIN message m ON m.id = a.subject \
-     WHERE a.kind = 'dead_letter' AND a.cleared_at IS NULL AND m.state <> 'dead'";
+/// Or not kept any more.
+const NOT_DEAD_ANY_MORE: &str = "SELECT a.id FROM alarm a WHERE a.kind = 'dead_letter' AND a.cleared_at IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = a.subject AND m.state = 'dead')";
 
 pub const STATEMENTS: &[&str] = &[ALL, RAISE, CLEAR, TOLD, OVER, SEEN_ON, DEAD, NOT_DEAD_ANY_MORE];
 

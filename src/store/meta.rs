@@ -11,8 +11,9 @@ const RULES: &str = "SELECT id, since FROM rule_seen";
 const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
 const FORGET: &str = "DELETE FROM meta WHERE name = $1";
+const ONE: &str = "SELECT value FROM meta WHERE name = $1";
 
-pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE, FORGET];
+pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE, FORGET, ONE];
 
 static PUT: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|count| {
@@ -41,8 +42,12 @@ pub struct Meta {
     pub last_sweep_at: Option<Moment>,
     /// Changes up to here have been read; stays behind the read's start by the overlap.
     pub cursor: Option<Moment>,
-    /// Closed tickets that were last touched before this were never read.
+    /// Closed tickets that were last touched before this are not known: they were never read, or have been pruned.
     pub horizon: Option<Moment>,
+    /// What was over before this has been pruned; `None` while nothing has.
+    pub kept_from: Option<Moment>,
+    /// When pruning last came to its end.
+    pub pruned_at: Option<Moment>,
     /// Counts up with each change of rules, directory, calendar or source mapping.
     pub generation: i64,
     /// Fingerprint of the configuration that `generation` stands for.
@@ -86,19 +91,23 @@ fn json<T: serde::de::DeserializeOwned>(values: &HashMap<String, String>, name: 
     })
 }
 
+fn number(text: Option<&str>, name: &str) -> Result<Option<i64>, StoreError> {
+    let read = text.map(|text| {
+        text.parse().map_err(|_| StoreError::Corrupt {
+            table: "meta",
+            id: name.to_owned(),
+            what: format!("`{text}` is not a number"),
+        })
+    });
+    read.transpose()
+}
+
 impl Store {
     /// Reads all single values.
     pub async fn meta(&self) -> Result<Meta, StoreError> {
         let rows: Vec<(String, String)> = on!(self.db(), fetch_all(sqlx::query_as(ALL)));
         let values: HashMap<String, String> = rows.into_iter().collect();
-        let number = |name: &str| -> Result<Option<i64>, StoreError> {
-            let Some(text) = values.get(name) else { return Ok(None) };
-            text.parse().map(Some).map_err(|_| StoreError::Corrupt {
-                table: "meta",
-                id: name.to_owned(),
-                what: format!("`{text}` is not a number"),
-            })
-        };
+        let number = |name: &str| number(values.get(name).map(String::as_str), name);
         let at = |name: &str| Ok::<_, StoreError>(number(name)?.map(moment));
         Ok(Meta {
             first_turn_at: at("first_turn_at")?,
@@ -107,7 +116,9 @@ impl Store {
             source_read_at: at("source_read_at")?,
             last_sweep_at: at("last_sweep_at")?,
             cursor: at("cursor")?,
-            horizon: at("horizon")?,
+            horizon: at("horizon")?.max(at("kept_from")?),
+            kept_from: at("kept_from")?,
+            pruned_at: at("pruned_at")?,
             generation: number("generation")?.unwrap_or(0),
             fingerprint: values.get("fingerprint").cloned(),
             newest_update: at("newest_update")?,
@@ -117,6 +128,11 @@ impl Store {
             config_refused: values.get(REFUSED).cloned(),
             config_refused_at: at(REFUSED_AT)?,
         })
+    }
+
+    /// One of the values.
+    pub(super) async fn value(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(on!(self.db(), fetch_optional(sqlx::query_scalar(ONE).bind(name))))
     }
 
     /// Since when each rule has been in force.
@@ -164,13 +180,23 @@ impl Tx {
         self.put(&[(REFUSED, why.to_owned()), (REFUSED_AT, at)]).await
     }
 
+    /// Before when what was over has been pruned, as it is now.
+    pub async fn kept_from(&mut self) -> Result<Option<Moment>, StoreError> {
+        let name = MetaMoment::KeptFrom.column();
+        number(self.value(name).await?.as_deref(), name).map(|at| at.map(moment))
+    }
+
+    pub(super) async fn value(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(on!(self.db(), fetch_optional(sqlx::query_scalar(ONE).bind(name))))
+    }
+
     async fn forget(&mut self, name: &str) -> Result<(), StoreError> {
         on!(self.db(), execute(sqlx::query(FORGET).bind(name)));
         Ok(())
     }
 
     /// No name comes twice.
-    async fn put(&mut self, values: &[(&str, String)]) -> Result<(), StoreError> {
+    pub(super) async fn put(&mut self, values: &[(&str, String)]) -> Result<(), StoreError> {
         for (place, piece) in pieces(values) {
             on!(
                 self.db(),
@@ -221,6 +247,8 @@ pub enum MetaMoment {
     SourceRead,
     LastSweep,
     Horizon,
+    KeptFrom,
+    Pruned,
     NewestUpdate,
 }
 
@@ -234,6 +262,8 @@ impl MetaMoment {
             MetaMoment::SourceRead => "source_read_at",
             MetaMoment::LastSweep => "last_sweep_at",
             MetaMoment::Horizon => "horizon",
+            MetaMoment::KeptFrom => "kept_from",
+            MetaMoment::Pruned => "pruned_at",
             MetaMoment::NewestUpdate => "newest_update",
         }
     }

@@ -8,12 +8,14 @@ pub mod alarms;
 pub mod as_of;
 pub mod bounces;
 pub mod endpoints;
+pub mod forgotten;
 pub mod holds;
 mod lease;
 pub mod meta;
 pub mod modes;
 pub mod outbox;
 mod postgres;
+pub mod retention;
 mod sqlite;
 pub mod summaries;
 pub mod tellings;
@@ -55,8 +57,10 @@ pub fn statements() -> Vec<&'static str> {
         bounces::STATEMENTS,
         alarms::STATEMENTS,
         endpoints::STATEMENTS,
+        forgotten::STATEMENTS,
         holds::STATEMENTS,
         modes::STATEMENTS,
+        retention::STATEMENTS,
         summaries::STATEMENTS,
     ];
     lists
@@ -115,6 +119,8 @@ pub enum StoreError {
     Damaged(sqlx::Error),
     #[error("store: {0}: the server takes no writes, as a standby does; `store.url` has to lead to the one that does")]
     ReadOnly(sqlx::Error),
+    #[error("store: its log file is being read by another process, and cannot be emptied now")]
+    InUse,
     #[error("store: no answer from the server within {seconds} s")]
     Silent { seconds: u64 },
     #[error("store: another process observes and decides now; this one does when it leads again")]

@@ -78,8 +78,9 @@ const GIVE_UP: &str = concat!(
 );
 /// What was corrected is told to be wrong before it is told again, and the notices of what came back mostly wait for
 /// another message already.
+/// Without a notice it is sent as it is, while it is kept.
 const RETRY: &str = "UPDATE message SET state = 'replaced', state_at = $2, next_attempt_at = NULL, digest_key = NULL, reason = $3 \
-     WHERE id = $1 AND (state IN ('dead', 'cancelled', 'withdrawn') OR (state = 'corrected' AND corrected_by IS NOT NULL) \
+     WHERE id = $1 AND (notices > 0 OR kept <> 1) AND (state IN ('dead', 'cancelled', 'withdrawn') OR (state = 'corrected' AND corrected_by IS NOT NULL) \
      OR (state = 'bounced' AND (notices = 0 OR EXISTS (SELECT 1 FROM notice n WHERE n.message = message.id AND n.state = 'dead'))))";
 /// Due at any turn, under simulated time too.
 const NOTICES_RETRIED: &str = "UPDATE notice SET state = 'waiting', state_at = $2, compose_at = 0, first_attempt_at = NULL, message = NULL \
@@ -136,11 +137,11 @@ const THREADS: &str = concat!(
     keys_50!(),
     ")) AS last WHERE back <= 20 ORDER BY matter, back DESC"
 );
-const LIST: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by FROM message \
+const LIST: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by, kept FROM message \
      WHERE ($1 = '' OR state = $1) AND created_at >= $2 ORDER BY created_at, id LIMIT $3";
-const SHOW: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by FROM message WHERE id = $1";
+const SHOW: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by, kept FROM message WHERE id = $1";
 const OF_TICKET: &str = "SELECT DISTINCT m.id, m.state, m.channel, m.form, m.mode, m.unit, m.desk, m.subject, m.rules, m.steps, m.notices, m.attempts, m.unknown, \
-     m.created_at, m.next_attempt_at, m.state_at, m.reason, m.approver, m.corrected_by FROM message m JOIN message_notice l ON l.message = m.id JOIN notice n ON n.id = l.notice \
+     m.created_at, m.next_attempt_at, m.state_at, m.reason, m.approver, m.corrected_by, m.kept FROM message m JOIN message_notice l ON l.message = m.id JOIN notice n ON n.id = l.notice \
      JOIN telling t ON t.id = n.telling WHERE t.subject = $1 AND t.subject_kind = 'ticket' ORDER BY m.created_at, m.id";
 const BODY: &str = "SELECT bytes FROM body WHERE message = $1";
 const ATTEMPTS: &str = "SELECT at, answer, detail FROM attempt WHERE message = $1 ORDER BY at, id";
@@ -488,9 +489,16 @@ pub struct Listed {
     pub approver: Option<String>,
     /// The message that corrects it.
     pub corrected_by: Option<String>,
+    kept: i64,
 }
 
 impl Listed {
+    /// What it said is not kept any more.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.kept == 1
+    }
+
     #[must_use]
     pub fn created(&self) -> Moment {
         moment(self.created_at)

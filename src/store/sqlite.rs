@@ -99,6 +99,17 @@ pub(super) async fn backup(pool: &SqlitePool, to: &Path) -> Result<(), StoreErro
     }
 }
 
+/// Writes the file anew from what is in it now, and empties the log beside it: no page of either holds what was deleted or
+/// overwritten. Nobody else writes meanwhile; who would waits.
+pub(super) async fn scour(pool: &SqlitePool) -> Result<(), StoreError> {
+    sqlx::query("VACUUM").execute(pool).await?;
+    let (is_busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+    if is_busy != 0 {
+        return Err(StoreError::InUse);
+    }
+    Ok(())
+}
+
 /// The version of the tables in a file, 0 where there are none yet. Newer tables and those of something else are refused
 /// before anything of ours touches the file.
 async fn look_at_tables(path: &Path) -> Result<i64, StoreError> {

@@ -50,12 +50,13 @@ static SAVE: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(save));
 
 fn save(count: usize) -> String {
     format!(
-        "INSERT INTO ticket (code, state, memory, status_word, updated_raw, is_open, received_at, next_at, generation, missing, gone_at) \
+        "INSERT INTO ticket (code, state, memory, status_word, updated_raw, is_open, received_at, next_at, generation, missing, gone_at, over_at) \
          VALUES {} \
          ON CONFLICT (code) DO UPDATE SET state = excluded.state, memory = excluded.memory, status_word = excluded.status_word, \
          updated_raw = excluded.updated_raw, is_open = excluded.is_open, received_at = excluded.received_at, \
-         next_at = excluded.next_at, generation = excluded.generation, missing = excluded.missing, gone_at = excluded.gone_at",
-        rows("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", count)
+         next_at = excluded.next_at, generation = excluded.generation, missing = excluded.missing, gone_at = excluded.gone_at, \
+         over_at = excluded.over_at",
+        rows("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", count)
     )
 }
 
@@ -236,6 +237,7 @@ impl Tx {
                                 .bind(after.generation)
                                 .bind(after.missing)
                                 .bind(after.gone_at.map(micros))
+                                .bind(after.memory.over_at(&after.ticket, after.gone_at).map(micros))
                         })
                 )
             );

@@ -383,6 +383,7 @@ impl Province {
             directory: &self.directory,
             calendars: &self.calendars,
             events_from: quarter(0),
+            kept_from: None,
         }
     }
 

@@ -84,13 +84,18 @@ async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
             "SELECT COUNT(*) FROM ticket",
             "SELECT state, COUNT(*)",
             "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices",
+            "SELECT COUNT(*) FROM message WHERE (kept",
         ];
+        // Forgetting a ticket looks for its code wherever it may stand.
+        let searches = |s: &str| {
+            s.contains(" LIKE $1 ESCAPE ") || (s.starts_with("UPDATE ") && s.contains(" = $2 WHERE ") && s.ends_with(" = $1"))
+        };
         // The index of what waits holds nothing else.
         let only_waiting = scans
             .iter()
             .all(|s| s.contains("USING") && s.contains("notice_waiting"));
         assert!(
-            only_waiting || by_people.iter().any(|s| statement.starts_with(s)),
+            only_waiting || searches(statement) || by_people.iter().any(|s| statement.starts_with(s)),
             "{statement}: {scans:?}"
         );
     }

@@ -1,0 +1,459 @@
+//! Tickets that ops have forgotten: all that names them is removed, and a keyed hash of the code stays, by which they are
+//! not taken in again.
+//!
+//! Forgetting is asked for by people and may look at all there is: free texts are searched from end to end.
+
+use std::collections::{HashMap, HashSet};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use sqlx::FromRow;
+
+use super::{CHUNK, Either, Store, StoreError, Tx, filled, keys_50, micros, moment, on, sqlite};
+use crate::domain::Moment;
+
+/// Names in `meta`: the key of the hashes, and a mark that each forgetting makes anew.
+const KEY: &str = "forget_key";
+const LAST: &str = "last_forgetting";
+
+const AMONG: &str = concat!("SELECT hash FROM forgotten WHERE hash IN (", keys_50!(), ")");
+const AT: &str = "SELECT at FROM forgotten WHERE hash = $1";
+const ADD: &str = "INSERT INTO forgotten (hash, at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
+const CARRIERS: &str = "SELECT DISTINCT m.id, m.state, m.unknown, CAST(CASE WHEN m.claimed_by IS NULL THEN 0 ELSE 1 END AS BIGINT) AS claimed \
+     FROM telling t JOIN notice n ON n.telling = t.id JOIN message_notice l ON l.notice = n.id JOIN message m ON m.id = l.message \
+     WHERE t.subject = $1 AND t.subject_kind = 'ticket' ORDER BY m.id";
+/// What is still to be sent: corrections and summaries name tickets that none of their notices is about.
+const UNSENT: &str = "SELECT id, state, unknown, CAST(CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END AS BIGINT) AS claimed, channel, subject, notices, bytes \
+     FROM message JOIN body ON message = id WHERE state IN ('waiting', 'awaiting_approval', 'released') AND id > $1 ORDER BY id LIMIT $2";
+const UNAPPROVED: &str = concat!(
+    "UPDATE message SET state = 'replaced', state_at = $51, reason = $52, remind_at = NULL \
+     WHERE state IN ('awaiting_approval', 'released') AND id IN (",
+    keys_50!(),
+    ") RETURNING id"
+);
+/// They wait for approval once more.
+const NOTICES_UNAPPROVED: &str = concat!(
+    "UPDATE notice SET state = 'waiting', state_at = $51, compose_at = $51, message = NULL \
+     WHERE state IN ('awaiting_approval', 'waiting') AND message IN (",
+    keys_50!(),
+    ")"
+);
+const UNSAY: &str = concat!("UPDATE message SET said = NULL WHERE id IN (", keys_50!(), ")");
+const BODIES: &str = "SELECT b.message, m.channel, b.bytes FROM body b JOIN message m ON m.id = b.message \
+     WHERE b.message > $1 AND m.state NOT IN ('waiting', 'awaiting_approval', 'released') ORDER BY b.message LIMIT $2";
+const COUNT: &str = "SELECT (SELECT COUNT(*) FROM ticket WHERE code = $1), (SELECT COUNT(*) FROM change WHERE code = $1), \
+     (SELECT COUNT(*) FROM telling WHERE subject = $1 AND subject_kind = 'ticket'), \
+     (SELECT COUNT(*) FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject = $1 AND t.subject_kind = 'ticket'), \
+     (SELECT COUNT(*) FROM acknowledgement WHERE ticket = $1)";
+
+const FIND_MESSAGE_SUBJECT: &str = "SELECT DISTINCT subject FROM message WHERE subject LIKE $1 ESCAPE '\\'";
+const BLANK_MESSAGE_SUBJECT: &str = "UPDATE message SET subject = $2 WHERE subject = $1";
+const FIND_MESSAGE_MATTER: &str = "SELECT DISTINCT matter FROM message WHERE matter LIKE $1 ESCAPE '\\'";
+const BLANK_MESSAGE_MATTER: &str = "UPDATE message SET matter = $2 WHERE matter = $1";
+const FIND_MESSAGE_REASON: &str = "SELECT DISTINCT reason FROM message WHERE reason LIKE $1 ESCAPE '\\'";
+const BLANK_MESSAGE_REASON: &str = "UPDATE message SET reason = $2 WHERE reason = $1";
+const FIND_MESSAGE_CORRECTION: &str = "SELECT DISTINCT correction FROM message WHERE correction LIKE $1 ESCAPE '\\'";
+const BLANK_MESSAGE_CORRECTION: &str = "UPDATE message SET correction = $2 WHERE correction = $1";
+const FIND_ATTEMPT_DETAIL: &str = "SELECT DISTINCT detail FROM attempt WHERE detail LIKE $1 ESCAPE '\\'";
+const BLANK_ATTEMPT_DETAIL: &str = "UPDATE attempt SET detail = $2 WHERE detail = $1";
+const FIND_BOUNCE_DETAIL: &str = "SELECT DISTINCT detail FROM bounce WHERE detail LIKE $1 ESCAPE '\\'";
+const BLANK_BOUNCE_DETAIL: &str = "UPDATE bounce SET detail = $2 WHERE detail = $1";
+const FIND_ALARM_DETAIL: &str = "SELECT DISTINCT detail FROM alarm WHERE detail LIKE $1 ESCAPE '\\'";
+const BLANK_ALARM_DETAIL: &str = "UPDATE alarm SET detail = $2 WHERE detail = $1";
+const FIND_ALARM_WITNESS: &str = "SELECT DISTINCT witness FROM alarm WHERE witness LIKE $1 ESCAPE '\\'";
+const BLANK_ALARM_WITNESS: &str = "UPDATE alarm SET witness = $2 WHERE witness = $1";
+const FIND_SILENCE_SCOPE: &str = "SELECT DISTINCT scope FROM silence WHERE scope LIKE $1 ESCAPE '\\'";
+const BLANK_SILENCE_SCOPE: &str = "UPDATE silence SET scope = $2 WHERE scope = $1";
+const FIND_SILENCE_REASON: &str = "SELECT DISTINCT reason FROM silence WHERE reason LIKE $1 ESCAPE '\\'";
+const BLANK_SILENCE_REASON: &str = "UPDATE silence SET reason = $2 WHERE reason = $1";
+const FIND_ACKNOWLEDGEMENT_NOTE: &str = "SELECT DISTINCT note FROM acknowledgement WHERE note LIKE $1 ESCAPE '\\'";
+const BLANK_ACKNOWLEDGEMENT_NOTE: &str = "UPDATE acknowledgement SET note = $2 WHERE note = $1";
+
+/// Where a code may stand among other words: how the texts are found, and how one is written anew.
+const TEXTS: [(&str, &str); 11] = [
+    (FIND_MESSAGE_SUBJECT, BLANK_MESSAGE_SUBJECT),
+    (FIND_MESSAGE_MATTER, BLANK_MESSAGE_MATTER),
+    (FIND_MESSAGE_REASON, BLANK_MESSAGE_REASON),
+    (FIND_MESSAGE_CORRECTION, BLANK_MESSAGE_CORRECTION),
+    (FIND_ATTEMPT_DETAIL, BLANK_ATTEMPT_DETAIL),
+    (FIND_BOUNCE_DETAIL, BLANK_BOUNCE_DETAIL),
+    (FIND_ALARM_DETAIL, BLANK_ALARM_DETAIL),
+    (FIND_ALARM_WITNESS, BLANK_ALARM_WITNESS),
+    (FIND_SILENCE_SCOPE, BLANK_SILENCE_SCOPE),
+    (FIND_SILENCE_REASON, BLANK_SILENCE_REASON),
+    (FIND_ACKNOWLEDGEMENT_NOTE, BLANK_ACKNOWLEDGEMENT_NOTE),
+];
+
+pub const STATEMENTS: &[&str] = &[
+    AMONG,
+    AT,
+    ADD,
+    CARRIERS,
+    UNSENT,
+    UNAPPROVED,
+    NOTICES_UNAPPROVED,
+    UNSAY,
+    BODIES,
+    COUNT,
+    FIND_MESSAGE_SUBJECT,
+    BLANK_MESSAGE_SUBJECT,
+    FIND_MESSAGE_MATTER,
+    BLANK_MESSAGE_MATTER,
+    FIND_MESSAGE_REASON,
+    BLANK_MESSAGE_REASON,
+    FIND_MESSAGE_CORRECTION,
+    BLANK_MESSAGE_CORRECTION,
+    FIND_ATTEMPT_DETAIL,
+    BLANK_ATTEMPT_DETAIL,
+    FIND_BOUNCE_DETAIL,
+    BLANK_BOUNCE_DETAIL,
+    FIND_ALARM_DETAIL,
+    BLANK_ALARM_DETAIL,
+    FIND_ALARM_WITNESS,
+    BLANK_ALARM_WITNESS,
+    FIND_SILENCE_SCOPE,
+    BLANK_SILENCE_SCOPE,
+    FIND_SILENCE_REASON,
+    BLANK_SILENCE_REASON,
+    FIND_ACKNOWLEDGEMENT_NOTE,
+    BLANK_ACKNOWLEDGEMENT_NOTE,
+];
+
+/// What stands in the place of a forgotten code.
+pub const BLANK: &str = "[forgotten]";
+
+/// A message that told of a ticket.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Carrier {
+    pub id: String,
+    pub state: String,
+    /// Attempts whose answer was lost.
+    pub unknown: i64,
+    claimed: i64,
+}
+
+impl Carrier {
+    /// Is being sent, or was when its process ended.
+    #[must_use]
+    pub fn is_claimed(&self) -> bool {
+        self.claimed != 0
+    }
+}
+
+/// A message that is still to be sent, with what it says.
+#[derive(Debug, Clone, FromRow)]
+pub struct Unsent {
+    #[sqlx(flatten)]
+    pub carrier: Carrier,
+    pub channel: String,
+    pub subject: String,
+    pub notices: i64,
+    pub bytes: Vec<u8>,
+}
+
+/// The bytes of a message.
+#[derive(Debug, Clone, FromRow)]
+pub struct Body {
+    pub message: String,
+    pub channel: String,
+    pub bytes: Vec<u8>,
+}
+
+/// What the store held of a ticket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+pub struct Traces {
+    pub tickets: i64,
+    pub changes: i64,
+    pub tellings: i64,
+    pub notices: i64,
+    pub acknowledgements: i64,
+}
+
+impl Traces {
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Traces::default()
+    }
+}
+
+/// Whether a text names a code: not where the code is part of a longer word or number.
+#[must_use]
+pub fn names(text: &str, code: &str) -> bool {
+    !code.is_empty() && places(text, code).next().is_some()
+}
+
+fn places<'a>(text: &'a str, code: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    text.match_indices(code).map(|(at, _)| at).filter(move |at| {
+        let (before, after) = (text[..*at].chars().next_back(), text[at + code.len()..].chars().next());
+        !is_word(before) && !is_word(after)
+    })
+}
+
+fn blanked(text: &str, code: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for at in places(text, code) {
+        if at < from {
+            continue;
+        }
+        out.push_str(&text[from..at]);
+        out.push_str(BLANK);
+        from = at + code.len();
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+fn hashed(key: &str, code: &str) -> Result<String, StoreError> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(|error| StoreError::Corrupt {
+        table: "meta",
+        id: KEY.to_owned(),
+        what: error.to_string(),
+    })?;
+    mac.update(code.as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Read from the open store or within a transaction.
+macro_rules! forgotten {
+    ($from:ident, $codes:expr) => {{
+        let Some(key) = $from.value(KEY).await? else {
+            return Ok(HashSet::new());
+        };
+        let mut by_hash = HashMap::with_capacity($codes.len());
+        for code in $codes {
+            by_hash.insert(hashed(&key, code)?, code);
+        }
+        let hashes: Vec<&String> = by_hash.keys().collect();
+        let mut found = HashSet::new();
+        for chunk in hashes.chunks(CHUNK) {
+            let some: Vec<String> = on!(
+                $from.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_scalar(AMONG), |q, hash| q.bind(hash)))
+            );
+            found.extend(
+                some.iter()
+                    .filter_map(|hash| by_hash.get(hash))
+                    .map(|code| (*code).clone()),
+            );
+        }
+        Ok(found)
+    }};
+}
+
+impl Store {
+    /// Those among some codes that are forgotten.
+    pub async fn forgotten(&self, codes: &[String]) -> Result<HashSet<String>, StoreError> {
+        if codes.is_empty() {
+            return Ok(HashSet::new());
+        }
+        forgotten!(self, codes)
+    }
+
+    /// When a ticket was forgotten.
+    pub async fn forgotten_at(&self, code: &str) -> Result<Option<Moment>, StoreError> {
+        let Some(key) = self.value(KEY).await? else {
+            return Ok(None);
+        };
+        let at: Option<i64> = on!(
+            self.db(),
+            fetch_optional(sqlx::query_scalar(AT).bind(hashed(&key, code)?))
+        );
+        Ok(at.map(moment))
+    }
+
+    /// Names the last forgetting: whoever holds what he read before looks whether it is the same.
+    pub async fn last_forgetting(&self) -> Result<Option<String>, StoreError> {
+        self.value(LAST).await
+    }
+
+    /// What there is of a ticket.
+    pub async fn traces(&self, code: &str) -> Result<Traces, StoreError> {
+        let traces: (i64, i64, i64, i64, i64) = on!(self.db(), fetch_one(sqlx::query_as(COUNT).bind(code)));
+        let (tickets, changes, tellings, notices, acknowledgements) = traces;
+        Ok(Traces {
+            tickets,
+            changes,
+            tellings,
+            notices,
+            acknowledgements,
+        })
+    }
+
+    /// Bodies of messages that are not to be sent any more, in order of their ids, after one.
+    pub async fn old_bodies(&self, after: &str, limit: i64) -> Result<Vec<Body>, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_as(BODIES).bind(after).bind(limit))
+        ))
+    }
+
+    /// Writes a SQLite file anew without what was removed, and empties its log; nothing on a server, which does so by itself.
+    pub async fn scour(&self) -> Result<(), StoreError> {
+        match &self.pool {
+            Either::Sqlite(pool) => sqlite::scour(pool).await,
+            Either::Postgres(_) => Ok(()),
+        }
+    }
+}
+
+impl Tx {
+    /// As [`Store::forgotten`]; nobody forgets one before the transaction ends.
+    pub async fn forgotten(&mut self, codes: &[String]) -> Result<HashSet<String>, StoreError> {
+        if codes.is_empty() {
+            return Ok(HashSet::new());
+        }
+        forgotten!(self, codes)
+    }
+
+    /// As [`Store::last_forgetting`].
+    pub async fn last_forgetting(&mut self) -> Result<Option<String>, StoreError> {
+        self.value(LAST).await
+    }
+
+    /// The messages that ever told of a ticket.
+    pub async fn carriers(&mut self, code: &str) -> Result<Vec<Carrier>, StoreError> {
+        Ok(on!(self.db(), fetch_all(sqlx::query_as(CARRIERS).bind(code))))
+    }
+
+    /// What is still to be sent, in order of the ids, after one.
+    pub async fn unsent(&mut self, after: &str, limit: i64) -> Result<Vec<Unsent>, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_all(sqlx::query_as(UNSENT).bind(after).bind(limit))
+        ))
+    }
+
+    /// Lets messages go that wait for approval: what they told waits for it anew.
+    pub async fn unapprove(&mut self, ids: &[&str], why: &str, now: Moment) -> Result<Vec<String>, StoreError> {
+        let mut gone = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let some: Vec<String> = on!(
+                self.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_scalar(UNAPPROVED), |q, id| q.bind(id))
+                        .bind(micros(now))
+                        .bind(why)
+                )
+            );
+            gone.extend(some);
+        }
+        for chunk in gone.chunks(CHUNK) {
+            on!(
+                self.db(),
+                execute(
+                    filled(chunk)
+                        .fold(sqlx::query(NOTICES_UNAPPROVED), |q, id| q.bind(id))
+                        .bind(micros(now))
+                )
+            );
+        }
+        Ok(gone)
+    }
+
+    /// Removes all that names a ticket, the bodies of some messages with it, and remembers that it is forgotten: how many
+    /// other texts named it.
+    pub async fn forget_ticket(&mut self, code: &str, messages: &[String], now: Moment) -> Result<u64, StoreError> {
+        self.unsay(messages).await?;
+        self.drop_tickets(&[code.to_owned()]).await?;
+        let texts = self.blank_texts(code).await?;
+        let key = match self.value(KEY).await? {
+            Some(key) => key,
+            None => {
+                let new = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(|part| part.simple().to_string());
+                let new = new.concat();
+                self.put(&[(KEY, new.clone())]).await?;
+                new
+            }
+        };
+        on!(
+            self.db(),
+            execute(sqlx::query(ADD).bind(hashed(&key, code)?).bind(micros(now)))
+        );
+        self.put(&[(LAST, uuid::Uuid::new_v4().to_string())]).await?;
+        Ok(texts)
+    }
+
+    /// Removes what messages said.
+    pub async fn unsay(&mut self, messages: &[String]) -> Result<(), StoreError> {
+        self.drop_bodies(messages).await?;
+        for chunk in messages.chunks(CHUNK) {
+            on!(
+                self.db(),
+                execute(filled(chunk).fold(sqlx::query(UNSAY), |q, id| q.bind(id)))
+            );
+        }
+        Ok(())
+    }
+
+    async fn blank_texts(&mut self, code: &str) -> Result<u64, StoreError> {
+        // As itself, and as JSON writes it.
+        let json = serde_json::Value::from(code).to_string();
+        let json = json.trim_matches('"');
+        let mut count = self.blank_form(code).await?;
+        if json != code {
+            count += self.blank_form(json).await?;
+        }
+        Ok(count)
+    }
+
+    async fn blank_form(&mut self, code: &str) -> Result<u64, StoreError> {
+        let escaped = code.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let pattern = format!("%{escaped}%");
+        let mut count = 0;
+        for (find, write) in TEXTS {
+            let texts: Vec<Option<String>> = on!(self.db(), fetch_all(sqlx::query_scalar(find).bind(&pattern)));
+            for text in texts.into_iter().flatten().filter(|text| names(text, code)) {
+                on!(
+                    self.db(),
+                    execute(sqlx::query(write).bind(&text).bind(blanked(&text, code)))
+                );
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_named_only_where_it_is_a_word_of_its_own() {
+        for text in [
+            "21-001",
+            "phiếu 21-001.",
+            "(21-001)",
+            "21-001|SYT|contact",
+            "21-0010 và 21-001",
+        ] {
+            assert!(names(text, "21-001"), "{text}");
+        }
+        for text in ["", "21-0010", "A21-001", "21-001B", "121-001"] {
+            assert!(!names(text, "21-001"), "{text}");
+        }
+        assert!(!names("anything", ""));
+    }
+
+    #[test]
+    fn only_the_code_is_blanked() {
+        assert_eq!(
+            blanked("[1022] 21-001: như 21-0010, 21-001", "21-001"),
+            "[1022] [forgotten]: như 21-0010, [forgotten]"
+        );
+        assert_eq!(blanked("không có gì", "21-001"), "không có gì");
+    }
+
+    #[test]
+    fn a_hash_is_of_the_key_and_the_code() {
+        let of = |key, code| hashed(key, code).unwrap();
+        assert_eq!(of("k", "T1"), of("k", "T1"));
+        assert_eq!(of("k", "T1").len(), 64);
+        assert_ne!(of("k", "T1"), of("k", "T2"));
+        assert_ne!(of("k", "T1"), of("l", "T1"));
+    }
+}
