@@ -14,6 +14,7 @@ mod demo;
 mod failures;
 mod fuzz;
 mod faults;
+mod keeping;
 mod ladder;
 mod ladder_properties;
 mod letters;

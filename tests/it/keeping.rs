@@ -1,0 +1,726 @@
+//! What is kept and what goes: pruning under simulated years, forgetting a ticket, and a store put back from a copy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use dondoc::config::settings::Database;
+use dondoc::demo::reading;
+use dondoc::demo::receiver::{Do, Step};
+use dondoc::domain::Moment;
+use dondoc::domain::evaluate::Verdict;
+use dondoc::domain::facts::Unconcerned;
+use dondoc::domain::time::Period;
+use dondoc::engine::{self, ForgetError, Forgotten};
+use dondoc::store::Store;
+use dondoc::store::retention::Prunable;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::cli::{dondoc, json as asked, said, text};
+use crate::daemon::{Daemon, URGENT};
+use crate::postgres::{On, on_both};
+use crate::world::{FIVE_DAYS, LADDER, World, at};
+
+on_both! {
+    what_is_long_over_goes_and_nothing_of_it_is_told_again
+    bodies_go_before_their_records_and_letters_to_the_office_stay
+    a_forgotten_ticket_is_told_of_no_more_and_the_others_are
+    what_is_being_sent_or_may_have_arrived_keeps_its_ticket_from_being_forgotten
+    what_waits_for_approval_waits_for_it_anew_without_the_forgotten_ticket
+}
+
+/// A mail server that answers every recipient with a code; 0 = it takes all.
+#[derive(Clone, Default)]
+struct Mood(Arc<AtomicU16>);
+
+impl Mood {
+    fn answers(&self, code: u16) {
+        self.0.store(code, Ordering::SeqCst);
+    }
+
+    async fn world(&self, rules: &str, on: On) -> World {
+        let mood = self.clone();
+        let script = move |step: Step, _: &str| match mood.0.load(Ordering::SeqCst) {
+            0 => Do::Go,
+            // Takes the mail and never says so.
+            1 if step == Step::Final => Do::KeepAndCut,
+            1 => Do::Go,
+            code if step == Step::Recipient => Do::Reply(code, "no".to_owned()),
+            _ => Do::Go,
+        };
+        World::with_mail_server(rules, script).await.on(on).await
+    }
+}
+
+fn rules() -> String {
+    let more = r#"
+[[rule]]
+id = "carried"
+title = "Phiếu tồn"
+when = "carried_over"
+
+[[rule.step]]
+id = "C1"
+after = "1wd"
+to = ["agency:contact"]
+template = "carried-over"
+
+[[rule]]
+id = "rated"
+title = "Phiếu chưa hài lòng"
+when = "unsatisfied"
+
+[[rule.step]]
+id = "U1"
+after = "1wd"
+to = ["agency:contact"]
+template = "unsatisfied"
+"#;
+    format!("{LADDER}{more}{FIVE_DAYS}")
+}
+
+/// A turn at 08:00 of each Monday, and what was told by it.
+async fn mondays(world: &mut World, from: &str, to: &str) -> Vec<String> {
+    let day = |text: &str| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").expect("a date");
+    let mut all = Vec::new();
+    for date in day(from).iter_weeks().take_while(|d| *d <= day(to)) {
+        world.turn(&format!("{date} 08:00")).await;
+        all.extend(world.told().into_iter().map(|told| format!("{date} {told}")));
+    }
+    all
+}
+
+async fn told_at(world: &mut World, when: &str) -> Vec<String> {
+    world.turn(when).await;
+    world.told()
+}
+
+async fn figures(world: &World, period: &str, now: &str) -> Value {
+    let config = world.config();
+    let period: Period = period.parse().expect("a period");
+    let report = dondoc::report::count(world.store(), &config, period, at(now)).await;
+    report.expect("a report").json(&config)
+}
+
+async fn is_known(world: &World, code: &str) -> bool {
+    let tickets = world.store().tickets(&[code.to_owned()]).await.expect("tickets");
+    !tickets.is_empty()
+}
+
+async fn what_is_long_over_goes_and_nothing_of_it_is_told_again(on: On) {
+    let mut world = Mood::default().world(&rules(), on).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("OPEN", "Sở Y tế", "2021-09-06 09:00").await;
+    for code in ["RATED", "DATELESS", "CLOSED"] {
+        world.ticket(code, "Sở Xây dựng", "2021-09-06 09:00").await;
+        world.answer(code, "2021-09-08 09:00").await;
+    }
+    let rating = "rating = 'chưa hài lòng'";
+    let dated = format!("{rating}, rated_at = '2021-09-09 10:00:00'");
+    world.change("RATED", "2021-09-09 10:00", &dated).await;
+    world.change("DATELESS", "2021-09-09 10:00", rating).await;
+    let mut told = mondays(&mut world, "2021-09-13", "2022-02-28").await;
+    world.ticket("LATER", "Sở Tài chính", "2022-03-05 09:00").await;
+    told.extend(mondays(&mut world, "2022-03-07", "2022-03-07").await);
+    world.answer("LATER", "2022-03-08 09:00").await;
+    told.extend(mondays(&mut world, "2022-03-14", "2022-04-04").await);
+    let before = figures(&world, "2022-03", "2022-04-04 09:00").await;
+    assert_eq!(
+        (&before["total"], &before["opening_stock"], &before["under_follow_up"]),
+        (&json!(1), &json!(1), &json!(1)),
+        "{before}"
+    );
+    told.extend(mondays(&mut world, "2022-04-11", "2023-11-27").await);
+
+    let (carried, once): (Vec<String>, Vec<String>) = told.into_iter().partition(|line| line.contains("carried/C1"));
+    assert_eq!(
+        once,
+        [
+            "2021-09-13 sxd: RATED rated/U1",
+            "2021-09-20 sxd: DATELESS rated/U1",
+            "2021-09-20 syt: OPEN overdue/L1",
+            "2021-09-27 giamdoc-syt: OPEN overdue/L2",
+            "2021-10-04 giamdoc-syt: OPEN overdue/L3",
+            "2021-10-11 vp: OPEN overdue/L4",
+        ]
+    );
+    let months: BTreeSet<&str> = carried.iter().map(|line| &line[..7]).collect();
+    assert_eq!(carried.len(), months.len(), "once a period: {carried:?}");
+    assert_eq!(months.len(), 26);
+
+    // What is over went; what is open, and what could not be known again, stayed with all that was told of it.
+    let meta = world.store().meta().await.expect("meta");
+    assert_eq!(meta.kept_from, Some(at("2021-11-01 00:00")));
+    assert!(!is_known(&world, "RATED").await && !is_known(&world, "CLOSED").await);
+    assert!(is_known(&world, "DATELESS").await && is_known(&world, "LATER").await);
+    assert_eq!(world.occurrences("RATED").await, [""; 0]);
+    assert_eq!(world.occurrences("OPEN").await.len(), 4 + 26);
+    assert_eq!(world.occurrences("DATELESS").await.len(), 1);
+    assert_eq!(figures(&world, "2022-03", "2023-11-27 09:00").await, before);
+    let lost = figures(&world, "2021-09", "2023-11-27 09:00").await;
+    assert_eq!(
+        (&lost["total"], &lost["under_follow_up"], &lost["change"]),
+        (&Value::Null, &Value::Null, &Value::Null),
+        "unknown, not nought: {lost}"
+    );
+
+    // A row that is touched, one that is closed anew, and one that is taken up again.
+    world.change("RATED", "2023-11-28 09:00", "category = 'khác'").await;
+    assert_eq!(told_at(&mut world, "2023-11-28 10:00").await, [""; 0]);
+    assert_eq!(told_at(&mut world, "2023-11-29 08:00").await, [""; 0]);
+    assert!(!is_known(&world, "RATED").await);
+    world
+        .change("RATED", "2023-11-29 09:00", "closed_at = '2023-11-29 09:00:00'")
+        .await;
+    let again = "status = 'đang xử lý', answered_at = NULL";
+    world.change("CLOSED", "2023-11-29 09:00", again).await;
+    world.turn("2023-11-29 10:00").await;
+    assert!(is_known(&world, "RATED").await, "it was closed within what is kept");
+    let rated_at = at("2021-09-09 10:00");
+    assert_eq!(
+        world.verdict("RATED", "rated", "U1", "2023-11-29 10:00").await,
+        Verdict::NotConcerned(Unconcerned::NotKept(rated_at))
+    );
+    assert_eq!(world.told(), [""; 0]);
+    assert_eq!(
+        told_at(&mut world, "2023-11-30 08:00").await,
+        ["sxd: CLOSED overdue/L1"],
+        "open again, it is a matter of its own"
+    );
+    assert_eq!(told_at(&mut world, "2023-12-01 08:00").await, [""; 0]);
+    let explained = world.explained("CLOSED", "2023-12-01 09:00").await;
+    assert_eq!(explained.past.memory.reopened, 1);
+    assert_eq!(
+        figures(&world, "2022-03", "2023-12-01 09:00").await,
+        before,
+        "meanwhile it was closed"
+    );
+}
+
+fn short(text: String) -> String {
+    format!("{text}\n[retention]\nbodies = \"30d\"\nrecords_months = 3\n")
+}
+
+/// Ids of the messages that are there, by their units, oldest first.
+async fn messages(world: &World) -> Vec<(String, String)> {
+    let all = world.store().messages(None, Moment::UNIX_EPOCH, i64::MAX).await;
+    let all = all.expect("messages").into_iter();
+    all.map(|m| (m.unit, m.id)).collect()
+}
+
+async fn have_bodies(world: &World) -> Vec<bool> {
+    let mut have = Vec::new();
+    for (_, id) in messages(world).await {
+        have.push(world.store().body(&id).await.expect("a store").is_some());
+    }
+    have
+}
+
+async fn bodies_go_before_their_records_and_letters_to_the_office_stay(on: On) {
+    let mood = Mood::default();
+    let mut world = mood.world(&format!("{LADDER}{FIVE_DAYS}"), on).await;
+    world.edit("dondoc.toml", short).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    mondays(&mut world, "2021-09-13", "2021-10-11").await;
+    // A correction that nobody takes carries no notice.
+    let first = messages(&world).await[0].1.clone();
+    let mut tx = world.store().begin().await.expect("a transaction");
+    let correct = tx.correct(&first, "corrected", "sai", at("2021-10-11 09:00")).await;
+    assert!(correct.expect("a store"));
+    tx.commit().await.expect("a commit");
+    mood.answers(550);
+    world.turn("2021-10-11 09:30").await;
+    mood.answers(0);
+    mondays(&mut world, "2021-10-18", "2021-10-18").await;
+    let all = messages(&world).await;
+    let units: Vec<&str> = all.iter().map(|(unit, _)| unit.as_str()).collect();
+    assert_eq!(units, ["SYT", "SYT", "SYT", "VP", "SYT"], "the last is the correction");
+    assert_eq!(have_bodies(&world).await, [true; 5]);
+
+    mondays(&mut world, "2021-10-25", "2021-11-22").await;
+    assert_eq!(have_bodies(&world).await, [false, false, false, true, false]);
+    let show = |id: &str| dondoc(&world.dir(), &["outbox", "show", id]);
+    let shown = text(&show(&all[0].1));
+    assert!(shown.contains("what it said is not kept any more"), "{shown}");
+    let retry = dondoc(&world.dir(), &["outbox", "retry", &all[4].1]);
+    assert_eq!(retry.status.code(), Some(1));
+    assert!(
+        said(&retry).contains("what it said is not kept any more"),
+        "{}",
+        said(&retry)
+    );
+
+    mondays(&mut world, "2021-11-29", "2022-02-28").await;
+    let kept: Vec<String> = messages(&world).await.into_iter().map(|(unit, _)| unit).collect();
+    assert_eq!(kept, ["VP"], "letters to the Office stay");
+    assert_eq!(have_bodies(&world).await, [true]);
+    assert_eq!(
+        world.occurrences("T1").await.len(),
+        4,
+        "what was told of an open ticket stays"
+    );
+    assert_eq!(told_at(&mut world, "2022-03-01 08:00").await, [""; 0]);
+    let explained = asked(&world.dir(), &["explain", "T1", "--json"]);
+    assert_eq!(explained["kept_from"], json!("2021-12-01T00:00:00+07:00"));
+    assert_eq!(explained["notices"].as_array().map(Vec::len), Some(4));
+
+    let (config, now) = (world.config(), at("2022-03-01 09:00"));
+    let would = engine::prunable(&config, world.store(), true, now)
+        .await
+        .expect("counts");
+    let done = engine::prune(&config, world.store(), true, now).await.expect("pruned");
+    assert_eq!(would, done);
+    assert_eq!(done[&Prunable::Archive], 1);
+    assert_eq!(messages(&world).await, []);
+}
+
+#[tokio::test]
+async fn prune_says_first_what_would_go_and_then_what_went() {
+    let mut world = Mood::default().world(&format!("{LADDER}{FIVE_DAYS}"), On::Sqlite).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("T2", "Sở Y tế", "2021-09-06 09:00").await;
+    mondays(&mut world, "2021-09-13", "2021-10-11").await;
+    world.answer("T2", "2021-10-12 09:00").await;
+    world.days("2021-10-12", "2021-10-13").await;
+    let would = asked(&world.dir(), &["prune", "--dry-run", "--json"]);
+    let counts = json!({
+        "alarms": 0, "bodies": 5, "changes": 1, "messages": 5, "silences": 0, "summaries": 0, "suspensions": 0,
+        "tickets": 1, "dry_run": true
+    });
+    assert_eq!(would, counts);
+    let done = dondoc(&world.dir(), &["prune"]);
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(
+        text(&done).contains("       1  tickets      tickets that are long over"),
+        "{}",
+        text(&done)
+    );
+    let left = asked(&world.dir(), &["prune", "--dry-run", "--json"]);
+    let counts = json!({
+        "alarms": 0, "bodies": 0, "changes": 0, "messages": 0, "silences": 0, "summaries": 0, "suspensions": 0,
+        "tickets": 0, "dry_run": true
+    });
+    assert_eq!(left, counts);
+    let gone = said(&dondoc(&world.dir(), &["explain", "T2"]));
+    assert!(gone.contains("from when on records are kept"), "{gone}");
+}
+
+#[tokio::test]
+async fn a_turn_prunes_a_little_and_the_next_goes_on() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.write("dondoc.toml", short);
+    world.restart().await;
+    world
+        .sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2300) \
+             INSERT INTO ticket (code, status, received_at, updated_at, answered_at, agency) \
+             SELECT 'N' || i, 'đã trả lời', '2021-09-01 08:00:00', '2021-09-02 08:00:00', '2021-09-02 08:00:00', 'Sở Y tế' FROM n",
+        )
+        .await;
+    world.turn("2021-09-06 07:00").await;
+    let count = async |world: &World| world.store().count_tickets().await.expect("a count");
+    assert_eq!(count(&world).await, 2300);
+    // The clock is far ahead: on the first day of that nothing goes.
+    world.turn("2022-03-01 08:00").await;
+    world.turn("2022-03-01 09:00").await;
+    assert_eq!(count(&world).await, 2300);
+    world.turn("2022-03-02 08:00").await;
+    assert_eq!(count(&world).await, 300);
+    world.turn("2022-03-02 08:01").await;
+    assert_eq!(count(&world).await, 0);
+    // The sweep of the next night finds nothing new in the rows.
+    let swept = world.turn("2022-03-03 08:00").await;
+    assert_eq!((swept.observed.changed, swept.observed.gone), (0, 0));
+    assert_eq!(count(&world).await, 0);
+}
+
+async fn forget(world: &World, code: &str, when: &str) -> Result<Forgotten, ForgetError> {
+    engine::forget(world.store(), code, at(when)).await
+}
+
+async fn a_forgotten_ticket_is_told_of_no_more_and_the_others_are(on: On) {
+    let mood = Mood::default();
+    let mut world = mood.world(&format!("{LADDER}{FIVE_DAYS}"), on).await;
+    world.turn("2021-09-06 07:00").await;
+    for code in ["A-77", "A-7", "B-1"] {
+        world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+    }
+    world.turn("2021-09-13 16:00").await;
+    mood.answers(451);
+    world.turn("2021-09-14 08:00").await;
+    assert_eq!(world.told(), [""; 0]);
+    let waiting = messages(&world).await;
+    assert_eq!(waiting.len(), 1, "one digest waits for another attempt");
+    let done = forget(&world, "A-7", "2021-09-14 08:30").await.expect("forgotten");
+    assert_eq!(
+        (done.traces.tickets, done.traces.tellings, done.bodies, done.made_anew),
+        (1, 1, 1, 1)
+    );
+    mood.answers(0);
+    assert_eq!(
+        told_at(&mut world, "2021-09-14 09:00").await,
+        ["syt: A-77 overdue/L1", "syt: B-1 overdue/L1"]
+    );
+    assert_eq!(have_bodies(&world).await, [false, true]);
+    let counts = asked(&world.dir(), &["outbox", "list", "--json"]);
+    let notices: Vec<&Value> = counts["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .map(|m| &m["notices"])
+        .collect();
+    assert_eq!(notices, [&json!(3), &json!(2)], "the counts stay");
+
+    // Neither a change of its row nor the sweep brings it back, nor is anything said of it that cannot be read.
+    world
+        .change("A-7", "2021-09-14 10:00", "received_at = 'không rõ'")
+        .await;
+    let turn = world.turn("2021-09-14 10:30").await;
+    assert_eq!(
+        (turn.observed.seen, turn.observed.rejected),
+        (0, 0),
+        "{:?}",
+        turn.problems()
+    );
+    world
+        .change(
+            "A-7",
+            "2021-09-14 11:00",
+            "received_at = '2021-09-06 09:00:00', category = 'khác'",
+        )
+        .await;
+    world.restart().await;
+    assert_eq!(
+        world.days("2021-09-15", "2021-09-16").await,
+        [
+            "16/09 giamdoc-syt: A-77 overdue/L2",
+            "16/09 giamdoc-syt: B-1 overdue/L2"
+        ]
+    );
+    assert!(!is_known(&world, "A-7").await);
+    let explained = dondoc(&world.dir(), &["explain", "A-7"]);
+    assert!(
+        said(&explained).contains("ticket A-7 was forgotten on 2021-09-14 08:30"),
+        "{}",
+        said(&explained)
+    );
+    let twice = forget(&world, "A-7", "2021-09-16 17:00").await.expect("no harm");
+    assert!(twice.traces.is_none() && twice.bodies == 0, "{twice:?}");
+
+    // What has been sent loses its text, with all that it told of others; what that was is still known.
+    let done = forget(&world, "B-1", "2021-09-16 17:10").await.expect("forgotten");
+    assert_eq!((done.traces.tellings, done.bodies, done.made_anew), (2, 3, 0));
+    assert_eq!(have_bodies(&world).await, [false, false, false]);
+    assert_eq!(
+        world.store().messages_of_ticket("A-77").await.expect("messages").len(),
+        3
+    );
+    assert_eq!(
+        world.days("2021-09-17", "2021-09-20").await,
+        ["20/09 giamdoc-syt: A-77 overdue/L3"]
+    );
+}
+
+async fn what_is_being_sent_or_may_have_arrived_keeps_its_ticket_from_being_forgotten(on: On) {
+    let mood = Mood::default();
+    let mut world = mood.world(&format!("{LADDER}{FIVE_DAYS}"), on).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-13 16:00").await;
+    mood.answers(1);
+    world.turn("2021-09-14 08:00").await;
+    let id = messages(&world).await[0].1.clone();
+    let refused = forget(&world, "T1", "2021-09-14 08:00")
+        .await
+        .expect_err("it may have arrived");
+    assert!(matches!(&refused, ForgetError::Unknown(m) if *m == id), "{refused}");
+    assert!(is_known(&world, "T1").await, "nothing was changed");
+    assert_eq!(have_bodies(&world).await, [true]);
+    // While it is being sent.
+    let claimed = world
+        .store()
+        .claim(
+            dondoc::domain::rule::Channel::Email,
+            "another",
+            (at("2021-09-15 08:00"), at("2021-09-15 08:00")),
+            chrono::TimeDelta::minutes(5),
+            10,
+        )
+        .await
+        .expect("claims");
+    assert_eq!(claimed.len(), 1);
+    let refused = forget(&world, "T1", "2021-09-15 08:01")
+        .await
+        .expect_err("it is being sent");
+    assert!(matches!(&refused, ForgetError::Sending(m) if *m == id), "{refused}");
+    let mut tx = world.store().begin().await.expect("a transaction");
+    let back: Vec<_> = claimed.iter().map(|claim| (at("2021-09-15 08:02"), claim)).collect();
+    tx.put_back(&back).await.expect("put back");
+    tx.commit().await.expect("a commit");
+    // Once it has an answer there is nothing in the way.
+    mood.answers(0);
+    world.turn("2021-09-15 08:05").await;
+    forget(&world, "T1", "2021-09-15 08:30").await.expect("forgotten");
+    assert!(!is_known(&world, "T1").await);
+}
+
+async fn what_waits_for_approval_waits_for_it_anew_without_the_forgotten_ticket(on: On) {
+    let rules = LADDER.replace(
+        "template = \"overdue-1\"",
+        "template = \"overdue-1\"\napprove = \"ops\"",
+    );
+    let mut world = Mood::default().world(&format!("{rules}{FIVE_DAYS}"), on).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("T2", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-13 16:00").await;
+    world.turn("2021-09-14 08:00").await;
+    let first = awaiting(&world).await;
+    assert_eq!(first.len(), 1);
+    forget(&world, "T1", "2021-09-14 08:30").await.expect("forgotten");
+    world.turn("2021-09-14 09:00").await;
+    let second = awaiting(&world).await;
+    assert_eq!(second.len(), 1);
+    assert_ne!(first, second);
+    let body = world.store().body(&second[0]).await.expect("a store").expect("a body");
+    let told: Vec<String> = reading::read(&body)
+        .expect("a letter")
+        .told()
+        .map(|(ticket, ..)| ticket.to_owned())
+        .collect();
+    assert_eq!(told, ["T2"]);
+}
+
+async fn awaiting(world: &World) -> Vec<String> {
+    let all = world
+        .store()
+        .messages(Some("awaiting_approval"), Moment::UNIX_EPOCH, 10)
+        .await;
+    all.expect("messages").into_iter().map(|m| m.id).collect()
+}
+
+/// Whether a text stands anywhere in a file.
+fn holds(path: &Path, text: &str) -> bool {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[tokio::test]
+async fn the_files_of_the_store_hold_nothing_of_a_forgotten_ticket() {
+    let rules = LADDER.replace("when = \"overdue\"", "when = \"overdue\"\ndigest = \"ticket\"");
+    let mut world = Mood::default().world(&format!("{rules}{FIVE_DAYS}"), On::Sqlite).await;
+    world.turn("2021-09-06 07:00").await;
+    let code = "MAT-770-B";
+    world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("KHAC-1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-06 10:00").await;
+    world
+        .change(
+            code,
+            "2021-09-07 09:00",
+            &format!("url = 'https://hotline.example/{code}'"),
+        )
+        .await;
+    world.days("2021-09-13", "2021-09-16").await;
+    for command in [
+        vec!["ack", code, "--note", "như MAT-770-B", "--at", "2021-09-16 17:00"],
+        vec![
+            "silence",
+            "add",
+            "--ticket",
+            code,
+            "--until",
+            "2999-12-01 08:00",
+            "--reason",
+            "vì MAT-770-B",
+        ],
+        vec![
+            "silence",
+            "add",
+            "--unit",
+            "SXD",
+            "--until",
+            "2999-12-01 08:00",
+            "--reason",
+            "xem MAT-770-B.",
+        ],
+    ] {
+        let done = dondoc(&world.dir(), &command);
+        assert!(done.status.success(), "{command:?}: {}", said(&done));
+    }
+    let sent = messages(&world).await;
+    let mut tx = world.store().begin().await.expect("a transaction");
+    let why = "sai phiếu MAT-770-B";
+    assert!(
+        tx.correct(&sent[0].1, why, why, at("2021-09-16 17:00"))
+            .await
+            .expect("a store")
+    );
+    tx.commit().await.expect("a commit");
+    world.turn("2021-09-17 08:00").await;
+    let files = ["store.db", "store.db-wal"].map(|name| world.dir().join(name));
+    assert!(files.iter().any(|file| holds(file, code)), "it is there");
+
+    let done = dondoc(&world.dir(), &["forget", code, "--yes"]);
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(
+        text(&done).contains("MAT-770-B is forgotten: 1 ticket"),
+        "{}",
+        text(&done)
+    );
+    for file in &files {
+        assert!(!holds(file, code), "{}", file.display());
+    }
+    // What is written in another way says it no more either.
+    for (_, id) in messages(&world).await {
+        if let Some(body) = world.store().body(&id).await.expect("a store") {
+            let letter = reading::read(&body).expect("a letter");
+            assert!(
+                !letter.text.contains(code) && !letter.subject.contains(code),
+                "{}",
+                letter.subject
+            );
+        }
+    }
+    // The daemon goes on by the same file.
+    world.turn("2021-09-20 08:00").await;
+    world.turn("2021-09-20 16:00").await;
+    assert!(is_known(&world, "KHAC-1").await && !is_known(&world, code).await);
+    world.stop().await;
+    for file in &files {
+        assert!(!holds(file, code), "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn forgetting_asks_first() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 06:00").await;
+    world.turn("2021-09-06 07:00").await;
+    let asked = dondoc(&world.dir(), &["forget", "T1"]);
+    assert_eq!(asked.status.code(), Some(2));
+    assert!(said(&asked).contains("`--yes` forgets it"), "{}", said(&asked));
+    assert!(is_known(&world, "T1").await);
+}
+
+/// Waits until the daemon has shown its pages often enough for something to have come about.
+async fn until(daemon: &Daemon, what: &str, is_so: impl Fn() -> bool) {
+    let long = tokio::time::timeout(std::time::Duration::from_secs(120), async {
+        while !is_so() {
+            daemon.page("/healthz", "").await;
+        }
+    });
+    assert!(long.await.is_ok(), "{what}");
+}
+
+/// What was received: for each ticket the ids of the letters that told it, in order of arrival.
+fn by_ticket(world: &World) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for mail in world.received() {
+        let letter = reading::read(&mail.bytes).expect("a letter");
+        for (ticket, ..) in letter.told() {
+            all.entry(ticket.to_owned())
+                .or_default()
+                .push(letter.message_id.clone());
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn after_a_store_was_put_back_what_was_sent_since_comes_twice_and_nothing_else() {
+    let mood = Mood::default();
+    let mut world = mood.world(URGENT, On::Sqlite).await;
+    let add = async |world: &World, from: usize, to: usize| {
+        for n in from..to {
+            world.ticket(&format!("T{n}"), "Sở Y tế", "2026-01-05 08:00").await;
+        }
+    };
+    add(&world, 0, 20).await;
+    let run = "\n[run]\nevery = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n";
+    world.append("dondoc.toml", run).await;
+    world.stop().await;
+    let daemon = Daemon::start(&world.dir()).await;
+    until(&daemon, "the first are told", || by_ticket(&world).len() == 20).await;
+    // From here on nobody takes a mail for a while: some wait when the copy is made.
+    mood.answers(451);
+    add(&world, 20, 25).await;
+    let outbox = || asked(&world.dir(), &["outbox", "list", "--state", "waiting", "--json"]);
+    until(&daemon, "five wait", || {
+        outbox()["messages"].as_array().map(Vec::len) == Some(5)
+    })
+    .await;
+    mood.answers(0);
+    // The copy is made while the daemon goes on reading, writing and sending.
+    let copy = world.dir().join("copy.db");
+    let (dir, file) = (world.dir(), copy.to_str().expect("a path").to_owned());
+    let backup = tokio::task::spawn_blocking(move || dondoc(&dir, &["backup", &file]));
+    add(&world, 25, 45).await;
+    let backup = backup.await.expect("the command");
+    assert!(backup.status.success(), "{}", said(&backup));
+    add(&world, 45, 50).await;
+    // Those that wait are tried again within their time; ops need not wait for that.
+    until(&daemon, "all but those that wait are told", || {
+        by_ticket(&world).len() >= 45
+    })
+    .await;
+    daemon.signal(Signal::KILL);
+    drop(daemon);
+    let before = by_ticket(&world);
+    let sent: BTreeSet<String> = before.values().flatten().cloned().collect();
+
+    // As `backup` says.
+    for name in ["store.db-wal", "store.db-shm"] {
+        let file = world.dir().join(name);
+        if file.exists() {
+            std::fs::remove_file(file).expect("removed");
+        }
+    }
+    std::fs::rename(&copy, world.dir().join("store.db")).expect("put back");
+    let store = Store::open_read_only(&Database::Sqlite(world.dir().join("store.db")))
+        .await
+        .expect("a store");
+    let in_copy = store
+        .messages(None, Moment::UNIX_EPOCH, i64::MAX)
+        .await
+        .expect("messages");
+    store.close().await;
+    let id = |m: &dondoc::store::outbox::Listed| format!("{}@1022.tinh.example", m.id);
+    let accepted: BTreeSet<String> = in_copy.iter().filter(|m| m.state == "accepted").map(id).collect();
+    let known: BTreeSet<String> = in_copy.iter().map(id).collect();
+    assert!(accepted.len() >= 20 && accepted.is_subset(&sent));
+    let twice: BTreeSet<&String> = before
+        .iter()
+        .filter(|(_, ids)| !accepted.contains(&ids[0]))
+        .map(|(ticket, _)| ticket)
+        .collect();
+    assert!(twice.len() >= 5, "what came after the copy: {twice:?}");
+
+    let daemon = Daemon::start(&world.dir()).await;
+    let is_told_again = || {
+        let now = by_ticket(&world);
+        now.len() == 50 && twice.iter().all(|ticket| now[*ticket].len() == 2)
+    };
+    until(
+        &daemon,
+        "all is told, and what the copy did not know once more",
+        is_told_again,
+    )
+    .await;
+    assert!(daemon.stops().await.success());
+    for _ in 0..2 {
+        assert!(dondoc(&world.dir(), &["once"]).status.success());
+    }
+    for (ticket, ids) in by_ticket(&world) {
+        let expected = 1 + usize::from(twice.contains(&ticket));
+        assert_eq!(ids.len(), expected, "{ticket}: {ids:?}");
+        // What the copy had written already comes under the id that it had.
+        if known.contains(&ids[0]) {
+            assert!(ids.iter().all(|id| *id == ids[0]), "{ticket}: {ids:?}");
+        }
+    }
+}
