@@ -18,7 +18,7 @@ pub const BUSY: Duration = Duration::from_secs(30);
 pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
     let held = hold(path)?;
     look_at_tables(path).await?;
-    let pool = connect(path, options(path).create_if_missing(true), 1).await?;
+    let pool = connect(path, writing(path).create_if_missing(true), 1).await?;
     MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migrate {
         database: named(path),
         source,
@@ -36,7 +36,7 @@ pub(super) async fn open_read_only(path: &Path) -> Result<Store, StoreError> {
 
 /// For a command's short transactions, beside the process that holds it.
 pub(super) async fn open_beside(path: &Path) -> Result<Store, StoreError> {
-    open_existing(path, options(path), 1).await
+    open_existing(path, writing(path), 1).await
 }
 
 async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<Store, StoreError> {
@@ -146,10 +146,14 @@ async fn look_at_tables(path: &Path) -> Result<i64, StoreError> {
     Ok(found)
 }
 
+/// A copy that was put back has no log until somebody writes, and who only looks cannot give it one.
+fn writing(path: &Path) -> SqliteConnectOptions {
+    options(path).journal_mode(SqliteJournalMode::Wal)
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
         // FULL: what is marked as sent stays marked after a power cut.
         .synchronous(SqliteSynchronous::Full)
         // Negative: KiB. With the 2 MB that SQLite takes by itself a turn reads the same pages again and again.

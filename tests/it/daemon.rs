@@ -161,6 +161,11 @@ impl Daemon {
         timeout(PATIENCE, child).await.expect("it ends").expect("its end")
     }
 
+    /// Waits until it has ended, however.
+    pub async fn is_gone(self) {
+        self.ends().await;
+    }
+
     pub async fn stops(self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.ends().await
