@@ -161,8 +161,9 @@ impl Daemon {
         timeout(PATIENCE, child).await.expect("it ends").expect("its end")
     }
 
-    /// Waits until it has ended, however.
-    pub async fn is_gone(self) {
+    /// Is killed.
+    pub async fn dies(self) {
+        self.signal(Signal::KILL);
         self.ends().await;
     }
 

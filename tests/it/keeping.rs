@@ -15,7 +15,6 @@ use dondoc::domain::time::Period;
 use dondoc::engine::{self, ForgetError, Forgotten};
 use dondoc::store::Store;
 use dondoc::store::retention::Prunable;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::cli::{dondoc, json as asked, said, text};
@@ -503,6 +502,72 @@ async fn awaiting(world: &World) -> Vec<String> {
     all.expect("messages").into_iter().map(|m| m.id).collect()
 }
 
+/// At whatever place of a turn a ticket is forgotten: nothing that names it is sent afterwards, and the other one in its
+/// digest is told.
+#[tokio::test]
+async fn a_ticket_may_be_forgotten_at_any_place_of_a_turn() {
+    let (mut forgotten, mut refused) = (0, 0);
+    for place in (0..400).step_by(13) {
+        let sent = Arc::new(AtomicU16::new(0));
+        let counts = Arc::clone(&sent);
+        let script = move |step: Step, _: &str| {
+            if step == Step::Final {
+                counts.fetch_add(1, Ordering::SeqCst);
+            }
+            Do::Go
+        };
+        let mut world = World::with_mail_server(&format!("{LADDER}{FIVE_DAYS}"), script).await;
+        world.turn("2021-09-06 07:00").await;
+        for code in ["A-7", "B-1"] {
+            world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+        }
+        world.turn("2021-09-13 16:00").await;
+        let beside = Store::open_beside(&world.config().store.database)
+            .await
+            .expect("a store");
+        let polls = AtomicU16::new(0);
+        let forgets = async {
+            while polls.load(Ordering::SeqCst) < place {
+                tokio::task::yield_now().await;
+            }
+            let done = engine::forget(&beside, "A-7", at("2021-09-14 08:00")).await;
+            (done, usize::from(sent.load(Ordering::SeqCst)))
+        };
+        let turn = async {
+            let mut turn = Box::pin(world.turn("2021-09-14 08:00"));
+            std::future::poll_fn(|context| {
+                polls.fetch_add(1, Ordering::SeqCst);
+                turn.as_mut().poll(context)
+            })
+            .await;
+            // The turn may be shorter than that.
+            polls.store(u16::MAX, Ordering::SeqCst);
+        };
+        let ((done, sent_before), ()) = tokio::join!(forgets, turn);
+        match done {
+            Ok(_) => forgotten += 1,
+            Err(ForgetError::Sending(_)) => {
+                refused += 1;
+                continue;
+            }
+            Err(error) => panic!("{place}: {error}"),
+        }
+        world.turn("2021-09-14 08:01").await;
+        world.turn("2021-09-14 09:00").await;
+        let letters = world.letters();
+        let tell = |code: &str| {
+            letters
+                .iter()
+                .filter(|l| l.told().any(|(ticket, ..)| ticket == code))
+                .count()
+        };
+        assert!(tell("A-7") <= sent_before, "{place}: told after it was forgotten");
+        assert_eq!(tell("B-1"), 1, "{place}: {letters:?}");
+        assert!(!is_known(&world, "A-7").await, "{place}");
+    }
+    assert!(forgotten > 0 && refused > 0, "{forgotten} forgotten, {refused} refused");
+}
+
 /// Whether a text stands anywhere in a file.
 fn holds(path: &Path, text: &str) -> bool {
     let bytes = std::fs::read(path).unwrap_or_default();
@@ -731,8 +796,7 @@ async fn after_a_store_was_put_back_what_was_sent_since_comes_twice_and_nothing_
     gate.shut(false);
     add(&world, 45..50).await;
     until(&daemon, "all are told", || by_ticket(&world).len() == 50).await;
-    daemon.signal(Signal::KILL);
-    daemon.is_gone().await;
+    daemon.dies().await;
     let before = by_ticket(&world);
     assert!(before.values().all(|ids| ids.len() == 1), "{before:?}");
 
