@@ -132,9 +132,7 @@ impl Which {
 /// Asks at the terminal.
 pub(super) fn agrees(question: &str, does: &str) -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::Usage(format!(
-            "nobody is there to be asked; `--yes` {does}"
-        )));
+        return Err(CliError::Usage(format!("nobody is there to be asked; `--yes` {does}")));
     }
     say(&format!("{question} [y/N]"));
     let mut answer = String::new();
@@ -345,7 +343,8 @@ async fn show(config: &Config, store: &Store, id: &str, as_json: bool) -> Result
 }
 
 /// Instead of what a message said.
-const NOT_KEPT: &str = "what it said is not kept any more ([retention] in dondoc.toml, or one of its tickets was forgotten)\n";
+const NOT_KEPT: &str =
+    "what it said is not kept any more ([retention] in dondoc.toml, or one of its tickets was forgotten)\n";
 
 /// What a message says: a mail's text, a webhook's JSON.
 pub(super) fn readable(channel: &str, body: &[u8]) -> String {

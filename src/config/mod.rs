@@ -41,9 +41,8 @@ use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{
-    DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings,
-    SmtpSettings, SourceSettings,
-    StoreSettings, WebhookSettings,
+    DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings, SmtpSettings,
+    SourceSettings, StoreSettings, WebhookSettings,
 };
 
 /// A configuration directory, read and checked.

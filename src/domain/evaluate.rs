@@ -1102,7 +1102,9 @@ impl Verdict {
                 Some(*until)
             }
             Verdict::BehindStep { until, .. } => *until,
-            Verdict::NotConcerned(Unconcerned::Paused(at) | Unconcerned::BeforeStart(at) | Unconcerned::NotKept(at)) => Some(*at),
+            Verdict::NotConcerned(
+                Unconcerned::Paused(at) | Unconcerned::BeforeStart(at) | Unconcerned::NotKept(at),
+            ) => Some(*at),
             _ => None,
         }
     }

@@ -206,7 +206,9 @@ impl Ticket {
         let before = |at: Option<Moment>| at.is_none_or(|at| at < instant);
         !self.status.is_open()
             && self.received_at < instant
-            && [self.answered_at, self.closed_at, self.rated_at].into_iter().all(before)
+            && [self.answered_at, self.closed_at, self.rated_at]
+                .into_iter()
+                .all(before)
             && !self.has_undated_complaint()
     }
 

@@ -394,7 +394,8 @@ impl Engine {
         let forgotten = self.store.forgotten(&codes).await?;
         if !forgotten.is_empty() {
             page.rows.retain(|row| !forgotten.contains(&row.ticket.code));
-            page.rejected.retain(|r| r.code.as_ref().is_none_or(|code| !forgotten.contains(code)));
+            page.rejected
+                .retain(|r| r.code.as_ref().is_none_or(|code| !forgotten.contains(code)));
             page.spoiled.retain(|spoiled| !forgotten.contains(&spoiled.code));
         }
         Ok(page)

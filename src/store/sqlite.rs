@@ -103,7 +103,9 @@ pub(super) async fn backup(pool: &SqlitePool, to: &Path) -> Result<(), StoreErro
 /// overwritten. Nobody else writes meanwhile; who would waits.
 pub(super) async fn scour(pool: &SqlitePool) -> Result<(), StoreError> {
     sqlx::query("VACUUM").execute(pool).await?;
-    let (is_busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+    let (is_busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+        .fetch_one(pool)
+        .await?;
     if is_busy != 0 {
         return Err(StoreError::InUse);
     }

@@ -88,7 +88,8 @@ async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
         ];
         // Forgetting a ticket looks for its code wherever it may stand.
         let searches = |s: &str| {
-            s.contains(" LIKE $1 ESCAPE ") || (s.starts_with("UPDATE ") && s.contains(" = $2 WHERE ") && s.ends_with(" = $1"))
+            s.contains(" LIKE $1 ESCAPE ")
+                || (s.starts_with("UPDATE ") && s.contains(" = $2 WHERE ") && s.ends_with(" = $1"))
         };
         // The index of what waits holds nothing else.
         let only_waiting = scans
