@@ -888,7 +888,9 @@ fn settle_in(
         let Some(ending) = ending_of(telling, subject, reckoned, ctx) else {
             continue;
         };
-        let before = settled_telling(telling, subject).filter(|t| !out.unsettle.contains(&t.id));
+        let before = settled_telling(telling, subject)
+            .or_else(|| told_of_as_well(telling, ending, subject))
+            .filter(|t| !out.unsettle.contains(&t.id));
         let mut unaware = unaware(telling, before, subject);
         if ending == Ending::Transferred && goes_on(telling, subject, reckoned, ctx, now) {
             unaware.retain(|notice| !is_told_whoever_leads(notice));
@@ -940,6 +942,16 @@ type Reached<'a> = (&'a Telling, Vec<&'a Notice>);
 fn settled_telling<'a>(telling: &Telling, subject: &Subject<'a>) -> Option<&'a Telling> {
     let by = telling.settled_by?;
     subject.known.iter().find(|t| t.id == by)
+}
+
+/// The telling by which others have heard of the same ending after a telling was decided: whoever it told knows, whatever
+/// they were told of the ticket besides.
+fn told_of_as_well<'a>(telling: &Telling, ending: Ending, subject: &Subject<'a>) -> Option<&'a Telling> {
+    let in_force = subject.known.iter().filter_map(|other| settled_telling(other, subject));
+    let same = in_force.filter(|by| {
+        by.key.mode == telling.key.mode && by.key.step == ending.word() && by.decided_at > telling.decided_at
+    });
+    same.max_by_key(|by| (by.decided_at, by.id))
 }
 
 /// Who accepted a telling and is not told of the ending by `before` or what was added to it.

@@ -206,6 +206,31 @@ async fn what_was_put_off_is_posted_again_under_its_id_with_its_bytes_at_night_t
 }
 
 #[tokio::test]
+async fn a_reminder_that_is_taken_only_after_its_reader_has_heard_of_the_ending_brings_no_second_ending() {
+    let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
+    letters_of(&mut world, "2021-09-14", "2021-09-17").await;
+    assert_eq!(system.told(), ["T1 overdue/L1", "T1 overdue/L2"]);
+    // The head was told of L2, and L3 is put off twice.
+    system.answers(503);
+    letters_at(&mut world, &["2021-09-20 07:00", "2021-09-20 07:02"]).await;
+    assert_eq!(system.told(), ["T1 overdue/L3", "T1 overdue/L3"]);
+    world.answer("T1", "2021-09-20 07:02").await;
+    system.answers(204);
+    letters_at(&mut world, &["2021-09-20 07:03"]).await;
+    assert_eq!(
+        system.told(),
+        ["T1 @settled/done", "T1 @settled/done"],
+        "contact and head"
+    );
+    letters_at(
+        &mut world,
+        &["2021-09-20 07:30", "2021-09-20 07:31", "2021-09-21 08:00"],
+    )
+    .await;
+    assert_eq!(system.told(), ["T1 overdue/L3"]);
+}
+
+#[tokio::test]
 async fn nobody_takes_it_for_seventy_two_hours_and_it_is_dead() {
     let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
     system.answers(503);
