@@ -17,7 +17,15 @@ pub const BUSY: Duration = Duration::from_secs(30);
 /// For writing, as the one process that does; made where there is none.
 pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
     let held = hold(path)?;
-    look_at_tables(path).await?;
+    match look_at_tables(path).await {
+        Err(error) if is_left_half_done(&error) => {
+            take_back(path).await?;
+            look_at_tables(path).await?;
+        }
+        looked => {
+            looked?;
+        }
+    }
     let pool = connect(path, writing(path).create_if_missing(true), 1).await?;
     MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migrate {
         database: named(path),
@@ -151,6 +159,30 @@ async fn look_at_tables(path: &Path) -> Result<i64, StoreError> {
 /// A copy that was put back has no log until somebody writes, and who only looks cannot give it one.
 fn writing(path: &Path) -> SqliteConnectOptions {
     options(path).journal_mode(SqliteJournalMode::Wal)
+}
+
+/// A process was killed while it made the file, before there was a WAL: what it had begun has to be taken back, which who
+/// only looks may not.
+fn is_left_half_done(error: &StoreError) -> bool {
+    const SQLITE_READONLY_ROLLBACK: &str = "776";
+    let code = match error {
+        StoreError::Open { source, .. } => source.as_database_error().and_then(|error| error.code()),
+        _ => None,
+    };
+    code.is_some_and(|code| code == SQLITE_READONLY_ROLLBACK)
+}
+
+/// Opens the file for writing, as which SQLite takes back what was begun there and not committed.
+async fn take_back(path: &Path) -> Result<(), StoreError> {
+    let taken_back = async {
+        let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
+        sqlx::query("PRAGMA schema_version").fetch_one(&mut connection).await?;
+        connection.close().await
+    };
+    taken_back.await.map_err(|source| StoreError::Open {
+        database: named(path),
+        source,
+    })
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

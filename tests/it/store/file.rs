@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dondoc::store::{Store, StoreError};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
 use super::{Kit, Place, accepted, sqlite};
 use crate::postgres::On;
@@ -46,6 +46,29 @@ async fn taking_over_voids_the_claims_of_the_process_that_is_gone() {
         0,
         "a lease that has ended needs no voiding"
     );
+}
+
+#[tokio::test]
+async fn a_process_that_was_killed_while_it_made_the_file_does_not_keep_the_next_one_from_starting() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (half, store) = (dir.path().join("half.db"), dir.path().join("store.db"));
+    let options = SqliteConnectOptions::new()
+        .filename(&half)
+        .create_if_missing(true)
+        .pragma("cache_size", "1");
+    let mut writing = options.connect().await.expect("a file");
+    // More than the cache holds: the file is written to before the transaction ends, and a journal says how it was.
+    let begun = "BEGIN; CREATE TABLE t (b); \
+        INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT randomblob(1000) FROM n;";
+    sqlx::raw_sql(begun).execute(&mut writing).await.expect("a transaction");
+    std::fs::copy(&half, &store).expect("a copy");
+    std::fs::copy(dir.path().join("half.db-journal"), dir.path().join("store.db-journal")).expect("a copy");
+    let opened = Store::open(&sqlite(&store)).await;
+    let opened = opened.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(opened.count_tickets().await.expect("its tables"), 0);
+    let tables = sqlx::query("SELECT name FROM sqlite_master WHERE name = 't'");
+    let left = tables.fetch_all(&open_file(&store).await).await.expect("the tables");
+    assert!(left.is_empty(), "what was not committed is taken back");
 }
 
 #[tokio::test]
