@@ -6,6 +6,7 @@ mod annex;
 mod architecture;
 mod bounces;
 mod calendar;
+mod chaos;
 mod cli;
 mod config;
 mod daemon;
