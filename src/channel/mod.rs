@@ -3,6 +3,7 @@
 //! Here are the outcome types every channel shares. How a mail is written is in [`mail`], how it is handed to the relay
 //! in [`smtp`], how a webhook is signed and posted in [`webhook`]. When something is tried again, and what an answer does to a notice, is not decided here.
 
+pub mod alive;
 pub mod bounce;
 pub mod command;
 pub mod mail;

@@ -38,7 +38,9 @@ pub(super) async fn resume(dir: &Path) -> Result<(), CliError> {
     let store = Store::open_beside(&config.store.database).await?;
     let paused = store.meta().await?.paused;
     let mut tx = store.begin().await?;
-    tx.resume().await?;
+    if paused.is_some() {
+        tx.resume(clock::now()).await?;
+    }
     tx.commit().await?;
     store.close().await;
     say(&match paused {

@@ -12,6 +12,7 @@ use crate::domain::directory::{Endpoint, Unit};
 use crate::domain::notice::Mode;
 use crate::store::Store;
 use crate::store::endpoints::{Disabled, DisabledEndpoints, Failing, FailingEndpoints};
+use crate::store::meta::LastAudit;
 
 pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let config = load(dir)?;
@@ -73,6 +74,11 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
                 "since": rfc3339(a.raised_at, &config),
                 "told_at": a.told_at.map(|at| rfc3339(at, &config)),
             })).collect::<Vec<_>>(),
+            "audit": meta.audit.as_ref().map(|a| json!({
+                "at": rfc3339(a.at, &config),
+                "checked": a.checked,
+                "findings": a.findings,
+            })),
             "endpoints": endpoints.iter().map(|e| e.to_json(&config)).collect::<Vec<_>>(),
             "calendar_until": until.to_string(),
         }));
@@ -139,7 +145,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let at = |m: Option<crate::domain::Moment>| m.map_or("never".to_owned(), |at| local(at, &config));
     say(&format!(
         "dondoc {}\nconfiguration  taken up {}\nlast turn      {} (ticket database read {})\ntickets        {} known, {} open\nnotices        {} wait for their digest or window\n\
-         messages       {} wait{oldest}, {} accepted, {} dead, {} bounced, {} answers unknown\nmode           {}\nwebhooks       {} endpoints\ncalendar       entered until {until}\n{notes}",
+         messages       {} wait{oldest}, {} accepted, {} dead, {} bounced, {} answers unknown\naudit          {}\nmode           {}\nwebhooks       {} endpoints\ncalendar       entered until {until}\n{notes}",
         env!("CARGO_PKG_VERSION"),
         at(meta.config_loaded_at),
         at(meta.last_turn_at),
@@ -152,10 +158,26 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         count("dead"),
         count("bounced"),
         unknown,
+        audit(&config, meta.audit.as_ref()),
         mode(&config, accepted_in_shadow),
         endpoints.len(),
     ));
     Ok(())
+}
+
+/// What the last nightly audit found.
+fn audit(config: &Config, last: Option<&LastAudit>) -> String {
+    match last {
+        None if config.audit.at.is_none() => "off".to_owned(),
+        None => "never yet".to_owned(),
+        Some(last) => {
+            let found = match last.findings {
+                0 => "clean".to_owned(),
+                n => format!("{n} findings"),
+            };
+            format!("{found} at {} ({} tickets)", local(last.at, config), last.checked)
+        }
+    }
 }
 
 /// Who is told, and what was told in shadow so far.

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use chrono::{NaiveTime, TimeDelta};
 
+use super::audit::{self, read_audit};
 use super::database::{read_database, read_secret};
 use super::mail::{Address, Domain, MailDomains};
 use super::ops::{self, read_ops};
 use super::problem::Place;
 use super::read::{Node, Read, Section};
 use super::settings::{
-    Database, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings,
-    SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat, WebhookSettings,
+    AuditSettings, Database, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings,
+    RunSettings, SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat, WebhookSettings,
 };
 use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
@@ -43,6 +44,7 @@ pub(super) struct MainFile {
     pub retention: RetentionSettings,
     pub run: RunSettings,
     pub ops: OpsSettings,
+    pub audit: AuditSettings,
     pub http: HttpSettings,
     pub locale: Locale,
     /// Counts below ten are written with a nought before them.
@@ -74,6 +76,20 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
             .and_then(|n| n.table(|s| read_store(s, dir)))
             .unwrap_or_else(|| default_store(dir));
         let run = file.get("run").and_then(|n| n.table(|s| read_run(s, dir)));
+        let audit = file
+            .get("audit")
+            .and_then(|n| n.table(read_audit))
+            .unwrap_or_else(audit::by_default);
+        let ops = file
+            .get("ops")
+            .and_then(|n| n.table(|s| read_ops(s, dir)))
+            .unwrap_or_else(ops::by_default);
+        if let (Some(_), None, Some(node)) = (&ops.alive_url, audit.at, file.get("audit")) {
+            node.error_hint(
+                "without the nightly audit nobody is told that all is well",
+                "write `at = \"02:30\"`, or leave `alive_url_file` out".to_owned(),
+            );
+        }
         MainFile {
             source,
             due_reading,
@@ -99,10 +115,8 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .get("retention")
                 .and_then(|n| n.table(read_retention))
                 .unwrap_or(KEPT_FOR),
-            ops: file
-                .get("ops")
-                .and_then(|n| n.table(read_ops))
-                .unwrap_or_else(ops::by_default),
+            ops,
+            audit,
             limits: file
                 .get("limits")
                 .and_then(|n| n.table(read_limits))

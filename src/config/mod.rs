@@ -7,6 +7,7 @@
 
 mod address;
 mod agencies;
+mod audit;
 mod calendars;
 mod database;
 mod dondoc;
@@ -41,8 +42,8 @@ use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{
-    DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings, SmtpSettings,
-    SourceSettings, StoreSettings, WebhookSettings,
+    AuditSettings, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings,
+    SmtpSettings, SourceSettings, StoreSettings, WebhookSettings,
 };
 
 /// A configuration directory, read and checked.
@@ -58,6 +59,7 @@ pub struct Config {
     pub retention: RetentionSettings,
     pub run: RunSettings,
     pub ops: OpsSettings,
+    pub audit: AuditSettings,
     pub http: HttpSettings,
     pub rules: RuleSet,
     pub directory: Directory,
@@ -179,6 +181,7 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         retention: main.retention,
         run: main.run,
         ops: main.ops,
+        audit: main.audit,
         http: main.http,
         rules,
         directory: agencies.directory,

@@ -276,6 +276,19 @@ pub struct OpsSettings {
     pub source_down_after: TimeDelta,
     /// Program and arguments that get what a mail cannot carry; empty = none.
     pub command: Vec<String>,
+    /// Asked for while all is well; its absence is the alarm. `None` = nobody watches.
+    pub alive_url: Option<SecretString>,
+    /// At most so often; default 5 minutes.
+    pub alive_every: TimeDelta,
+}
+
+/// `[audit]`: whether everything that is owed has a recorded fate.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditSettings {
+    /// Local time of the nightly one; `None` = none, default 02:30.
+    pub at: Option<NaiveTime>,
+    /// How late something may be before it is amiss: a length of time, default 4wh.
+    pub grace: Span,
 }
 
 /// `[run]`: the daemon.

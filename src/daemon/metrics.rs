@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-/// How a turn ended.
+/// How a turn, or a sign that all is well, ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct TurnLabels {
     pub(super) outcome: &'static str,
@@ -63,6 +63,9 @@ pub(super) struct Metrics {
     pub(super) reload_at: Gauge,
     pub(super) config: Family<ConfigLabels, Gauge>,
     pub(super) calendar_days: Gauge,
+    pub(super) audit_at: Gauge,
+    pub(super) audit_findings: Gauge,
+    pub(super) alive_pings: Family<TurnLabels, Counter>,
 }
 
 fn turn_buckets() -> Histogram {
@@ -103,6 +106,9 @@ impl Metrics {
             reload_at: Gauge::default(),
             config: Family::default(),
             calendar_days: Gauge::default(),
+            audit_at: Gauge::default(),
+            audit_findings: Gauge::default(),
+            alive_pings: Family::default(),
             registry: Registry::default(),
         };
         for part in ["compose", "delivery"] {
@@ -177,6 +183,13 @@ impl Metrics {
             "calendar_days_entered",
             "Days until the entered calendar ends",
             m.calendar_days.clone(),
+        );
+        registry.register("audit_timestamp_seconds", "The last nightly audit", m.audit_at.clone());
+        registry.register("audit_findings", "What it found", m.audit_findings.clone());
+        registry.register(
+            "alive_pings",
+            "Signs to ops.alive_url by how they ended",
+            m.alive_pings.clone(),
         );
         Metrics { registry, ..metrics }
     }

@@ -6,6 +6,7 @@
 //! ends ends the process, so that systemd starts it anew.
 
 mod alarm;
+mod alive;
 mod http;
 mod metrics;
 mod pid;
@@ -24,10 +25,11 @@ use tokio::time::{Interval, MissedTickBehavior, Timeout, timeout};
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::engine::{Engine, Prepared, Pulse, TurnError, TurnReport, longest_wait};
+use crate::engine::{AuditError, Engine, Prepared, Pulse, TurnError, TurnReport, longest_wait};
 use crate::store::{Store, StoreError};
 
 use alarm::Alarm;
+use alive::Sign;
 use signals::{Heard, Signals};
 use state::State;
 
@@ -143,6 +145,7 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
 ) -> Result<(), Ending> {
     // Nothing can be stored of a turn that fails: the disk may be full.
     let mut fails = false;
+    let mut sign = Sign::default();
     loop {
         let began = clock();
         // Boxed: the compiler does not lay out so much in one piece.
@@ -156,6 +159,9 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
             watch.over(engine.tell_otherwise(&text)).await?;
         }
         watch.state.turn_ended(&turn, began, clock());
+        if let Ok(report) = &turn {
+            after_turn(engine, watch, &mut sign, report, clock).await?;
+        }
         let backlog = watch.over(engine.store().backlog()).await?;
         watch.state.backlog(backlog, clock());
         systemd::status(&watch.state.line());
@@ -172,6 +178,33 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
             }
         }
     }
+}
+
+/// What comes once all is delivered: the nightly audit where it is due, and the sign that all is well where it is.
+async fn after_turn(
+    engine: &mut Engine,
+    watch: &mut Watch,
+    sign: &mut Sign,
+    report: &TurnReport,
+    clock: fn() -> Moment,
+) -> Result<(), Ending> {
+    if !report.is_leading || report.source_failed() || watch.pulse.is_stopping() {
+        return Ok(());
+    }
+    let audited = watch.over(Box::pin(engine.audit_nightly(&clock))).await?;
+    let last = match audited {
+        Ok(last) => last,
+        Err(AuditError::Stopping) => return Ok(()),
+        Err(error) => {
+            tracing::error!(%error, "the nightly audit could not be taken; it is tried again after the next turn: {error}");
+            return Ok(());
+        }
+    };
+    watch.state.audited(last.as_ref());
+    if let Some(alive) = engine.alive().filter(|_| alive::all_is_well(report, last.as_ref(), clock())) {
+        sign.give(alive, engine.config().ops.alive_every, &watch.state, clock());
+    }
+    Ok(())
 }
 
 /// A turn. With the clock before the last turn nothing is decided until it has caught up, but delivery goes on.

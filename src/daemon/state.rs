@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::domain::Moment;
 use crate::engine::{TurnError, TurnReport};
 use crate::store::StoreError;
+use crate::store::meta::LastAudit;
 use crate::store::outbox::StateCount;
 
 use super::metrics::{AttemptLabels, ConfigLabels, Metrics, PartLabels, TurnLabels, add};
@@ -106,6 +107,20 @@ impl State {
                 last.line = format!("the last turn failed: {error}");
             }
         }
+    }
+
+    /// What the last nightly audit found.
+    pub(super) fn audited(&self, last: Option<&LastAudit>) {
+        if let Some(last) = last {
+            self.metrics.audit_at.set(last.at.timestamp());
+            self.metrics.audit_findings.set(i64::try_from(last.findings).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The sign that all is well was given, and taken or not.
+    pub(super) fn sign_given(&self, is_taken: bool) {
+        let outcome = if is_taken { "ok" } else { "failed" };
+        self.metrics.alive_pings.get_or_create(&TurnLabels { outcome }).inc();
     }
 
     /// What is not settled.

@@ -26,10 +26,12 @@ pub enum AlarmKind {
     UnmappedStatus,
     /// A word for an agency that the directory does not know.
     UnknownAgency,
+    /// The nightly audit found something owed and recorded nowhere.
+    AuditFailed,
 }
 
 impl AlarmKind {
-    pub const ALL: [AlarmKind; 11] = [
+    pub const ALL: [AlarmKind; 12] = [
         AlarmKind::SourceDown,
         AlarmKind::SourceStale,
         AlarmKind::Implausible,
@@ -41,6 +43,7 @@ impl AlarmKind {
         AlarmKind::DeadLetter,
         AlarmKind::UnmappedStatus,
         AlarmKind::UnknownAgency,
+        AlarmKind::AuditFailed,
     ];
 
     /// The word in the store, in JSON, in logs and in templates.
@@ -58,6 +61,7 @@ impl AlarmKind {
             AlarmKind::DeadLetter => "dead_letter",
             AlarmKind::UnmappedStatus => "unmapped_status",
             AlarmKind::UnknownAgency => "unknown_agency",
+            AlarmKind::AuditFailed => "audit_failed",
         }
     }
 

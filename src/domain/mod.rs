@@ -4,6 +4,7 @@
 //! somebody is told something is below this module, so that the daemon, `once`, `explain` and the tests cannot differ.
 
 pub mod alarm;
+pub mod audit;
 pub mod calendar;
 pub mod calendars;
 pub mod deadline;

@@ -73,7 +73,12 @@ impl Watched {
         let mut watched = Watched::default();
         watched
             .judged
-            .extend([AlarmKind::ClockBack, AlarmKind::ReloadRefused, AlarmKind::Storm]);
+            .extend([AlarmKind::ClockBack, AlarmKind::ReloadRefused, AlarmKind::Storm, AlarmKind::AuditFailed]);
+        let failed = meta.audit.as_ref().filter(|audit| audit.findings > 0);
+        if let (Some(audit), Some(_)) = (failed, config.audit.at) {
+            let detail = format!("{} findings; `dondoc audit` lists them", audit.findings);
+            watched.see(AlarmKind::AuditFailed, "", &detail);
+        }
         if let Some(storm) = &meta.storm {
             let detail = format!("{} messages are held", storm.messages);
             watched.see(AlarmKind::Storm, "", &detail);

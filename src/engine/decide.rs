@@ -214,7 +214,7 @@ impl Engine {
 
     /// A row just read beside what is known; `None` where nothing differs. One whose records have been pruned stays unknown,
     /// since nothing of it is news; is it open again, then what it was before is reckoned.
-    fn take_in(
+    pub(super) fn take_in(
         &self,
         row: Row,
         before: &mut Option<Kept>,
@@ -278,7 +278,7 @@ impl Engine {
     }
 
     /// A known ticket under today's directory and mapping.
-    fn follow(&self, kept: &Kept, context: &Context<'_>, meta: &Meta, now: Moment) -> Kept {
+    pub(super) fn follow(&self, kept: &Kept, context: &Context<'_>, meta: &Meta, now: Moment) -> Kept {
         let mut after = kept.clone();
         after.generation = meta.generation;
         let on = self.config.calendars.base().date_of(now);

@@ -29,7 +29,7 @@ use crate::store::endpoints::{DisabledEndpoints, Failing, FailingEndpoints};
 use crate::store::outbox::{Claim, Listed, MessageState, NewMessage, Settlement};
 
 /// Twice as long as attempts are begun for, so that the last of them has its answer in time.
-const LEASE: TimeDelta = TimeDelta::minutes(30);
+pub(super) const LEASE: TimeDelta = TimeDelta::minutes(30);
 
 /// So often an endpoint has to have failed before it is disabled for it: days in which nothing was tried say nothing.
 const FAILURES: i64 = 20;

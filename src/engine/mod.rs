@@ -5,6 +5,7 @@
 
 mod alarms;
 mod approval;
+mod audit;
 mod bounces;
 mod brake;
 mod breaker;
@@ -35,6 +36,7 @@ use chrono::{NaiveDate, TimeDelta};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+use crate::channel::alive::AliveError;
 use crate::channel::command;
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::webhook::{WebhookError, Webhooks};
@@ -54,6 +56,8 @@ use crate::store::bounces::Suspension;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::{Store, StoreError, Term, Tx};
 
+pub use crate::channel::alive::Alive;
+pub use audit::{Audit, AuditError, Finding};
 pub use compose::Composed;
 use deliver::Answered;
 pub use deliver::Delivered;
@@ -114,6 +118,15 @@ pub struct TurnReport {
 /// Tells the time: the system's, or a simulated one.
 pub type Clock<'a> = dyn Fn() -> Moment + Sync + 'a;
 
+/// What nothing can be sent with.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
+    #[error(transparent)]
+    Alive(#[from] AliveError),
+}
+
 /// Everything a turn needs; made once, used for all turns.
 pub struct Engine {
     /// In force: with a directory that does not name suspended addresses.
@@ -126,6 +139,7 @@ pub struct Engine {
     renderer: Renderer,
     smtp: Smtp,
     webhooks: Webhooks,
+    alive: Option<Arc<Alive>>,
     connections: Vec<Option<Connection>>,
     breakers: Breakers,
     /// What was answered while the store could not be written.
@@ -154,18 +168,21 @@ pub struct Prepared {
     pub source: TicketDatabase,
     pub renderer: Renderer,
     webhooks: Webhooks,
+    alive: Option<Arc<Alive>>,
 }
 
 impl Prepared {
     /// # Errors
     /// When nothing could be posted by the configuration.
-    pub fn new(config: Arc<Config>, renderer: Renderer) -> Result<Prepared, WebhookError> {
+    pub fn new(config: Arc<Config>, renderer: Renderer) -> Result<Prepared, ClientError> {
         let webhooks = Webhooks::new(&config.webhooks)?;
+        let alive = config.ops.alive_url.as_ref().map(Alive::new).transpose()?;
         Ok(Prepared {
             source: ticket_database(&config),
             config,
             renderer,
             webhooks,
+            alive: alive.map(Arc::new),
         })
     }
 }
@@ -178,6 +195,7 @@ impl Engine {
             source,
             renderer,
             webhooks,
+            alive,
         } = prepared;
         let smtp = Smtp::new(&config.smtp);
         let connections = lanes(&config);
@@ -193,6 +211,7 @@ impl Engine {
             renderer,
             smtp,
             webhooks,
+            alive,
             connections,
             breakers: Breakers::default(),
             unmarked: Mutex::default(),
@@ -220,11 +239,18 @@ impl Engine {
         &self.config
     }
 
+    /// The way to the one that watches whether all is well, where somebody does.
+    #[must_use]
+    pub fn alive(&self) -> Option<Arc<Alive>> {
+        self.alive.clone()
+    }
+
     /// Takes up another configuration; the next turn works by it. The store stays the one that is open.
     pub async fn adopt(&mut self, prepared: Prepared) {
         self.take_leave().await;
         self.smtp = Smtp::new(&prepared.config.smtp);
         self.webhooks = prepared.webhooks;
+        self.alive = prepared.alive;
         self.connections = lanes(&prepared.config);
         self.breakers = Breakers::default();
         self.configured = Arc::clone(&prepared.config);
@@ -604,6 +630,26 @@ impl TurnReport {
     #[must_use]
     pub fn source_failed(&self) -> bool {
         self.observed.source_failed()
+    }
+
+    /// The turn did all that one does, and nothing kept it from telling what is due. What is wrong with single rows and
+    /// words hinders nobody else.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let hinders = |problem: &Problem| match problem {
+            Problem::SourceDown(_)
+            | Problem::Implausible { .. }
+            | Problem::NotComparable
+            | Problem::Stale(_)
+            | Problem::Storm { .. } => true,
+            Problem::Rejected(_) | Problem::Spoiled(_) | Problem::UnmappedStatus { .. } => false,
+        };
+        self.is_leading
+            && !self.is_paused
+            && self.composed.is_complete
+            && self.composed.problems.is_empty()
+            && self.delivered.refused.is_none()
+            && !self.observed.problems.iter().any(hinders)
     }
 }
 

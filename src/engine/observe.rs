@@ -159,11 +159,7 @@ impl Engine {
 
     /// Open tickets and all touched since the previous period began.
     async fn first_read(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
-        let base = self.config.calendars.base();
-        let previous = Period::of(base.date_of(now), self.config.rules.period).previous();
-        let horizon = meta
-            .horizon
-            .unwrap_or_else(|| base.instant(previous.first_day(), NaiveTime::MIN));
+        let horizon = meta.horizon.unwrap_or_else(|| self.previous_period(now));
         let without_code = self.read(async |source| source.without_code(horizon).await).await?;
         note_rejected(seen, &without_code);
         let mut after: Option<Cursor> = None;
@@ -188,6 +184,13 @@ impl Engine {
         .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// The first instant of the period before the present one.
+    pub(super) fn previous_period(&self, now: Moment) -> Moment {
+        let base = self.config.calendars.base();
+        let previous = Period::of(base.date_of(now), self.config.rules.period).previous();
+        base.instant(previous.first_day(), NaiveTime::MIN)
     }
 
     /// Everything changed since the cursor, in keyset order.
@@ -216,7 +219,7 @@ impl Engine {
     }
 
     /// A page more has been read; an error where the turn is asked to end.
-    fn go_on(&self) -> Result<(), ReadError> {
+    pub(super) fn go_on(&self) -> Result<(), ReadError> {
         self.pulse.beat();
         if self.pulse.is_stopping() {
             return Err(ReadError::Stopping);
@@ -386,7 +389,7 @@ impl Engine {
 
 impl Engine {
     /// A page without the tickets that were forgotten: nothing of them is taken in, named or counted.
-    async fn without_forgotten(&self, mut page: Page) -> Result<Page, StoreError> {
+    pub(super) async fn without_forgotten(&self, mut page: Page) -> Result<Page, StoreError> {
         let rows = page.rows.iter().map(|row| &row.ticket.code);
         let rejected = page.rejected.iter().filter_map(|r| r.code.as_ref());
         let codes: BTreeSet<&String> = rows.chain(rejected).collect();

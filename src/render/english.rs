@@ -78,6 +78,7 @@ pub fn alarm(word: &str) -> &str {
         "dead_letter" => "A message could not be sent",
         "unmapped_status" => "A ticket status that is not mapped",
         "unknown_agency" => "An agency that the directory does not know",
+        "audit_failed" => "The nightly audit found reminders that are owed and not accounted for",
         other => other,
     }
 }

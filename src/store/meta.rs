@@ -56,8 +56,12 @@ pub struct Meta {
     pub newest_update: Option<Moment>,
     /// Nothing is composed or sent while ops hold it.
     pub paused: Option<Paused>,
+    /// When ops last let it go on.
+    pub resumed_at: Option<Moment>,
     /// More messages are due than `[limits]` allows.
     pub storm: Option<Storm>,
+    /// What the last nightly audit found.
+    pub audit: Option<LastAudit>,
     /// When the daemon took up the configuration that it works by.
     pub config_loaded_at: Option<Moment>,
     /// Why the last reload was refused; `None` once one went through.
@@ -79,6 +83,15 @@ pub struct Storm {
     pub since: Moment,
     pub messages: usize,
     pub notices: usize,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LastAudit {
+    pub at: Moment,
+    /// Tickets looked at.
+    pub checked: usize,
+    pub findings: usize,
 }
 
 /// A value that is kept as JSON.
@@ -123,7 +136,9 @@ impl Store {
             fingerprint: values.get("fingerprint").cloned(),
             newest_update: at("newest_update")?,
             paused: json(&values, PAUSED)?,
+            resumed_at: at(RESUMED)?,
             storm: json(&values, STORM)?,
+            audit: json(&values, AUDIT)?,
             config_loaded_at: at("config_loaded_at")?,
             config_refused: values.get(REFUSED).cloned(),
             config_refused_at: at(REFUSED_AT)?,
@@ -143,7 +158,9 @@ impl Store {
 }
 
 const PAUSED: &str = "paused";
+const RESUMED: &str = "resumed_at";
 const STORM: &str = "storm";
+const AUDIT: &str = "audit";
 const REFUSED: &str = "config_refused";
 const REFUSED_AT: &str = "config_refused_at";
 
@@ -155,8 +172,14 @@ impl Tx {
     }
 
     /// Lets composing and sending go on.
-    pub async fn resume(&mut self) -> Result<(), StoreError> {
-        self.forget(PAUSED).await
+    pub async fn resume(&mut self, at: Moment) -> Result<(), StoreError> {
+        self.forget(PAUSED).await?;
+        self.put(&[(RESUMED, micros(at).to_string())]).await
+    }
+
+    /// The nightly audit was taken.
+    pub async fn put_audit(&mut self, audit: &LastAudit) -> Result<(), StoreError> {
+        self.put(&[(AUDIT, serde_json::json!(audit).to_string())]).await
     }
 
     /// There is a storm, or none any more.

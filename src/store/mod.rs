@@ -6,6 +6,7 @@
 
 pub mod alarms;
 pub mod as_of;
+pub mod audit;
 pub mod bounces;
 pub mod endpoints;
 pub mod forgotten;
@@ -54,6 +55,7 @@ pub fn statements() -> Vec<&'static str> {
         tellings::STATEMENTS,
         outbox::STATEMENTS,
         as_of::STATEMENTS,
+        audit::STATEMENTS,
         bounces::STATEMENTS,
         alarms::STATEMENTS,
         endpoints::STATEMENTS,

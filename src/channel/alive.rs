@@ -1,0 +1,111 @@
+//! The dead man's sign: a url that is asked for while all is well. Whoever watches it raises the alarm when it is not.
+//!
+//! The url's path is a secret, so that errors and logs name its host only. No redirect is followed and no proxy asked.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::{Client, redirect};
+use rustls_pki_types::CertificateDer;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::tls;
+
+/// How long an answer may take, from the look-up to its last byte.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// What is read of an answer; nobody looks at it.
+const MOST_BODY: usize = 16 * 1024;
+
+/// Why the sign cannot be given at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AliveError {
+    #[error("ops.alive_url: {0}")]
+    Tls(String),
+    #[error("ops.alive_url is no url")]
+    Url,
+    #[error("ops.alive_url: the HTTP client cannot be made")]
+    Client,
+}
+
+/// Why it was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    #[error("answered {0}")]
+    Status(u16),
+    #[error("no answer within {} s", WAIT.as_secs())]
+    Late,
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// The way to the one that watches.
+#[derive(Debug)]
+pub struct Alive {
+    client: Client,
+    url: Url,
+}
+
+impl Alive {
+    /// Makes the client; connects to nothing.
+    ///
+    /// # Errors
+    /// When no certificate is trusted or the url is none.
+    pub fn new(url: &SecretString) -> Result<Alive, AliveError> {
+        let url = Url::parse(url.expose_secret().trim()).map_err(|_| AliveError::Url)?;
+        let is_plain = url.scheme() == "http";
+        // On this machine nobody has to be trusted: a system without certificates serves.
+        let nobody: &[CertificateDer<'static>] = &[];
+        let tls = tls::client(is_plain.then_some(nobody), "webhooks.ca_file").map_err(AliveError::Tls)?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(!is_plain)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("dondoc/", env!("CARGO_PKG_VERSION")))
+            .timeout(WAIT)
+            .pool_max_idle_per_host(0)
+            .build()
+            // What the library says repeats the url.
+            .map_err(|_| AliveError::Client)?;
+        Ok(Alive { client, url })
+    }
+
+    /// The host that is asked, which may be shown.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Says that all is well.
+    ///
+    /// # Errors
+    /// Why that was not taken.
+    pub async fn ping(&self) -> Result<(), NotTaken> {
+        let mut response = self.client.get(self.url.clone()).send().await.map_err(|e| failed(&e))?;
+        let status = response.status();
+        let mut read = 0;
+        // What the answer says is of no matter, nor is it how it ends.
+        while read < MOST_BODY
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            read += chunk.len();
+        }
+        match status.is_success() {
+            true => Ok(()),
+            false => Err(NotTaken::Status(status.as_u16())),
+        }
+    }
+}
+
+/// The last cause's words: the outer ones repeat the url.
+fn failed(error: &reqwest::Error) -> NotTaken {
+    if error.is_timeout() {
+        return NotTaken::Late;
+    }
+    let causes = std::iter::successors(error.source(), |&e| e.source());
+    NotTaken::Broken(causes.last().map_or_else(|| "no answer".to_owned(), ToString::to_string))
+}

@@ -1,0 +1,45 @@
+//! The dead man's sign: given beside the turns after one that was clean, so that nothing waits for who watches.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tokio::task::JoinHandle;
+
+use super::state::State;
+use crate::domain::Moment;
+use crate::engine::{Alive, TurnReport};
+use crate::store::meta::LastAudit;
+
+/// An audit that is older says nothing any more: one is due each night.
+const FRESH: TimeDelta = TimeDelta::hours(26);
+
+/// Whether all is well: the turn and the last nightly audit were clean.
+pub(super) fn all_is_well(turn: &TurnReport, audit: Option<&LastAudit>, now: Moment) -> bool {
+    turn.is_clean() && audit.is_some_and(|audit| audit.findings == 0 && now - audit.at <= FRESH)
+}
+
+/// When the sign was given last.
+#[derive(Default)]
+pub(super) struct Sign {
+    last: Option<Moment>,
+    under_way: Option<JoinHandle<()>>,
+}
+
+impl Sign {
+    /// Gives it, unless that was done not long ago or is being done.
+    pub(super) fn give(&mut self, alive: Arc<Alive>, every: TimeDelta, state: &Arc<State>, now: Moment) {
+        let is_early = self.last.is_some_and(|last| last <= now && now - last < every);
+        if is_early || self.under_way.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.last = Some(now);
+        let state = Arc::clone(state);
+        self.under_way = Some(tokio::spawn(async move {
+            let taken = alive.ping().await;
+            if let Err(why) = &taken {
+                tracing::warn!(host = alive.host(), %why, "ops.alive_url did not take the sign that all is well: {why}");
+            }
+            state.sign_given(taken.is_ok());
+        }));
+    }
+}
