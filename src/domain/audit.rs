@@ -5,7 +5,7 @@
 //! now. What a turn would have told meanwhile is so left out, and what came up meanwhile is left to the next turn.
 
 use super::Moment;
-use super::evaluate::{Subject, Verdict, evaluate};
+use super::evaluate::{Subject, Verdict, evaluate, may_be_told, still_holds};
 use super::facts::Context;
 use super::notice::{SETTLED, Telling, TellingKey};
 
@@ -153,6 +153,8 @@ impl Excuse {
 pub struct Owed {
     pub fault: Fault,
     pub key: TellingKey,
+    /// For whom, as written.
+    pub roles: Vec<String>,
     pub since: Moment,
 }
 
@@ -209,10 +211,14 @@ pub fn owed(
                 false => Fault::NotDecided,
             },
             since: earlier.due_at.max(known_since).min(before),
+            roles: new.notices.into_iter().map(|notice| notice.role).collect(),
             key: new.key,
         });
     }
-    let returned = at_present.revive.into_iter().filter(|id| then.revive.contains(id));
-    found.returned = returned.collect();
+    // What composing would let go of again, such as a step that was removed, need not wait again.
+    let holds = |t: &&Telling| still_holds(t, subject, ctx, now) && may_be_told(&t.key, subject);
+    let notices = subject.known.iter().filter(holds).flat_map(|t| &t.notices);
+    let returned = notices.filter(|n| at_present.revive.contains(&n.id) && then.revive.contains(&n.id));
+    found.returned = returned.map(|n| n.id).collect();
     found
 }

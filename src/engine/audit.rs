@@ -596,7 +596,10 @@ fn shown(kept: &Kept, row: &Row, look: &Look<'_>) -> Shown {
 /// Puts what is owed of a ticket among the findings.
 fn judge(found: Found, ticket: &Ticket, known: &[Telling], is_otherwise: bool, look: &Look<'_>, audit: &mut Audit) {
     audit.excuse(Excuse::StaleSource, found.stale);
-    for Owed { fault, key, since } in found.owed {
+    // Of a sensitive ticket only heads hear.
+    let is_heard = |role: &str| !ticket.is_sensitive() || recipients::hears_of_sensitive(role);
+    let heard = found.owed.into_iter().filter(|owed| owed.roles.iter().any(|role| is_heard(role)));
+    for Owed { fault, key, since, .. } in heard {
         let fault = match is_otherwise {
             true => Fault::UnseenChange,
             false => fault,
@@ -605,8 +608,7 @@ fn judge(found: Found, ticket: &Ticket, known: &[Telling], is_otherwise: bool, l
     }
     let notices = known.iter().flat_map(|t| t.notices.iter().map(move |n| (t, n)));
     for (telling, notice) in notices.filter(|(_, notice)| found.returned.contains(&notice.id)) {
-        // Of a sensitive ticket only heads hear.
-        if !ticket.is_sensitive() || recipients::hears_of_sensitive(&notice.role) {
+        if is_heard(&notice.role) {
             let since = notice.at.min(look.before);
             audit.find(Finding::of_telling(Fault::NotRevived, &telling.key, since));
         }

@@ -10,8 +10,9 @@ mod owed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use counted::Ledger;
 use dondoc::cli::demo;
 use dondoc::demo::generate::{COLUMNS, Cell, MonthTotals, Totals, World};
@@ -33,7 +34,12 @@ struct Played {
     /// What `dondoc report` says of July to September.
     reports: [Value; 3],
     mails_in_folder: usize,
+    /// What `dondoc audit` said after the last turn of some days.
+    audits: BTreeMap<NaiveDate, Value>,
 }
+
+/// Days on which the demo is audited: in its first week, when the month has turned, and at its end.
+const AUDITED: [&str; 4] = ["2021-08-03", "2021-08-20", "2021-09-01", "2021-09-30"];
 
 static PLAYED: OnceCell<Played> = OnceCell::const_new();
 
@@ -46,8 +52,16 @@ async fn play(seed: u64, totals: Totals) -> Played {
     let dir = TempDir::new().expect("a folder");
     let stage = Stage::set(dir.path(), seed, &totals).await.expect("laid out");
     let (world, turns) = (stage.world().clone(), stage.instants());
-    let outcome = stage.play(|_| ()).await.expect("played");
+    let audits = Mutex::new(BTreeMap::new());
+    let outcome = stage.play(|day| {
+        if AUDITED.contains(&&*day.to_string()) {
+            let said = audit(dir.path(), day);
+            audits.lock().expect("the lock").insert(day, said);
+        }
+    });
+    let outcome = outcome.await.expect("played");
     Played {
+        audits: audits.into_inner().expect("the lock"),
         world,
         turns,
         said: demo::text(&outcome),
@@ -66,6 +80,16 @@ fn report(dir: &Path, month: &str) -> Value {
         .expect("runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// `dondoc audit` on a demo's folder, beside the engine, after the last turn of a day.
+fn audit(dir: &Path, day: NaiveDate) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_dondoc"))
+        .args(["audit", "--json", "--at", &format!("{day}T21:00"), "--config"])
+        .arg(dir.join("config"))
+        .output()
+        .expect("runs");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// A local time of Việt Nam, written `2021-08-01 07:30:00`.
@@ -103,6 +127,16 @@ async fn the_demo_says_who_was_told_what_and_how_often() {
     let id = regex::Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").expect("a pattern");
     insta::assert_snapshot!(id.replace_all(&said, "[message id]"));
     assert_eq!(played.mails_in_folder, played.outcome.letters.len());
+}
+
+#[tokio::test]
+async fn whenever_the_demo_is_audited_all_that_is_owed_has_a_recorded_fate() {
+    let audits = &played().await.audits;
+    assert_eq!(audits.keys().map(ToString::to_string).collect::<Vec<_>>(), AUDITED);
+    for (day, said) in audits {
+        assert!(said["checked"].as_u64().is_some_and(|n| n > 5000), "{day}: {said:#}");
+        assert_eq!((&said["findings"], &said["clean"]), (&json!([]), &json!(true)), "{day}");
+    }
 }
 
 #[tokio::test]

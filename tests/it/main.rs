@@ -4,6 +4,7 @@ mod abuse;
 mod alarms;
 mod annex;
 mod architecture;
+mod audit;
 mod bounces;
 mod calendar;
 mod chaos;

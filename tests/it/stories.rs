@@ -22,6 +22,7 @@ async fn a_ticket_nobody_answers_climbs_step_by_step() {
             "27/09 vp: T1 overdue/L4",
         ]
     );
+    world.is_audited("2021-09-30 16:00").await;
 }
 
 #[tokio::test]
@@ -36,4 +37,5 @@ async fn an_answered_ticket_leaves_the_ladder_and_those_who_were_told_hear_of_it
         told,
         ["17/09 giamdoc-syt: T1 @settled/done", "17/09 syt: T1 @settled/done"]
     );
+    world.is_audited("2021-10-05 16:00").await;
 }

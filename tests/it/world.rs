@@ -10,9 +10,11 @@ use dondoc::demo::reading::{self, Letter};
 use dondoc::demo::receiver::{Do, Keep, Received, Receiver, Step};
 use dondoc::domain::Moment;
 use dondoc::domain::evaluate::Verdict;
-use dondoc::engine::{Engine, Explained, Prepared, Pulse, TurnReport};
+use dondoc::engine::{Audit, Engine, Explained, Prepared, Pulse, TurnReport};
 use dondoc::render::Renderer;
 use dondoc::store::Store;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use crate::postgres::{On, Postgres};
@@ -278,9 +280,18 @@ impl World {
         self
     }
 
-    /// Any statements on the PostgreSQL that the store is on, behind its back.
+    /// Any statements on the store, behind its back.
     pub async fn on_store(&self, sql: &str) {
-        self.postgres.as_ref().expect("a store on PostgreSQL").run(sql).await;
+        match &self.postgres {
+            Some(postgres) => postgres.run(sql).await,
+            None => {
+                let file = SqliteConnectOptions::new().filename(self.dir.path().join("store.db"));
+                let mut connection = file.connect().await.expect("a store");
+                let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+                statement.execute(&mut connection).await.expect("done");
+                connection.close().await.expect("done");
+            }
+        }
     }
 
     /// The PostgreSQL that the store is on.
@@ -315,6 +326,18 @@ impl World {
             .turn(at(local))
             .await
             .expect("a turn")
+    }
+
+    /// What an audit at a local time comes to.
+    pub async fn audit(&mut self, local: &str) -> Audit {
+        let engine = self.engine.as_mut().expect("a running engine");
+        engine.audit(None, at(local)).await.expect("an audit")
+    }
+
+    /// All that is owed at a local time has a recorded fate.
+    pub async fn is_audited(&mut self, local: &str) {
+        let audit = self.audit(local).await;
+        assert!(audit.is_clean() && audit.checked > 0, "{audit:#?}");
     }
 
     /// What a daemon does while its clock is behind the last turn.

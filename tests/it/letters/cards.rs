@@ -253,4 +253,5 @@ async fn a_card_that_another_agency_takes_over_stays_on_the_polices_list_until_i
         subjects(&mut world),
         ["[1022] 1 phiếu đã xử lý xong, không còn nhắc – Công an tỉnh"]
     );
+    world.is_audited("2021-09-01 08:00").await;
 }

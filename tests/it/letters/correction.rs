@@ -68,6 +68,7 @@ async fn a_wrong_reminder_is_corrected_in_its_thread_and_counts_nowhere(on: On) 
         letters_of(&mut world, "2021-09-24", "2021-09-24").await,
         ["24/09 08:00 syt digest: T1 @settled/done"]
     );
+    world.is_audited("2021-09-24 22:00").await;
 }
 
 #[tokio::test]

@@ -816,4 +816,5 @@ async fn through_bad_relays_and_sudden_deaths_everything_is_told_in_one_letter_a
         assert!(is_told || !kept[code].ticket.status.is_open(), "{code}");
     }
     assert_eq!(world.store().count_waiting_messages().await.expect("a count"), 0);
+    world.is_audited("2021-10-06 22:00").await;
 }

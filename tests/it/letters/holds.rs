@@ -196,6 +196,7 @@ async fn of_two_silences_the_longer_one_counts_and_neither_costs_the_time_to_be_
         letters_of(&mut world, "2021-09-16", "2021-10-15").await,
         ["15/10 08:00 syt digest: T1 overdue/L1"]
     );
+    world.is_audited("2021-10-15 22:00").await;
 }
 
 #[tokio::test]

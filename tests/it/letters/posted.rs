@@ -334,6 +334,7 @@ async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and
     world.ticket("T2", "Sở Y tế", "2021-09-27 09:00").await;
     letters_of(&mut world, "2021-09-28", "2021-10-05").await;
     assert_eq!(system.told(), ["T2 overdue/L1"]);
+    world.is_audited("2021-10-05 22:00").await;
 }
 
 #[tokio::test]

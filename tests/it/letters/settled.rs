@@ -169,6 +169,7 @@ template = "carried-over"
             "05/10 08:00 syt digest: T1 @settled/done",
         ]
     );
+    world.is_audited("2021-10-06 22:00").await;
 }
 
 #[tokio::test]
@@ -285,6 +286,7 @@ async fn the_ending_of_a_ticket_that_turned_confidential_is_for_the_head_alone()
         letters_of(&mut world, "2021-09-15", "2021-09-17").await,
         ["15/09 07:00 giamdoc-syt single: T1 @settled/done"]
     );
+    world.is_audited("2021-09-17 22:00").await;
 }
 
 #[tokio::test]

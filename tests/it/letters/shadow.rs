@@ -222,6 +222,7 @@ async fn going_back_to_shadow_repeats_nothing_and_live_again_it_goes_on_where_it
         days(&mut world, "2021-09-21", "2021-09-21").await,
         ["21/09 giamdoc-syt digest: T1 overdue/L2"]
     );
+    world.is_audited("2021-09-21 22:00").await;
 }
 
 #[tokio::test]
@@ -463,4 +464,5 @@ async fn a_ticket_that_moves_between_a_live_unit_and_one_in_shadow_ends_for_each
             "15/09 sxd digest: T1 overdue/L1, T2 @settled/transferred",
         ]
     );
+    world.is_audited("2021-09-15 22:00").await;
 }

@@ -174,6 +174,7 @@ async fn a_removed_step_is_not_told_any_more_and_the_ladder_goes_on_above_it() {
         notices(&world, "T1").await,
         ["overdue/L1 agency:contact: lapsed", "overdue/L2 agency:head: accepted"]
     );
+    world.is_audited("2021-09-17 22:00").await;
 }
 
 #[tokio::test]

@@ -114,6 +114,7 @@ async fn from_the_second_transfer_on_the_office_decides_who_is_competent() {
     let told = letters_of(&mut world, "2021-09-22", "2021-09-22").await;
     let to_office: Vec<&String> = told.iter().filter(|l| l.contains(" vp ")).collect();
     assert_eq!(to_office, ["22/09 08:00 vp digest: T1 @competence/office"]);
+    world.is_audited("2021-09-22 22:00").await;
 }
 
 #[tokio::test]
@@ -139,4 +140,5 @@ async fn a_reopened_ticket_starts_a_new_ladder_and_says_that_it_was_taken_up_aga
         letters_of(&mut world, "2021-09-21", "2021-09-24").await,
         ["23/09 08:00 giamdoc-syt digest: T1 overdue/L2"]
     );
+    world.is_audited("2021-09-24 22:00").await;
 }

@@ -136,7 +136,10 @@ async fn read(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Post> {
         let (name, value) = line.split_once(": ")?;
         headers.append(name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?);
     }
-    let length: usize = headers.get("content-length")?.to_str().ok()?.parse().ok()?;
+    let length: usize = match headers.get("content-length") {
+        Some(length) => length.to_str().ok()?.parse().ok()?,
+        None => 0,
+    };
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(Post {
