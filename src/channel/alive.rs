@@ -107,5 +107,9 @@ fn failed(error: &reqwest::Error) -> NotTaken {
         return NotTaken::Late;
     }
     let causes = std::iter::successors(error.source(), |&e| e.source());
-    NotTaken::Broken(causes.last().map_or_else(|| "no answer".to_owned(), ToString::to_string))
+    NotTaken::Broken(
+        causes
+            .last()
+            .map_or_else(|| "no answer".to_owned(), ToString::to_string),
+    )
 }

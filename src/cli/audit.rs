@@ -75,7 +75,10 @@ fn to_text(audit: &Audit, config: &Config) -> String {
         text.push_str(&format!("! the last turn was at {}\n", local(last, config)));
     }
     if !audit.held.is_empty() {
-        let held = audit.held.iter().map(|(excuse, count)| format!("{count} {}", excuse.word()));
+        let held = audit
+            .held
+            .iter()
+            .map(|(excuse, count)| format!("{count} {}", excuse.word()));
         text.push_str(&format!("for a reason: {}\n", held.collect::<Vec<_>>().join(", ")));
     }
     if audit.is_clean() {
@@ -94,7 +97,11 @@ fn to_text(audit: &Audit, config: &Config) -> String {
 
 fn line(finding: &Finding, config: &Config) -> String {
     let ticket = finding.code.clone();
-    let step = finding.rule.iter().zip(&finding.step).map(|(rule, step)| format!("{rule}/{step}"));
+    let step = finding
+        .rule
+        .iter()
+        .zip(&finding.step)
+        .map(|(rule, step)| format!("{rule}/{step}"));
     let message = finding.message.as_ref().map(|id| format!("message {id}"));
     let what: Vec<String> = ticket.into_iter().chain(step).chain(message).collect();
     format!(

@@ -43,3 +43,46 @@ impl Sign {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Composed;
+
+    fn audit(at: Moment, findings: usize) -> LastAudit {
+        LastAudit {
+            at,
+            checked: 100,
+            findings,
+        }
+    }
+
+    #[test]
+    fn all_is_well_while_the_turn_and_an_audit_of_the_last_night_were_clean() {
+        let now = Moment::UNIX_EPOCH + TimeDelta::days(100);
+        let clean = TurnReport {
+            is_leading: true,
+            composed: Composed {
+                is_complete: true,
+                ..Composed::default()
+            },
+            ..TurnReport::default()
+        };
+        let last_night = audit(now - TimeDelta::hours(26), 0);
+        assert!(all_is_well(&clean, Some(&last_night), now));
+        assert!(!all_is_well(&clean, None, now));
+        assert!(!all_is_well(&clean, Some(&audit(now - TimeDelta::hours(27), 0)), now));
+        assert!(!all_is_well(&clean, Some(&audit(now, 1)), now));
+        for spoil in [
+            |turn: &mut TurnReport| turn.is_leading = false,
+            |turn: &mut TurnReport| turn.is_paused = true,
+            |turn: &mut TurnReport| turn.composed.is_complete = false,
+            |turn: &mut TurnReport| turn.composed.problems.push("template".to_owned()),
+            |turn: &mut TurnReport| turn.delivered.refused = Some("421".to_owned()),
+        ] {
+            let mut turn = clean.clone();
+            spoil(&mut turn);
+            assert!(!all_is_well(&turn, Some(&last_night), now), "{turn:?}");
+        }
+    }
+}

@@ -114,6 +114,9 @@ impl Metrics {
         for part in ["compose", "delivery"] {
             drop(metrics.lateness.get_or_create(&PartLabels { part }));
         }
+        for outcome in ["ok", "failed"] {
+            drop(metrics.alive_pings.get_or_create(&TurnLabels { outcome }));
+        }
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The running program", Info::new(version.to_vec()));
         let m = &metrics;

@@ -194,14 +194,17 @@ async fn after_turn(
     let audited = watch.over(Box::pin(engine.audit_nightly(&clock))).await?;
     let last = match audited {
         Ok(last) => last,
-        Err(AuditError::Stopping) => return Ok(()),
+        Err(AuditError::Stopping | AuditError::Turn(TurnError::Store(StoreError::Deposed))) => return Ok(()),
         Err(error) => {
             tracing::error!(%error, "the nightly audit could not be taken; it is tried again after the next turn: {error}");
             return Ok(());
         }
     };
     watch.state.audited(last.as_ref());
-    if let Some(alive) = engine.alive().filter(|_| alive::all_is_well(report, last.as_ref(), clock())) {
+    if let Some(alive) = engine
+        .alive()
+        .filter(|_| alive::all_is_well(report, last.as_ref(), clock()))
+    {
         sign.give(alive, engine.config().ops.alive_every, &watch.state, clock());
     }
     Ok(())

@@ -113,7 +113,9 @@ impl State {
     pub(super) fn audited(&self, last: Option<&LastAudit>) {
         if let Some(last) = last {
             self.metrics.audit_at.set(last.at.timestamp());
-            self.metrics.audit_findings.set(i64::try_from(last.findings).unwrap_or(i64::MAX));
+            self.metrics
+                .audit_findings
+                .set(i64::try_from(last.findings).unwrap_or(i64::MAX));
         }
     }
 

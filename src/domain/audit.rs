@@ -69,13 +69,13 @@ impl Fault {
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
-            Fault::NotDecided => "due, and decided by no turn; look whether turns end (`dondoc status`), then at `dondoc explain`",
+            Fault::NotDecided => {
+                "due, and decided by no turn; look whether turns end (`dondoc status`), then at `dondoc explain`"
+            }
             Fault::EndingNotDecided => {
                 "its ending is owed to who was told of it, and decided by no turn; look at `dondoc explain`"
             }
-            Fault::NotRevived => {
-                "lapsed; its fact has returned and it does not wait again; look at `dondoc explain`"
-            }
+            Fault::NotRevived => "lapsed; its fact has returned and it does not wait again; look at `dondoc explain`",
             Fault::NotComposed => {
                 "could be in a message and is in none; look whether turns end (`dondoc status`), then at `dondoc explain`"
             }
@@ -193,7 +193,14 @@ pub fn owed(
         return found;
     }
     let known = told_by();
-    let then = evaluate(&Subject { known: &known, ..*subject }, ctx, before);
+    let then = evaluate(
+        &Subject {
+            known: &known,
+            ..*subject
+        },
+        ctx,
+        before,
+    );
     // What is built in has been in force since ever.
     let in_force_since = |rule: &str| match ctx.rules.named(rule) {
         Some(rule) => (subject.rule_since)(&rule.id).unwrap_or(now),

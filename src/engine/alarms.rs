@@ -71,9 +71,12 @@ impl Watched {
         now: Moment,
     ) -> Watched {
         let mut watched = Watched::default();
-        watched
-            .judged
-            .extend([AlarmKind::ClockBack, AlarmKind::ReloadRefused, AlarmKind::Storm, AlarmKind::AuditFailed]);
+        watched.judged.extend([
+            AlarmKind::ClockBack,
+            AlarmKind::ReloadRefused,
+            AlarmKind::Storm,
+            AlarmKind::AuditFailed,
+        ]);
         let failed = meta.audit.as_ref().filter(|audit| audit.findings > 0);
         if let (Some(audit), Some(_)) = (failed, config.audit.at) {
             let detail = format!("{} findings; `dondoc audit` lists them", audit.findings);

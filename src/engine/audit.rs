@@ -4,7 +4,7 @@
 //! that it finds what these have lost. Rows are read, decoded, classified and followed by the very functions of a turn,
 //! page by page; nothing is written but, by the daemon, what came of it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -26,6 +26,7 @@ use crate::domain::time::Span;
 use crate::source::{Row, SourceError};
 use crate::store::StoreError;
 use crate::store::meta::{LastAudit, Meta};
+use crate::store::outbox::MessageState;
 use crate::store::tickets::Kept;
 
 /// Findings that are named; all are counted.
@@ -277,17 +278,27 @@ impl Engine {
             audit.excuse(Excuse::Forgotten, shown - page.rows.len());
             audit.checked += page.rows.len();
             self.look_at_rows(page.rows, look, audit).await?;
-            self.go_on()?;
+            self.keep_term().await?;
             if after.is_none() {
                 return Ok(());
             }
         }
     }
 
+    /// A page more has been looked at; the one that decides says that it is there.
+    async fn keep_term(&self) -> Result<(), AuditError> {
+        self.go_on()?;
+        if self.term.is_some() {
+            self.begin_deciding().await?.commit().await?;
+        }
+        Ok(())
+    }
+
     async fn look_at_rows(&self, rows: Vec<Row>, look: &Look<'_>, audit: &mut Audit) -> Result<(), AuditError> {
         let codes: Vec<String> = rows.iter().map(|row| row.ticket.code.clone()).collect();
         let kept = self.store.tickets(&codes).await?;
         let mut tellings = self.store.tellings(&codes).await?;
+        self.look_at_carried(&tellings, look, audit).await?;
         let disabled = self.store.disabled_endpoints().await?;
         let mut recipients = Recipients::new(&self.config, disabled, look.now);
         for mut row in rows {
@@ -338,6 +349,34 @@ impl Engine {
                     self.look_at_waiting((telling, notice), &after.ticket, look, &mut recipients, audit);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Finds the notices that are in a message which is not on its way.
+    async fn look_at_carried(
+        &self,
+        tellings: &HashMap<String, Vec<Telling>>,
+        look: &Look<'_>,
+        audit: &mut Audit,
+    ) -> Result<(), AuditError> {
+        let all = carried(tellings, look.before);
+        let messages: Vec<&str> = all.iter().filter_map(|(_, notice)| notice.message.as_deref()).collect();
+        let states = self.store.message_states(&messages).await?;
+        let is_adrift = |notice: &Notice| {
+            let state = notice.message.as_ref().and_then(|id| states.get(id));
+            state.is_none_or(|state| *state != on_its_way(notice.state).unwrap_or_default())
+        };
+        let adrift: Vec<(&Telling, &Notice)> = all.into_iter().filter(|(_, notice)| is_adrift(notice)).collect();
+        // An answer may have come between the two looks.
+        let codes: Vec<String> = adrift.iter().map(|(telling, _)| telling.key.ticket.clone()).collect();
+        let again = self.store.tellings(&codes).await?;
+        let again = carried(&again, look.before);
+        for (telling, notice) in adrift.into_iter().filter(|(_, n)| again.iter().any(|(_, a)| a == n)) {
+            audit.find(Finding {
+                message: notice.message.clone(),
+                ..Finding::of_telling(Fault::Adrift, &telling.key, notice.at)
+            });
         }
         Ok(())
     }
@@ -410,7 +449,10 @@ impl Engine {
             let silences = self.store.silences(look.now).await?;
             let acknowledgements = self.store.acknowledgements(&codes).await?;
             let in_force = holds::read(&self.config, silences, acknowledgements);
-            for (code, telling) in tellings.iter().flat_map(|(code, all)| all.iter().map(move |t| (code, t))) {
+            for (code, telling) in tellings
+                .iter()
+                .flat_map(|(code, all)| all.iter().map(move |t| (code, t)))
+            {
                 let late = telling.notices.iter().filter(|notice| {
                     let is_due = notice.compose_at.is_some_and(|at| at <= look.before);
                     is_due && notice.state == NoticeState::Waiting && notice.at <= look.before
@@ -439,17 +481,7 @@ impl Engine {
                     }
                 }
             }
-            self.go_on()?;
-        }
-        for adrift in self.store.adrift(look.before, limit()).await? {
-            audit.find(Finding {
-                fault: Fault::Adrift,
-                since: adrift.since(),
-                code: Some(adrift.subject),
-                rule: Some(adrift.rule),
-                step: Some(adrift.step),
-                message: adrift.message,
-            });
+            self.keep_term().await?;
         }
         Ok(())
     }
@@ -466,7 +498,11 @@ impl Engine {
                 let is_mail = message.channel == Channel::Email.word();
                 // Those that are to go at once stand at an instant that never was.
                 let since = message.since();
-                let open = self.config.calendars.of(&message.unit).working_time_between(since, look.now);
+                let open = self
+                    .config
+                    .calendars
+                    .of(&message.unit)
+                    .working_time_between(since, look.now);
                 let is_too_short = match self.config.audit.grace {
                     Span::WorkingTime(grace) => open < grace,
                     _ => open <= TimeDelta::zero(),
@@ -485,11 +521,7 @@ impl Engine {
         }
         // A lease, and once more for clocks that differ.
         for message in self.store.claimed_beyond(look.now + LEASE + LEASE, limit()).await? {
-            audit.find(Finding::of_message(
-                Fault::ClaimedForEver,
-                &message.id,
-                message.since(),
-            ));
+            audit.find(Finding::of_message(Fault::ClaimedForEver, &message.id, message.since()));
         }
         Ok(())
     }
@@ -526,7 +558,11 @@ impl Engine {
         match audit.is_clean() {
             true => tracing::info!(tickets = last.checked, "the audit is clean"),
             false => {
-                tracing::error!(tickets = last.checked, findings = last.findings, "the audit is not clean; `dondoc audit` lists what it found");
+                tracing::error!(
+                    tickets = last.checked,
+                    findings = last.findings,
+                    "the audit is not clean; `dondoc audit` lists what it found"
+                );
             }
         }
         let mut tx = self.begin_deciding().await?;
@@ -549,13 +585,32 @@ impl Engine {
     }
 }
 
+/// Notices that have been in a message since before an instant.
+fn carried(tellings: &HashMap<String, Vec<Telling>>, before: Moment) -> Vec<(&Telling, &Notice)> {
+    let all = tellings.values().flatten();
+    let notices = all.flat_map(|t| t.notices.iter().map(move |n| (t, n)));
+    let carried = notices.filter(|(_, notice)| notice.at <= before && on_its_way(notice.state).is_some());
+    carried.collect()
+}
+
+/// The state of the message that a notice in a state is in; `None` where it is in none, or that has ended.
+fn on_its_way(state: NoticeState) -> Option<&'static str> {
+    match state {
+        NoticeState::Composed => Some(MessageState::Waiting.word()),
+        NoticeState::AwaitingApproval => Some(MessageState::AwaitingApproval.word()),
+        _ => None,
+    }
+}
+
 fn limit() -> i64 {
     i64::try_from(NAMED).unwrap_or(i64::MAX)
 }
 
 /// When a row was touched last, as far as it says itself.
 fn touched(ticket: &Ticket) -> Moment {
-    ticket.updated_at.map_or(ticket.received_at, |at| at.max(ticket.received_at))
+    ticket
+        .updated_at
+        .map_or(ticket.received_at, |at| at.max(ticket.received_at))
 }
 
 /// The source shows a ticket that is not known.
@@ -598,7 +653,10 @@ fn judge(found: Found, ticket: &Ticket, known: &[Telling], is_otherwise: bool, l
     audit.excuse(Excuse::StaleSource, found.stale);
     // Of a sensitive ticket only heads hear.
     let is_heard = |role: &str| !ticket.is_sensitive() || recipients::hears_of_sensitive(role);
-    let heard = found.owed.into_iter().filter(|owed| owed.roles.iter().any(|role| is_heard(role)));
+    let heard = found
+        .owed
+        .into_iter()
+        .filter(|owed| owed.roles.iter().any(|role| is_heard(role)));
     for Owed { fault, key, since, .. } in heard {
         let fault = match is_otherwise {
             true => Fault::UnseenChange,

@@ -1,8 +1,10 @@
-//! What an audit asks of messages: those that wait longer than they should, and notices whose message is not on its way.
+//! What an audit asks of messages: those that wait longer than they should, and whether what a notice is in is on its way.
+
+use std::collections::HashMap;
 
 use sqlx::FromRow;
 
-use super::{Store, StoreError, micros, moment, on};
+use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, on};
 use crate::domain::Moment;
 
 /// Due by then, and in nobody's hands.
@@ -12,12 +14,9 @@ const UNSENT: &str = "SELECT id, unit, channel, urgent, COALESCE(next_attempt_at
      ORDER BY COALESCE(next_attempt_at, state_at), id LIMIT $5";
 const CLAIMED: &str = "SELECT id, unit, channel, urgent, COALESCE(next_attempt_at, state_at) AS since FROM message \
      WHERE state = 'waiting' AND claimed_until > $1 ORDER BY id LIMIT $2";
-const ADRIFT: &str = "SELECT t.subject, t.rule, t.step, n.message, n.state_at FROM notice n JOIN telling t ON t.id = n.telling \
-     LEFT JOIN message m ON m.id = n.message WHERE t.subject_kind = 'ticket' AND n.state_at <= $1 \
-     AND ((n.state = 'composed' AND (m.id IS NULL OR m.state <> 'waiting')) \
-     OR (n.state = 'awaiting_approval' AND (m.id IS NULL OR m.state <> 'awaiting_approval'))) ORDER BY n.id LIMIT $2";
+const STATES: &str = concat!("SELECT id, state FROM message WHERE id IN (", keys_50!(), ")");
 
-pub const STATEMENTS: &[&str] = &[UNSENT, CLAIMED, ADRIFT];
+pub const STATEMENTS: &[&str] = &[UNSENT, CLAIMED, STATES];
 
 /// A message that waits for an attempt.
 #[derive(Debug, Clone, FromRow)]
@@ -38,23 +37,6 @@ impl Unsent {
     #[must_use]
     pub fn is_urgent(&self) -> bool {
         self.urgent != 0
-    }
-}
-
-/// A notice in a message that is not on its way.
-#[derive(Debug, Clone, FromRow)]
-pub struct Adrift {
-    pub subject: String,
-    pub rule: String,
-    pub step: String,
-    pub message: Option<String>,
-    state_at: i64,
-}
-
-impl Adrift {
-    #[must_use]
-    pub fn since(&self) -> Moment {
-        moment(self.state_at)
     }
 }
 
@@ -88,11 +70,16 @@ impl Store {
         ))
     }
 
-    /// Notices of tickets that have been in a message since before an instant which is not on its way, oldest first.
-    pub async fn adrift(&self, since: Moment, limit: i64) -> Result<Vec<Adrift>, StoreError> {
-        Ok(on!(
-            self.db(),
-            fetch_all(sqlx::query_as(ADRIFT).bind(micros(since)).bind(limit))
-        ))
+    /// The states of messages, by id; what there is no message of is left out.
+    pub async fn message_states(&self, ids: &[&str]) -> Result<HashMap<String, String>, StoreError> {
+        let mut states = HashMap::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let rows: Vec<(String, String)> = on!(
+                self.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_as(STATES), |q, id| q.bind(id)))
+            );
+            states.extend(rows);
+        }
+        Ok(states)
     }
 }

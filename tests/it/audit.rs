@@ -5,12 +5,12 @@ mod nightly;
 
 use dondoc::demo::receiver::{Do, Step};
 use dondoc::domain::audit::{Excuse, Fault};
-use dondoc::engine::{Audit, Finding};
+use dondoc::engine::{Audit, AuditError, Finding};
 use serde_json::Value;
 
 use crate::cli::{dondoc, json, said, text};
 use crate::postgres::{On, on_both};
-use crate::world::{FIVE_DAYS, LADDER, World};
+use crate::world::{FIVE_DAYS, LADDER, World, at};
 
 on_both! {
     a_telling_that_is_lost_is_found_and_so_is_the_next_step_that_waits_for_none
@@ -93,7 +93,8 @@ async fn held(world: &mut World, when: &str) -> Vec<(&'static str, usize)> {
     audit.held.into_iter().map(word).collect()
 }
 
-const OF_T1: &str = "(SELECT n.id FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject = 'T1' AND t.rule = 'overdue')";
+const OF_T1: &str =
+    "(SELECT n.id FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject = 'T1' AND t.rule = 'overdue')";
 
 async fn a_telling_that_is_lost_is_found_and_so_is_the_next_step_that_waits_for_none(on: On) {
     let mut world = told(on).await;
@@ -200,10 +201,7 @@ async fn a_notice_in_a_message_that_is_not_on_its_way_one_put_off_and_one_let_go
     let mut world = told(on).await;
     let set = |what: &str| format!("UPDATE notice SET {what} WHERE id IN {OF_T1}");
     for (fault, wanted) in [
-        (
-            "state = 'composed'",
-            "T1 overdue/L1 in a message adrift 14/09 08:00",
-        ),
+        ("state = 'composed'", "T1 overdue/L1 in a message adrift 14/09 08:00"),
         (
             "state = 'waiting', compose_at = 1664000000000000, message = NULL",
             "T1 overdue/L1 put_off 14/09 08:00",
@@ -286,7 +284,11 @@ async fn held_that_day(world: &mut World) -> Vec<(&'static str, usize)> {
 async fn what_is_silenced_or_acknowledged_is_counted_as_such() {
     let mut world = province(On::Sqlite).await;
     let from_to = ["--from", "2021-09-13", "--until", "2021-09-21"];
-    let silence = [&["silence", "add", "--reason", "kiểm kê", "--unit", "SYT"], &from_to[..]].concat();
+    let silence = [
+        &["silence", "add", "--reason", "kiểm kê", "--unit", "SYT"],
+        &from_to[..],
+    ]
+    .concat();
     run(&world, &silence);
     run(&world, &["ack", "T2", "--for", "2wd", "--at", "2021-09-13T16:30"]);
     assert_eq!(held_that_day(&mut world).await, [("silenced", 1), ("acknowledged", 1)]);
@@ -314,7 +316,10 @@ async fn what_the_storm_brake_holds_is_counted_as_such() {
 #[tokio::test]
 async fn what_waits_for_approval_is_counted_as_such() {
     let mut world = province(On::Sqlite).await;
-    let approved = ladder().replace("template = \"overdue-1\"", "template = \"overdue-1\"\napprove = \"ops\"");
+    let approved = ladder().replace(
+        "template = \"overdue-1\"",
+        "template = \"overdue-1\"\napprove = \"ops\"",
+    );
     world.rules(&approved).await;
     assert_eq!(held_that_day(&mut world).await, [("awaiting_approval", 2)]);
 }
@@ -323,7 +328,9 @@ async fn what_waits_for_approval_is_counted_as_such() {
 async fn what_waits_for_a_stale_source_is_counted_as_such() {
     let mut world = province(On::Sqlite).await;
     world
-        .edit("dondoc.toml", |text| text.replace("stale_after = 0", "stale_after = \"4wh\""))
+        .edit("dondoc.toml", |text| {
+            text.replace("stale_after = 0", "stale_after = \"4wh\"")
+        })
         .await;
     assert_eq!(held_that_day(&mut world).await, [("stale_source", 2)]);
 }
@@ -335,6 +342,32 @@ async fn what_waits_about_a_ticket_that_is_not_in_the_source_is_counted_as_such(
     world.sql("DELETE FROM ticket WHERE code = 'T1'").await;
     world.turn("2021-09-14 08:00").await;
     assert_eq!(held(&mut world, LATE).await, [("absent", 1)]);
+}
+
+#[tokio::test]
+async fn what_a_mail_server_that_takes_nothing_holds_up_is_counted_as_such() {
+    let script = |step: Step, _: &str| match step {
+        Step::Mail => Do::Reply(451, "full".to_owned()),
+        _ => Do::Go,
+    };
+    let mut world = World::with_mail_server(&ladder(), script).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    let turn = world.turn("2021-09-14 08:00").await;
+    assert!(!turn.is_clean(), "{turn:?}");
+    assert_eq!(held(&mut world, LATE).await, [("mail_refused", 1)]);
+}
+
+#[tokio::test]
+async fn what_was_closed_before_anything_was_read_is_counted_as_such() {
+    let mut world = World::new(&ladder()).await;
+    world.ticket("OLD", "Sở Y tế", "2021-05-06 09:00").await;
+    world.answer("OLD", "2021-05-07 09:00").await;
+    world.turn("2021-09-06 07:00").await;
+    let audit = world.audit_since("2021-01-01 00:00", "2021-09-14 16:00").await;
+    let audit = audit.expect("an audit");
+    assert_eq!((audit.checked, audit.held), (1, [(Excuse::BeforeHorizon, 1)].into()));
+    assert_eq!(audit.findings, []);
 }
 
 #[tokio::test]
@@ -401,14 +434,23 @@ async fn the_command_lists_each_finding_with_what_to_do_and_ends_with_one() {
         }])
     );
     // What lies before is not looked at but for what is open.
-    let since = json(&dir, &["audit", "--at", "2021-09-06T10:00", "--since", "2021-09-14", "--json"]);
+    let since = json(
+        &dir,
+        &["audit", "--at", "2021-09-06T10:00", "--since", "2021-09-14", "--json"],
+    );
     assert_eq!((&since["checked"], &since["clean"]), (&2.into(), &true.into()));
 
     // Files that nobody has taken up yet say nothing of what was owed.
-    world.write("rules/test.toml", |text| text.replace("after = \"1wd\"", "after = \"2wd\""));
+    world.write("rules/test.toml", |text| {
+        text.replace("after = \"1wd\"", "after = \"2wd\"")
+    });
     let other = dondoc(&dir, &at);
     assert_eq!(other.status.code(), Some(1));
-    assert!(said(&other).contains("no turn has ended under the configuration"), "{}", said(&other));
+    assert!(
+        said(&other).contains("no turn has ended under the configuration"),
+        "{}",
+        said(&other)
+    );
 }
 
 #[tokio::test]
@@ -428,15 +470,146 @@ async fn a_rule_that_came_later_and_a_unit_that_went_live_are_judged_from_then_o
             text.replace("\ntag = ", "\nmode = \"shadow\"\nlive_units = [\"SXD\"]\ntag = ")
         })
         .await;
-    for time in ["2021-09-14 16:10", "2021-09-15 08:00", "2021-09-15 16:00", "2021-09-16 08:00"] {
+    for time in [
+        "2021-09-14 16:10",
+        "2021-09-15 08:00",
+        "2021-09-15 16:00",
+        "2021-09-16 08:00",
+    ] {
         world.turn(time).await;
         world.is_audited(time).await;
     }
     world
-        .edit("dondoc.toml", |text| text.replace("mode = \"shadow\"", "mode = \"live\""))
+        .edit("dondoc.toml", |text| {
+            text.replace("mode = \"shadow\"", "mode = \"live\"")
+        })
         .await;
     for time in ["2021-09-16 16:00", "2021-09-17 08:00", "2021-09-17 16:00"] {
         world.turn(time).await;
         world.is_audited(time).await;
     }
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_tickets_that_cannot_be_read_and_the_turns_without_them_are_not_clean() {
+    let mut world = told(On::Sqlite).await;
+    assert!(world.turn("2021-09-14 08:05").await.is_clean());
+    world.lose_source().await;
+    assert!(!world.turn("2021-09-14 08:10").await.is_clean());
+    let refused = world.audit_nightly("2021-09-14 08:10").await.expect_err("no tickets");
+    assert!(matches!(refused, AuditError::Source(_)), "{refused}");
+    assert!(
+        refused.to_string().starts_with("the ticket database cannot be read"),
+        "{refused}"
+    );
+    // With the next turn it is tried again.
+    world.regain_source().await;
+    assert!(world.turn("2021-09-14 08:15").await.is_clean());
+    let audit = world
+        .audit_nightly("2021-09-14 08:15")
+        .await
+        .expect("an audit")
+        .expect("one");
+    assert_eq!(
+        (audit.at, audit.checked, audit.findings),
+        (at("2021-09-14 08:15"), 2, 0)
+    );
+}
+
+#[tokio::test]
+async fn it_is_taken_once_after_its_hour_over_restarts_and_late_where_nobody_was_awake() {
+    let mut world = told(On::Sqlite).await;
+    let mut taken = Vec::new();
+    for (time, is_restarted) in [
+        // The hour of last night has passed, and nobody was there.
+        ("2021-09-14 16:00", false),
+        ("2021-09-14 23:59", false),
+        ("2021-09-15 02:29", true),
+        ("2021-09-15 02:30", false),
+        ("2021-09-15 02:31", true),
+        ("2021-09-15 23:00", false),
+        ("2021-09-17 09:00", false),
+        ("2021-09-17 09:01", false),
+    ] {
+        if is_restarted {
+            world.restart().await;
+        }
+        world.turn(time).await;
+        let last = world.audit_nightly(time).await.expect("an audit").expect("one");
+        if last.at == at(time) {
+            taken.push(time);
+        }
+    }
+    assert_eq!(taken, ["2021-09-14 16:00", "2021-09-15 02:30", "2021-09-17 09:00"]);
+    world.append("dondoc.toml", "[audit]\nat = \"off\"\n").await;
+    world.turn("2021-09-18 09:00").await;
+    let last = world
+        .audit_nightly("2021-09-18 09:00")
+        .await
+        .expect("the last")
+        .expect("one");
+    assert_eq!(last.at, at("2021-09-17 09:00"));
+}
+
+#[tokio::test]
+async fn of_two_processes_the_one_that_leads_takes_it() {
+    let mut world = province(On::Postgres).await;
+    let mut other = world.another_engine().await;
+    world.turn("2021-09-14 08:00").await;
+    other.turn(at("2021-09-14 08:00")).await.expect("a turn");
+    let last = other.audit_nightly(&|| at("2021-09-14 08:00")).await.expect("none");
+    assert_eq!(last, None);
+    let last = world.audit_nightly("2021-09-14 08:00").await.expect("an audit");
+    assert!(last.is_some());
+    other.close().await;
+}
+
+#[tokio::test]
+async fn ops_are_told_once_that_it_found_something_and_once_that_it_finds_nothing_any_more() {
+    let mut world = told(On::Sqlite).await;
+    world
+        .edit("dondoc.toml", |text| text.replace("tell = false", "tell = true"))
+        .await;
+    let away = format!("UPDATE notice SET state = 'waiting', compose_at = 1664000000000000 WHERE id IN {OF_T1}");
+    world.on_store(&away).await;
+    let subjects = |world: &mut World| {
+        let letters = world.letters();
+        let to_ops = letters.into_iter().filter(|l| l.to == ["ops@tinh.example"]);
+        to_ops.map(|l| l.subject).collect::<Vec<_>>()
+    };
+    // Nobody mails ops at night.
+    let mut told = Vec::new();
+    for time in [
+        "2021-09-15 02:30",
+        "2021-09-15 02:31",
+        "2021-09-15 08:00",
+        "2021-09-16 02:30",
+        "2021-09-16 08:00",
+    ] {
+        world.turn(time).await;
+        world.audit_nightly(time).await.expect("an audit");
+        told.extend(subjects(&mut world).into_iter().map(|subject| (time, subject)));
+    }
+    let amiss = "[1022] Cảnh báo vận hành: 1 nội dung cần xem".to_owned();
+    assert_eq!(told, [("2021-09-15 08:00", amiss)]);
+    world
+        .on_store(&format!(
+            "UPDATE notice SET state = 'accepted', compose_at = NULL WHERE id IN {OF_T1}"
+        ))
+        .await;
+    // As an answer does.
+    world.on_store("UPDATE ticket SET next_at = 0 WHERE code = 'T1'").await;
+    told.clear();
+    for time in [
+        "2021-09-17 02:30",
+        "2021-09-17 02:31",
+        "2021-09-17 08:00",
+        "2021-09-17 08:01",
+    ] {
+        world.turn(time).await;
+        world.audit_nightly(time).await.expect("an audit");
+        told.extend(subjects(&mut world).into_iter().map(|subject| (time, subject)));
+    }
+    let well = "[1022] Cảnh báo vận hành: đã trở lại bình thường".to_owned();
+    assert_eq!(told, [("2021-09-17 08:00", well)]);
 }

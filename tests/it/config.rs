@@ -1316,3 +1316,79 @@ fn terms_have_ids_of_their_own_names_and_dates_that_make_sense() {
         ]
     );
 }
+
+// ---- the audit and the sign that all is well
+
+#[test]
+fn the_audit_is_at_half_past_two_with_half_a_days_grace_unless_something_else_is_written() {
+    let folder = Folder::sound();
+    let audit = folder.config().audit;
+    let time = |h, m| chrono::NaiveTime::from_hms_opt(h, m, 0);
+    assert_eq!(
+        (audit.at, audit.grace),
+        (time(2, 30), Span::WorkingTime(chrono::TimeDelta::hours(4)))
+    );
+    folder.append("dondoc.toml", "[audit]\nat = \"off\"\ngrace = \"12h\"\n");
+    let audit = folder.config().audit;
+    assert_eq!(
+        (audit.at, audit.grace),
+        (None, Span::Elapsed(chrono::TimeDelta::hours(12)))
+    );
+    folder
+        .change("dondoc.toml", "12h", "1wd")
+        .change("dondoc.toml", "off", "soon");
+    let problems = folder.problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains("`soon`"), "{problems:?}");
+    assert!(
+        problems[1].ends_with("`1wd` is not a length of time (write hours such as `4wh` (office hours) or `12h`)"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn the_url_of_the_sign_is_a_secret_goes_by_tls_and_needs_the_audit() {
+    let folder = Folder::sound();
+    assert!(folder.config().ops.alive_url.is_none());
+    folder.append("dondoc.toml", "[ops]\nalive_url_file = \"alive\"\n");
+    let refused = "the url that is asked for while all is well cannot be used (it begins with `https://`, or with `http://` \
+                   and an address of this machine such as 127.0.0.1)";
+    for url in [
+        "http://hc.tinh.example/ping/1",
+        "http://10.0.0.1/ping",
+        "ftp://127.0.0.1/",
+        "ping",
+    ] {
+        folder.write("alive", url);
+        let problems = folder.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].ends_with(refused) && !problems[0].contains("ping/1"),
+            "{problems:?}"
+        );
+    }
+    for url in [
+        "https://hc.tinh.example/ping/1",
+        "http://127.0.0.1:8000/",
+        "http://[::1]/",
+    ] {
+        folder.write("alive", &format!("{url}\n"));
+        let ops = folder.config().ops;
+        assert_eq!(ops.alive_url.expect("a url").expose_secret(), url);
+        assert_eq!(ops.alive_every, chrono::TimeDelta::minutes(5));
+    }
+    let both = folder.load_with(&[("DONDOC__OPS__ALIVE_URL", "https://hc.tinh.example/2")]);
+    assert_eq!(
+        both.expect_err("problems"),
+        ["DONDOC__OPS__ALIVE_URL: `alive_url` and `alive_url_file` are both given (keep one of them)"]
+    );
+    folder.append("dondoc.toml", "[audit]\nat = \"off\"\n");
+    let problems = folder.problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].ends_with(
+            "without the nightly audit nobody is told that all is well (write `at = \"02:30\"`, or leave `alive_url_file` out)"
+        ),
+        "{problems:?}"
+    );
+}

@@ -10,9 +10,10 @@ use dondoc::demo::reading::{self, Letter};
 use dondoc::demo::receiver::{Do, Keep, Received, Receiver, Step};
 use dondoc::domain::Moment;
 use dondoc::domain::evaluate::Verdict;
-use dondoc::engine::{Audit, Engine, Explained, Prepared, Pulse, TurnReport};
+use dondoc::engine::{Audit, AuditError, Engine, Explained, Prepared, Pulse, TurnReport};
 use dondoc::render::Renderer;
 use dondoc::store::Store;
+use dondoc::store::meta::LastAudit;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
@@ -332,6 +333,18 @@ impl World {
     pub async fn audit(&mut self, local: &str) -> Audit {
         let engine = self.engine.as_mut().expect("a running engine");
         engine.audit(None, at(local)).await.expect("an audit")
+    }
+
+    /// The same from another instant on, or why nothing can be said.
+    pub async fn audit_since(&mut self, since: &str, local: &str) -> Result<Audit, AuditError> {
+        let engine = self.engine.as_mut().expect("a running engine");
+        engine.audit(Some(at(since)), at(local)).await
+    }
+
+    /// What the daemon does behind a turn: takes the nightly audit where it is due; the last one.
+    pub async fn audit_nightly(&mut self, local: &str) -> Result<Option<LastAudit>, AuditError> {
+        let engine = self.engine.as_mut().expect("a running engine");
+        engine.audit_nightly(&|| at(local)).await
     }
 
     /// All that is owed at a local time has a recorded fate.
