@@ -57,7 +57,7 @@ impl Alive {
         let is_plain = url.scheme() == "http";
         // On this machine nobody has to be trusted: a system without certificates serves.
         let nobody: &[CertificateDer<'static>] = &[];
-        let tls = tls::client(is_plain.then_some(nobody), "webhooks.ca_file").map_err(AliveError::Tls)?;
+        let tls = tls::client(is_plain.then_some(nobody), "SSL_CERT_FILE").map_err(AliveError::Tls)?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(!is_plain)
