@@ -42,8 +42,8 @@ use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
 use settings::{
-    AuditSettings, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings, RunSettings,
-    SmtpSettings, SourceSettings, StoreSettings, WebhookSettings,
+    AuditSettings, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings,
+    RunSettings, SmtpSettings, SourceSettings, StoreSettings, WebhookSettings,
 };
 
 /// A configuration directory, read and checked.

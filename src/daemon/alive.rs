@@ -60,12 +60,11 @@ mod tests {
     #[test]
     fn all_is_well_while_the_turn_and_an_audit_of_the_last_night_were_clean() {
         let now = Moment::UNIX_EPOCH + TimeDelta::days(100);
+        let mut composed = Composed::default();
+        composed.is_complete = true;
         let clean = TurnReport {
             is_leading: true,
-            composed: Composed {
-                is_complete: true,
-                ..Composed::default()
-            },
+            composed,
             ..TurnReport::default()
         };
         let last_night = audit(now - TimeDelta::hours(26), 0);
