@@ -165,6 +165,8 @@ async fn what_is_long_over_goes_and_nothing_of_it_is_told_again(on: On) {
         "unknown, not nought: {lost}"
     );
 
+    world.is_audited("2023-11-27 16:00").await;
+
     // A row that is touched, one that is closed anew, and one that is taken up again.
     world.change("RATED", "2023-11-28 09:00", "category = 'khác'").await;
     assert_eq!(told_at(&mut world, "2023-11-28 10:00").await, [""; 0]);
@@ -196,6 +198,7 @@ async fn what_is_long_over_goes_and_nothing_of_it_is_told_again(on: On) {
         before,
         "meanwhile it was closed"
     );
+    world.is_audited("2023-12-01 16:00").await;
 }
 
 fn short(text: String) -> String {
@@ -422,6 +425,7 @@ async fn a_forgotten_ticket_is_told_of_no_more_and_the_others_are(on: On) {
         world.days("2021-09-17", "2021-09-20").await,
         ["20/09 giamdoc-syt: A-77 overdue/L3"]
     );
+    world.is_audited("2021-09-20 22:00").await;
 }
 
 async fn what_is_being_sent_or_may_have_arrived_keeps_its_ticket_from_being_forgotten(on: On) {
