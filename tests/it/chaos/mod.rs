@@ -85,12 +85,12 @@ impl Size {
                 patience: Duration::from_secs(600),
             },
             (true, On::Postgres) => Size {
-                before: (200, 100),
-                around: (150, 60),
+                before: (120, 60),
+                around: (80, 60),
                 kills: 60,
                 longest_stop: 10_000,
                 leases: 60,
-                patience: Duration::from_secs(900),
+                patience: Duration::from_secs(600),
             },
         }
     }
@@ -229,7 +229,7 @@ impl Scene {
             anew,
             replicas,
             receivers,
-            store: store,
+            store,
         }
     }
 
@@ -520,11 +520,11 @@ impl Scene {
                     continue;
                 }
                 match blow_between(&events, one, next) {
-                    Blown::ByOne(event) => {
+                    Blown::Once(event) => {
                         in_flight.entry(event).or_default().insert(id);
                     }
-                    Blown::BySome => {}
-                    Blown::ByNone => faults.push(format!(
+                    Blown::Often => {}
+                    Blown::Never => faults.push(format!(
                         "{id} came again though it was answered and nothing happened between"
                     )),
                 }
@@ -581,7 +581,7 @@ impl Scene {
         let mut per_kill: BTreeMap<usize, usize> = BTreeMap::new();
         for copies in copies.values() {
             for pair in copies.windows(2).filter(|pair| pair[0].answered) {
-                if let Blown::ByOne(event) = blow_between(&events, &pair[0], &pair[1]) {
+                if let Blown::Once(event) = blow_between(&events, &pair[0], &pair[1]) {
                     *per_kill.entry(event).or_default() += 1;
                 }
             }
@@ -628,10 +628,10 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// What struck the sender of a copy before another one came.
 enum Blown {
-    ByOne(usize),
+    Once(usize),
     /// Two blows follow each other too closely to say.
-    BySome,
-    ByNone,
+    Often,
+    Never,
 }
 
 fn blow_between(events: &[Event], copy: &Copy, next: &Copy) -> Blown {
@@ -647,9 +647,9 @@ fn blow_between(events: &[Event], copy: &Copy, next: &Copy) -> Blown {
         .iter()
         .any(|event| strikes(event, before) && event.until < copy.at);
     match first {
-        Some(first) if is_clear => Blown::ByOne(first),
-        None if is_clear => Blown::ByNone,
-        _ => Blown::BySome,
+        Some(first) if is_clear => Blown::Once(first),
+        None if is_clear => Blown::Never,
+        _ => Blown::Often,
     }
 }
 

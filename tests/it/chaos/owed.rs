@@ -65,7 +65,7 @@ pub type Owed = BTreeMap<Line, usize>;
 /// By which rule a ticket is chased; the word stands in its column `category`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Late, it climbs: contact and helpers, head, the Office, the Office again.
+    /// Late, it climbs: contact and helpers, head, the Office, the head of the Office, and he again.
     Climb,
     /// Late, its contact is told; the head's turn would be in six hours.
     Chase,
@@ -205,9 +205,10 @@ impl Reckoning<'_> {
         }
         self.at_once("climb/L2", (unit, mailed_head(unit), By::Mail));
         self.posted("climb/L2", unit, Desk::Head);
+        self.at_once("climb/L3", (OFFICE, Desk::Contact, By::Mail));
+        self.posted("climb/L3", OFFICE, Desk::Contact);
         for _ in 0..2 {
-            self.at_once("climb/L3", (OFFICE, Desk::Contact, By::Mail));
-            self.posted("climb/L3", OFFICE, Desk::Contact);
+            self.at_once("climb/L4", (OFFICE, Desk::Head, By::Mail));
         }
     }
 

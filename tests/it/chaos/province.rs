@@ -44,6 +44,14 @@ after = "5s"
 to = ["office:contact"]
 via = ["email", "webhook"]
 min_gap = "1s"
+template = "overdue-office"
+
+# By one channel, so that each time is a message of its own: by two, the one may still wait as the other is told again.
+[[rule.step]]
+id = "L4"
+after = "6s"
+to = ["office:head"]
+min_gap = "1s"
 repeat = { every = "2s", times = 1 }
 template = "overdue-office"
 
