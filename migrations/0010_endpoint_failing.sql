@@ -3,6 +3,7 @@ CREATE TABLE endpoint_failing (
     id       TEXT   NOT NULL PRIMARY KEY,
     url      TEXT   NOT NULL,
     since    BIGINT NOT NULL,
+    last_at  BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
     reason   TEXT   NOT NULL
 );

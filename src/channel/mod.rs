@@ -270,7 +270,7 @@ impl Failure {
     /// ours. A 4.7.x is a server that makes newcomers wait, which is about each mail.
     #[must_use]
     pub fn is_by_policy(&self) -> bool {
-        matches!(self.enhanced_of(5), Some((7, _)))
+        matches!(self.enhanced_of(5), Some((7, _))) && !self.asks_for_more()
     }
 
     /// A full box: it may be emptied.

@@ -46,6 +46,8 @@ use crate::domain::Moment;
 
 /// What is read of an answer's body, so that its connection may serve again; nobody looks at it.
 const MOST_BODY: usize = 16 * 1024;
+/// How long the body is waited for.
+const BODY_WAIT: Duration = Duration::from_secs(1);
 /// A receiver cannot put us off for longer.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
 /// An idle connection is closed before most servers would do so: a post into one that just closed ends unknown.
@@ -254,11 +256,17 @@ fn signatures(keys: &[Hmac<Sha256>], id: &str, at: Moment, body: &[u8]) -> Strin
 async fn answer(mut response: Response, at: Moment) -> Answer {
     let status = response.status();
     let not_before = retry_after(response.headers(), at);
-    let mut read = 0;
-    while read < MOST_BODY
-        && let Ok(Some(chunk)) = response.chunk().await
-    {
-        read += chunk.len();
+    let body = async {
+        let mut read = 0;
+        while read < MOST_BODY
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            read += chunk.len();
+        }
+    };
+    // One that does not come costs a connection, and nobody a wait.
+    if timeout(BODY_WAIT, body).await.is_err() {
+        tracing::debug!("the answer's body stays away");
     }
     let words = status.canonical_reason().unwrap_or_default();
     if status.is_success() {

@@ -108,7 +108,9 @@ impl Which {
         let dead = MessageState::Dead.word();
         let dead = store.messages(Some(dead), Moment::UNIX_EPOCH, i64::MAX).await?;
         let is_late_enough = |m: &Listed| since.is_none_or(|since| m.since() >= since);
-        let chosen: Vec<Listed> = dead.into_iter().filter(|m| is_late_enough(m) && self.fits(m)).collect();
+        let chosen = dead.into_iter().filter(|m| is_late_enough(m) && self.fits(m));
+        // What it said is not kept any more, and it tells of no ticket from which it could be made anew.
+        let (lost, chosen): (Vec<Listed>, Vec<Listed>) = chosen.partition(|m| m.notices == 0 && m.is_bare());
         let mut units: Vec<&str> = chosen.iter().map(|m| m.unit.as_str()).collect();
         units.sort_unstable();
         units.dedup();
@@ -122,6 +124,12 @@ impl Which {
                 .map(|since| format!(" since {}", local(since, config)))
                 .unwrap_or_default()
         ));
+        if !lost.is_empty() {
+            say(&format!(
+                "{} more are not kept whole and cannot be sent again",
+                lost.len()
+            ));
+        }
         if chosen.is_empty() || !(is_agreed || agrees("Send them again?", "sends them again")?) {
             return Ok(None);
         }

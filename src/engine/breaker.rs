@@ -1,10 +1,11 @@
 //! Who is left alone for a while because nothing gets through: the mail server, and each endpoint for itself.
 //!
 //! After a batch of which everything failed for a reason that is the other side's, nothing is tried there until an instant;
-//! then one message finds out. What it brings decides about the rest. Each process has its own: what it cannot reach
-//! another may. Nothing here is about a message's own retries, nor does a restart remember it.
+//! then one message finds out. What it brings decides about the rest. A message that has failed before says little of the
+//! others: alone it never lengthens their rest. Each process has its own: what it cannot reach another may. Nothing here is
+//! about a message's own retries, nor does a restart remember it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 
@@ -24,9 +25,13 @@ pub(super) struct Breakers {
 /// Closed while all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Breaker {
-    /// Batches in a row of which nothing got through.
+    /// Batches in a row of which nothing got through, and in which was something that had not failed before.
     failures: usize,
+    /// The messages in them.
+    vain: HashSet<String>,
     rests: Option<Rest>,
+    /// Why, once ops are to hear of it.
+    told: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,16 +63,39 @@ impl Breaker {
 
     /// Nothing of a batch got through: rests by the same spans as a message that is tried again, but not before what the
     /// other side asked for.
-    pub(super) fn failed(&mut self, retry: &[TimeDelta], not_before: Option<Moment>, now: Moment) {
-        let rest = span(retry, self.failures).min(LONGEST);
-        self.failures += 1;
+    pub(super) fn failed<'a>(
+        &mut self,
+        messages: impl Iterator<Item = &'a str>,
+        retry: &[TimeDelta],
+        not_before: Option<Moment>,
+        now: Moment,
+    ) {
+        let before = self.vain.len();
+        self.vain.extend(messages.map(str::to_owned));
+        let is_news = self.vain.len() > before;
+        let rest = span(retry, if is_news { self.failures } else { 0 }).min(LONGEST);
+        self.failures += usize::from(is_news);
         let until = not_before.map_or(now + rest, |named| named.max(now + rest));
         self.rests = Some(Rest { from: now, until });
     }
 
-    /// Batches in a row of which nothing got through.
+    /// Batches in a row of which nothing got through, and in which was something that had not failed before.
     pub(super) fn failures(&self) -> usize {
         self.failures
+    }
+
+    /// How many messages have failed since something got through.
+    pub(super) fn messages(&self) -> usize {
+        self.vain.len()
+    }
+
+    /// Ops are to hear of it until something gets through.
+    pub(super) fn tell(&mut self, why: String) {
+        self.told = Some(why);
+    }
+
+    pub(super) fn told(&self) -> Option<&String> {
+        self.told.as_ref()
     }
 
     /// Something got through.

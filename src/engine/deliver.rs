@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::breaker::{self, Breaker, Breakers, Gate};
 use super::letter::{self, Alone};
-use super::{Clock, Engine, TurnError, recipients};
+use super::{Clock, Engine, LEAVE, TurnError, recipients};
 use crate::channel::bounce::Senders;
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::{Answer, Concerns, Failure, FailureKind, Stage};
@@ -24,12 +24,15 @@ use crate::domain::Moment;
 use crate::domain::directory::{Desk, Endpoint, OPS};
 use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
-use crate::store::Tx;
 use crate::store::endpoints::{DisabledEndpoints, Failing, FailingEndpoints};
 use crate::store::outbox::{Claim, Listed, MessageState, NewMessage, Settlement};
+use crate::store::{StoreError, Tx};
 
 /// Twice as long as attempts are begun for, so that the last of them has its answer in time.
 pub(super) const LEASE: TimeDelta = TimeDelta::minutes(30);
+
+/// For so long posts are begun for in one turn: slow endpoints must not keep the next one from deciding.
+const POSTING: TimeDelta = TimeDelta::minutes(5);
 
 /// So often an endpoint has to have failed before it is disabled for it: days in which nothing was tried say nothing.
 const FAILURES: i64 = 20;
@@ -67,15 +70,24 @@ impl Delivered {
 }
 
 /// Answers that came at an instant and are not marked yet.
-pub(super) struct Answered {
+struct Answered {
     tried: Vec<(Claim, Answer)>,
     at: Moment,
+}
+
+/// What the store could not be told when it was to be.
+#[derive(Default)]
+pub(super) struct Owing {
+    answered: Vec<Answered>,
+    /// Claims that were not used, each with the instant from when it is due again.
+    unused: Vec<(Moment, Claim)>,
 }
 
 /// What came of a batch's posts to one endpoint.
 struct Posted<'a> {
     endpoint: &'a Endpoint,
     unit: &'a str,
+    messages: Vec<&'a str>,
     answers: Vec<&'a Answer>,
 }
 
@@ -142,45 +154,62 @@ impl Engine {
         Ok(delivered)
     }
 
-    /// Marks the answers that could not be marked when they came: what has arrived is not sent again because the store was
-    /// away for a while.
-    async fn mark_kept(&mut self) -> Result<Delivered, TurnError> {
+    /// Gives back the claims and marks the answers that could not be when it was time: what has arrived is not sent again,
+    /// and what was never tried does not wait for its lease, because the store was away for a while.
+    async fn mark_kept(&self) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
+        let unused = std::mem::take(&mut self.owing().unused);
+        self.put_back(unused).await?;
         loop {
-            let kept = self.kept().pop();
+            let kept = self.owing().answered.pop();
             let Some(answered) = kept else {
                 return Ok(delivered);
             };
             let mut tried = Vec::with_capacity(answered.tried.len());
-            for (claim, answer) in answered.tried {
+            let mut left = answered.tried.into_iter();
+            while let Some((claim, answer)) = left.next() {
                 // A commit whose own answer was lost may have marked it.
-                let message = self.store.message(&claim.id).await;
-                let waits = |m: &Listed| m.state == MessageState::Waiting.word();
-                let is_open = message.as_ref().map_or(true, |m| m.as_ref().is_some_and(waits));
-                if is_open {
-                    tried.push((claim, answer));
+                let is_open = |m: &Listed| m.state == MessageState::Waiting.word() && m.attempts == claim.attempts;
+                match self.store.message(&claim.id).await {
+                    Ok(message) if message.as_ref().is_some_and(is_open) => tried.push((claim, answer)),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tried.extend([(claim, answer)].into_iter().chain(left));
+                        let at = answered.at;
+                        self.owing().answered.push(Answered { tried, at });
+                        return Err(error.into());
+                    }
                 }
             }
-            self.mark_or_keep(tried, &mut delivered, answered.at).await?;
+            // Endpoints may be others by now: nothing is made of what they answered then.
+            self.mark_or_keep(tried, false, &mut delivered, answered.at).await?;
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Answered>> {
-        self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn owing(&self) -> MutexGuard<'_, Owing> {
+        self.owing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks answers, or keeps them for the next turn where the store cannot.
     async fn mark_or_keep(
         &self,
         tried: Vec<(Claim, Answer)>,
+        is_fresh: bool,
         delivered: &mut Delivered,
         at: Moment,
     ) -> Result<(), TurnError> {
-        let marked = self.mark(&tried, delivered, at).await;
-        if marked.is_err() {
-            self.kept().push(Answered { tried, at });
+        let marked = self.mark(&tried, is_fresh, delivered, at).await;
+        if matches!(marked, Err(TurnError::Store(_))) {
+            self.owing().answered.push(Answered { tried, at });
         }
         marked
+    }
+
+    /// As the process ends: what is known already is not left to be sent again.
+    pub(super) async fn settle_owing(&self) {
+        if timeout(LEAVE, self.mark_kept()).await.is_err() {
+            tracing::warn!("the store takes long; what could not be marked is sent again with the same ids");
+        }
     }
 
     async fn deliver_mails(
@@ -208,7 +237,7 @@ impl Engine {
                 break;
             };
             let sendable = self.put_back_outside_windows(claims, now).await?;
-            let (mut tried, untried) = self
+            let (tried, untried) = self
                 .mail_all(
                     sendable,
                     connections,
@@ -218,28 +247,33 @@ impl Engine {
                     clock,
                 )
                 .await;
-            make_never_of_policy(&mut tried);
             // What was sent was answered meanwhile; a clock that was set back does not turn that round.
             let answered = clock().max(now);
-            let is_in_vain = !tried.is_empty() && tried.iter().all(|(_, answer)| concerns_peer(answer));
+            // What cannot be put into an envelope says nothing of the server.
+            let judged = || tried.iter().filter(|(_, answer)| !is_unsendable(answer));
+            let is_in_vain = judged().next().is_some() && judged().all(|(_, answer)| concerns_peer(answer));
             if is_in_vain {
-                breaker.failed(&self.config.delivery.retry, None, answered);
-                if breaker.failures() >= IN_VAIN || tried.iter().all(|(_, answer)| takes_no_mail(answer)) {
-                    let why = tried.iter().find_map(|(_, answer)| answer.failure());
-                    delivered.refused = why.map(ToString::to_string);
-                    tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, why = delivered.refused, "the mail server takes no mail from us; the rest waits");
+                let messages = judged().map(|(claim, _)| claim.id.as_str());
+                breaker.failed(messages, &self.config.delivery.retry, None, answered);
+                let says_no = judged().all(|(_, answer)| takes_no_mail(answer, breaker.messages() > 1));
+                let why = judged().find_map(|(_, answer)| answer.failure());
+                if let Some(why) = why.filter(|_| says_no || breaker.failures() >= IN_VAIN) {
+                    tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, %why, "the mail server takes no mail from us; the rest waits");
+                    breaker.tell(why.to_string());
                 }
-            } else if !tried.is_empty() {
+            } else if judged().next().is_some() {
                 breaker.succeeded();
             }
-            self.mark_or_keep(tried, &mut delivered, answered).await?;
             let is_over = is_in_vain || !untried.is_empty();
-            let untried: Vec<_> = untried.into_iter().map(|claim| (answered, claim)).collect();
-            self.put_back(&untried).await?;
+            let marked = self.mark_or_keep(tried, true, &mut delivered, answered).await;
+            let untried = untried.into_iter().map(|claim| (answered, claim)).collect();
+            self.put_back(untried).await?;
+            marked?;
             if is_over {
                 break;
             }
         }
+        delivered.refused = breaker.told().cloned();
         Ok(delivered)
     }
 
@@ -270,8 +304,11 @@ impl Engine {
     ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
         let began = clock();
-        while let Some((now, claims)) = self.next_claims(Channel::Webhook, most, began, clock).await? {
+        while clock() < began + POSTING {
             let disabled = &self.store.disabled_endpoints().await?;
+            let Some((now, claims)) = self.next_claims(Channel::Webhook, most, began, clock).await? else {
+                break;
+            };
             let claims = self.put_back_outside_windows(claims, now).await?;
             let (mut postable, mut resting) = (Vec::new(), Vec::new());
             let mut probing = HashSet::new();
@@ -285,24 +322,40 @@ impl Engine {
                     _ => postable.push(claim),
                 }
             }
-            self.put_back(&resting).await?;
-            let tried = join_all(postable.into_iter().map(|claim| async {
+            if let Err(error) = self.put_back(resting).await {
+                self.keep_unused(postable, now);
+                return Err(error);
+            }
+            let posts = postable.into_iter().map(|claim| async {
+                // A process that was stopped in between may have lost it to another meanwhile.
+                if clock() >= now + LEASE / 2 {
+                    return (claim, None);
+                }
                 let answer = self.post(&claim, disabled, clock()).await;
                 self.pulse.beat();
-                (claim, answer)
-            }))
-            .await;
-            let answered = clock().max(now);
-            for posted in self.posted(&tried, answered) {
+                (claim, Some(answer))
+            });
+            let (mut tried, mut untried) = (Vec::new(), Vec::new());
+            let answered = join_all(posts).await;
+            let at = clock().max(now);
+            for (claim, answer) in answered {
+                match answer {
+                    Some(answer) => tried.push((claim, answer)),
+                    None => untried.push((at, claim)),
+                }
+            }
+            for posted in self.posted(&tried, at) {
                 if posted.is_in_vain() {
-                    let named = posted.not_before();
                     let breaker = breakers.entry(posted.endpoint.id.clone()).or_default();
-                    breaker.failed(&self.config.delivery.retry, named, answered);
+                    let messages = posted.messages.iter().copied();
+                    breaker.failed(messages, &self.config.delivery.retry, posted.not_before(), at);
                 } else {
                     breakers.remove(&posted.endpoint.id);
                 }
             }
-            self.mark_or_keep(tried, &mut delivered, answered).await?;
+            let marked = self.mark_or_keep(tried, true, &mut delivered, at).await;
+            self.put_back(untried).await?;
+            marked?;
         }
         Ok(delivered)
     }
@@ -314,7 +367,7 @@ impl Engine {
             let Some(endpoint) = self.endpoint(claim, at) else {
                 continue;
             };
-            if answer.failure().is_some_and(|why| why.kind == FailureKind::Unsendable) {
+            if is_unsendable(answer) {
                 continue;
             }
             let place = all.iter().position(|p| p.endpoint.id == endpoint.id);
@@ -322,11 +375,13 @@ impl Engine {
                 all.push(Posted {
                     endpoint,
                     unit: &claim.unit,
+                    messages: Vec::new(),
                     answers: Vec::new(),
                 });
                 all.len() - 1
             });
             if let Some(posted) = all.get_mut(place) {
+                posted.messages.push(&claim.id);
                 posted.answers.push(answer);
             }
         }
@@ -339,7 +394,7 @@ impl Engine {
         };
         match self.endpoint(claim, at) {
             None => never("the unit does not have this endpoint any more"),
-            Some(endpoint) if disabled.of(endpoint).is_some() => never("the endpoint wants no more"),
+            Some(endpoint) if disabled.of(endpoint).is_some() => never("the endpoint is disabled"),
             Some(Endpoint { id, url, .. }) => self.webhooks.post(id, url, &claim.id, &claim.body, at).await,
         }
     }
@@ -362,39 +417,74 @@ impl Engine {
             }
     }
 
-    /// Gives claims back unsent, each until an instant.
-    async fn put_back(&self, claims: &[(Moment, Claim)]) -> Result<(), TurnError> {
+    /// Gives claims back unsent, each until an instant; keeps them where the store cannot take them now.
+    async fn put_back(&self, claims: Vec<(Moment, Claim)>) -> Result<(), TurnError> {
         if claims.is_empty() {
             return Ok(());
         }
-        let mut tx = self.store.begin().await?;
         let list: Vec<_> = claims.iter().map(|(until, claim)| (*until, claim)).collect();
-        let back = tx.put_back(&list).await?;
-        tx.commit().await?;
+        let back = match self.write_back(&list).await {
+            Ok(back) => back,
+            Err(error) => {
+                self.owing().unused.extend(claims);
+                return Err(error.into());
+            }
+        };
         for (_, claim) in claims.iter().filter(|(_, claim)| !back.contains(&claim.id)) {
             tracing::warn!(mail = %claim.id, "the claim had run out; it stays with the process that has it");
         }
         Ok(())
     }
 
+    async fn write_back(&self, list: &[(Moment, &Claim)]) -> Result<HashSet<String>, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let back = tx.put_back(list).await?;
+        tx.commit().await?;
+        Ok(back)
+    }
+
+    /// Claims that were not used are given back once the store can take them.
+    fn keep_unused(&self, claims: impl IntoIterator<Item = Claim>, at: Moment) {
+        let claims = claims.into_iter().map(|claim| (at, claim));
+        self.owing().unused.extend(claims);
+    }
+
     /// The window holds for every attempt, retries too, and so do the quiet days around a long closure.
     async fn put_back_outside_windows(&self, claims: Vec<Claim>, now: Moment) -> Result<Vec<Claim>, TurnError> {
         let (mut sendable, mut closed) = (Vec::new(), Vec::new());
-        for claim in claims {
-            let calendar = self.config.calendars.of(&claim.unit);
-            if claim.urgent {
-                sendable.push(claim);
-            } else if self.keeps_window(&claim, now) && !calendar.is_open(now) {
-                closed.push((calendar.next_open(now), claim));
-            } else if self.is_kept_back(&claim, now).await? {
-                let schedule = recipients::schedule(&self.config, &claim.unit, None);
-                closed.push((schedule.opening_after(now), claim));
-            } else {
-                sendable.push(claim);
+        let mut claims = claims.into_iter();
+        while let Some(claim) = claims.next() {
+            match self.opens_only_at(&claim, now).await {
+                Ok(None) => sendable.push(claim),
+                Ok(Some(until)) => closed.push((until, claim)),
+                Err(error) => {
+                    self.owing().unused.extend(closed);
+                    self.keep_unused(sendable.into_iter().chain([claim]).chain(claims), now);
+                    return Err(error);
+                }
             }
         }
-        self.put_back(&closed).await?;
+        if let Err(error) = self.put_back(closed).await {
+            self.keep_unused(sendable, now);
+            return Err(error);
+        }
         Ok(sendable)
+    }
+
+    /// When a message may go at the earliest; `None` if now.
+    async fn opens_only_at(&self, claim: &Claim, now: Moment) -> Result<Option<Moment>, TurnError> {
+        if !claim.urgent && !self.is_in_window(claim, now) {
+            return Ok(Some(self.config.calendars.of(&claim.unit).next_open(now)));
+        }
+        if !claim.urgent && self.is_kept_back(claim, now).await? {
+            let schedule = recipients::schedule(&self.config, &claim.unit, None);
+            return Ok(Some(schedule.opening_after(now)));
+        }
+        Ok(None)
+    }
+
+    fn is_in_window(&self, claim: &Claim, now: Moment) -> bool {
+        !self.keeps_window(claim, now) || self.config.calendars.of(&claim.unit).is_open(now)
     }
 
     async fn is_kept_back(&self, claim: &Claim, now: Moment) -> Result<bool, TurnError> {
@@ -427,33 +517,49 @@ impl Engine {
     ) -> (Vec<(Claim, Answer)>, Vec<Claim>) {
         let (smtp, from, pulse) = (&self.smtp, &self.config.delivery.from_address, &self.pulse);
         let (next, list) = (&AtomicUsize::new(0), &claims);
+        // Counts beginnings and ends of attempts in the order in which they come.
+        let steps = &AtomicUsize::new(0);
         let lanes = connections.iter_mut().zip(stalled);
         let lanes = lanes.map(|(connection, stalled)| async move {
             let mut answers = Vec::new();
             while !*stalled && !pulse.is_stopping() && clock() < until {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some(claim) = list.get(place) else { break };
+                // A slow server may have let the window close meanwhile.
+                if !self.is_in_window(claim, clock()) {
+                    continue;
+                }
                 // The server's own reports go to the sender; the letter says who wrote it.
                 let sender = senders.and_then(|senders| senders.of(&claim.id));
+                let began = steps.fetch_add(1, Ordering::Relaxed);
                 let answer = attempt(smtp, connection, sender.as_deref().unwrap_or(from), claim).await;
+                let ended = steps.fetch_add(1, Ordering::Relaxed);
                 pulse.beat();
                 *stalled = has_stalled(&answer);
-                answers.push((place, answer));
+                answers.push((place, Attempted { began, ended, answer }));
             }
             answers
         });
-        let mut answers: BTreeMap<usize, Answer> = join_all(lanes).await.into_iter().flatten().collect();
+        let mut answers: BTreeMap<usize, Attempted> = join_all(lanes).await.into_iter().flatten().collect();
+        make_never_of_policy(answers.values_mut());
         let (mut tried, mut untried) = (Vec::with_capacity(answers.len()), Vec::new());
         for (place, claim) in claims.into_iter().enumerate() {
             match answers.remove(&place) {
-                Some(answer) => tried.push((claim, answer)),
+                Some(Attempted { answer, .. }) => tried.push((claim, answer)),
                 None => untried.push(claim),
             }
         }
         (tried, untried)
     }
 
-    async fn mark(&self, tried: &[(Claim, Answer)], delivered: &mut Delivered, at: Moment) -> Result<(), TurnError> {
+    /// Marks answers; where they are fresh also what they show of endpoints.
+    async fn mark(
+        &self,
+        tried: &[(Claim, Answer)],
+        is_fresh: bool,
+        delivered: &mut Delivered,
+        at: Moment,
+    ) -> Result<(), TurnError> {
         if tried.is_empty() {
             return Ok(());
         }
@@ -463,11 +569,9 @@ impl Engine {
         }
         let settlements: Vec<_> = tried.iter().map(|(claim, _)| claim).zip(&ends).collect();
         let failing = self.store.failing_endpoints().await?;
-        let posted = self.posted(tried, at);
-        let disabling = posted
-            .iter()
-            .map(|posted| self.disabling(posted, &failing, at))
-            .collect::<Result<Vec<_>, _>>()?;
+        let posted = if is_fresh { self.posted(tried, at) } else { Vec::new() };
+        let disabling = posted.iter().map(|posted| self.disabling(posted, &failing, at));
+        let disabling: Vec<_> = disabling.collect();
         let mut tx = self.store.begin().await?;
         let held = tx.settle_messages(&settlements, at).await?;
         for ((claim, answer), _) in tried.iter().zip(&held).filter(|(_, held)| **held) {
@@ -507,40 +611,41 @@ impl Engine {
 
     /// Whether an endpoint is to be disabled by what came of posts to it: it wants no more (410), or has taken nothing for
     /// days.
-    fn disabling(
-        &self,
-        posted: &Posted<'_>,
-        failing: &FailingEndpoints,
-        at: Moment,
-    ) -> Result<Option<Disabling>, TurnError> {
+    fn disabling(&self, posted: &Posted<'_>, failing: &FailingEndpoints, at: Moment) -> Option<Disabling> {
         let Posted { endpoint, unit, .. } = posted;
-        let Some(last) = posted.last_failure() else {
-            return Ok(None);
-        };
-        let gone = posted.answers.iter().filter_map(|answer| answer.failure());
-        if let Some(why) = gone.into_iter().find(|why| why.code == Some(410)) {
-            let letters = self.letters_about(endpoint, unit, None, at)?;
-            let why = why.to_string();
-            return Ok(Some(Disabling { why, letters }));
+        let last = posted.last_failure()?;
+        let failures = || posted.answers.iter().filter_map(|answer| answer.failure());
+        if let Some(why) = failures().find(|why| why.code == Some(410)) {
+            return Some(Disabling {
+                why: why.to_string(),
+                letters: self.letters_or_none(endpoint, unit, None, at),
+            });
         }
         let has_long_failed = |f: &&Failing| {
-            let failures = f.attempts.saturating_add_unsigned(posted.answers.len() as u64);
-            at - f.since >= self.config.webhooks.disable_after && failures >= FAILURES
+            f.goes_on(at) && at - f.since >= self.config.webhooks.disable_after && f.attempts >= FAILURES
         };
-        let Some(failing) = failing
-            .of(endpoint)
-            .filter(has_long_failed)
-            .filter(|_| !posted.has_taken())
-        else {
-            return Ok(None);
-        };
-        let letters = self.letters_about(endpoint, unit, Some((failing.since, last)), at)?;
+        let failing = failing.of(endpoint).filter(has_long_failed);
+        let failing = failing.filter(|_| !posted.has_taken())?;
         let since = failing.since.with_timezone(&self.config.calendars.base().zone());
-        let why = format!(
-            "took nothing since {}; the last answer: {last}",
-            since.format("%Y-%m-%d %H:%M")
-        );
-        Ok(Some(Disabling { why, letters }))
+        let since = since.format("%Y-%m-%d %H:%M");
+        Some(Disabling {
+            why: format!("took nothing since {since}; the last answer: {last}"),
+            letters: self.letters_or_none(endpoint, unit, Some((failing.since, last)), at),
+        })
+    }
+
+    /// The letters about an endpoint. One that cannot be written keeps nothing else from being marked.
+    fn letters_or_none(
+        &self,
+        endpoint: &Endpoint,
+        unit: &str,
+        failed: Option<(Moment, &Failure)>,
+        at: Moment,
+    ) -> Vec<NewMessage> {
+        self.letters_about(endpoint, unit, failed, at).unwrap_or_else(|error| {
+            tracing::error!(endpoint = %endpoint.id, unit, %error, "nobody hears by mail that the endpoint is disabled: {error}");
+            Vec::new()
+        })
     }
 
     /// To the unit's contact and to ops: an endpoint wants no more, or has failed since an instant.
@@ -699,8 +804,7 @@ async fn note_posted(
             }
         }
         (None, Some(last)) if !posted.has_taken() => {
-            let attempts = posted.answers.len();
-            tx.endpoint_failed(endpoint, attempts, &last.to_string(), at).await?;
+            tx.endpoint_failed(endpoint, &last.to_string(), at).await?;
         }
         _ if failing.names(&endpoint.id) => tx.endpoint_answered(&endpoint.id).await?,
         _ => {}
@@ -708,23 +812,35 @@ async fn note_posted(
     Ok(())
 }
 
-/// A refusal by policy is about the mail itself where the server took another one meanwhile; else it may be about all of
-/// ours, and is tried again.
-fn make_never_of_policy(tried: &mut [(Claim, Answer)]) {
-    if tried.iter().all(|(_, answer)| answer.failure().is_some()) {
-        return;
-    }
-    for (_, answer) in tried {
-        if let Answer::Later { why, .. } = answer
+/// An attempt with the counts at which it began and ended.
+struct Attempted {
+    began: usize,
+    ended: usize,
+    answer: Answer,
+}
+
+/// A refusal by policy is about the mail itself where the server took another one that came after it; else it may be about
+/// all of ours (a blocklist, a limit that is reached), and is tried again.
+fn make_never_of_policy<'a>(attempts: impl Iterator<Item = &'a mut Attempted>) {
+    let all: Vec<&mut Attempted> = attempts.collect();
+    let taken = all.iter().filter(|a| a.answer.failure().is_none()).map(|a| a.began);
+    let Some(last_taken) = taken.max() else { return };
+    for attempt in all.into_iter().filter(|a| a.ended < last_taken) {
+        if let Answer::Later { why, .. } = &attempt.answer
             && why.is_by_policy()
             && why
                 .kind
                 .stage()
                 .is_some_and(|stage| !stage.is_before_any_mail() && stage != Stage::Mail)
         {
-            *answer = Answer::Never { why: why.clone() };
+            attempt.answer = Answer::Never { why: why.clone() };
         }
     }
+}
+
+/// It cannot be put into an envelope, or not be posted, whoever is on the other side.
+fn is_unsendable(answer: &Answer) -> bool {
+    answer.failure().is_some_and(|why| why.kind == FailureKind::Unsendable)
 }
 
 /// The server let time pass or is not there: the next mail on this connection would fare the same.
@@ -739,10 +855,12 @@ fn concerns_peer(answer: &Answer) -> bool {
     answer.failure().is_some_and(|why| why.concerns() == Concerns::Peer)
 }
 
-/// The server has said no to whatever comes from us, or is not there.
-fn takes_no_mail(answer: &Answer) -> bool {
-    let says_so = |why: &Failure| {
-        matches!(why.kind, FailureKind::Refused { .. }) || why.kind.stage().is_some_and(Stage::is_before_any_mail)
+/// The server has said no to whatever comes from us, or is not there. A refusal by policy of a single message need not
+/// be about others.
+fn takes_no_mail(answer: &Answer, are_several: bool) -> bool {
+    let says_so = |why: &Failure| match why.kind {
+        FailureKind::Refused { .. } => are_several || !why.is_by_policy(),
+        kind => kind.stage().is_some_and(Stage::is_before_any_mail),
     };
     concerns_peer(answer) && answer.failure().is_some_and(says_so)
 }

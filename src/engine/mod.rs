@@ -59,8 +59,8 @@ use crate::store::{Store, StoreError, Term, Tx};
 pub use crate::channel::alive::Alive;
 pub use audit::{Audit, AuditError, Finding};
 pub use compose::Composed;
-use deliver::Answered;
 pub use deliver::Delivered;
+use deliver::Owing;
 pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};
 pub use forget::{ForgetError, Forgotten, forget};
 pub use holds::{AckError, Acknowledging, Until, acknowledge};
@@ -142,8 +142,8 @@ pub struct Engine {
     alive: Option<Arc<Alive>>,
     connections: Vec<Option<Connection>>,
     breakers: Breakers,
-    /// What was answered while the store could not be written.
-    unmarked: Mutex<Vec<Answered>>,
+    /// What the store could not be told when it was to be.
+    owing: Mutex<Owing>,
     /// Names this process in claims.
     name: String,
     /// The first turn of a process sweeps, whatever was read before.
@@ -214,7 +214,7 @@ impl Engine {
             alive,
             connections,
             breakers: Breakers::default(),
-            unmarked: Mutex::default(),
+            owing: Mutex::default(),
             name,
             swept: false,
             claims_voided: false,
@@ -286,7 +286,7 @@ impl Engine {
             tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
         }
         let (observed, decided, composed, mut watched) = match self.term {
-            Some(_) => match self.prepare(meta, now).await {
+            Some(_) => match Box::pin(self.prepare(meta, now)).await {
                 Err(TurnError::Store(error @ StoreError::Deposed)) => {
                     tracing::warn!(%error, "the turn took longer than its process may be silent; it goes on by delivering");
                     self.term = None;
@@ -296,7 +296,7 @@ impl Engine {
                 Err(error @ TurnError::BackInTime { .. }) => return Err(error),
                 Err(error) => {
                     // What comes first is what is wrong; what keeps delivery from going on as well may follow from it.
-                    if let Err(follows) = self.deliver(clock).await {
+                    if let Err(follows) = Box::pin(self.deliver(clock)).await {
                         tracing::error!(error = %follows, "nor can what is made be delivered: {follows}");
                     }
                     return Err(error);
@@ -305,7 +305,7 @@ impl Engine {
             },
             None => Default::default(),
         };
-        let mut delivered = self.deliver(clock).await?;
+        let mut delivered = Box::pin(self.deliver(clock)).await?;
         delivered.dead += composed.given_up;
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
@@ -342,7 +342,7 @@ impl Engine {
         match self.watch(watched, is_paused, clock()).await {
             Ok((alarms, is_told)) => {
                 if is_told {
-                    delivered.add(self.deliver(clock).await?);
+                    delivered.add(Box::pin(self.deliver(clock)).await?);
                 }
                 Ok((alarms, delivered))
             }
@@ -409,7 +409,7 @@ impl Engine {
         let meta = self.store.meta().await?;
         let is_paused = meta.paused.is_some();
         self.follow_back(clock()).await?;
-        let delivered = self.deliver(clock).await?;
+        let delivered = Box::pin(self.deliver(clock)).await?;
         let mut watched = Watched::clock_back(&self.config, meta.last_turn_at.unwrap_or_default());
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
@@ -467,6 +467,7 @@ impl Engine {
 
     /// Ends the connections politely, and lets another process decide.
     pub async fn close(&mut self) {
+        self.settle_owing().await;
         self.take_leave().await;
         if let Some(term) = self.term.take()
             && let Err(error) = self.store.step_down(&term).await

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
+
 use super::{Store, StoreError, Tx, micros, moment, on};
 use crate::domain::Moment;
 use crate::domain::directory::Endpoint;
@@ -12,12 +14,11 @@ const DISABLE: &str = "INSERT INTO endpoint (id, url, disabled_at, reason) VALUE
      ON CONFLICT (id) DO UPDATE SET url = excluded.url, disabled_at = excluded.disabled_at, reason = excluded.reason \
      WHERE endpoint.url <> excluded.url";
 const ENABLE: &str = "DELETE FROM endpoint WHERE id = $1";
-const FAILING: &str = "SELECT id, url, since, attempts, reason FROM endpoint_failing";
-const FAIL: &str = "INSERT INTO endpoint_failing (id, url, since, attempts, reason) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT (id) DO UPDATE SET url = excluded.url, reason = excluded.reason, \
-     since = CASE WHEN endpoint_failing.url = excluded.url THEN endpoint_failing.since ELSE excluded.since END, \
-     attempts = excluded.attempts + CASE WHEN endpoint_failing.url = excluded.url THEN endpoint_failing.attempts ELSE 0 END \
-     RETURNING id, url, since, attempts, reason";
+const FAILING: &str = "SELECT id, url, since, last_at, attempts, reason FROM endpoint_failing";
+const FAIL: &str = "INSERT INTO endpoint_failing (id, url, since, last_at, attempts, reason) VALUES ($1, $2, $3, $3, 1, $4) \
+     ON CONFLICT (id) DO UPDATE SET url = excluded.url, last_at = excluded.last_at, reason = excluded.reason, \
+     since = CASE WHEN endpoint_failing.url = excluded.url AND endpoint_failing.last_at > $5 THEN endpoint_failing.since ELSE excluded.since END, \
+     attempts = CASE WHEN endpoint_failing.url = excluded.url AND endpoint_failing.last_at > $5 THEN endpoint_failing.attempts + 1 ELSE 1 END";
 const ANSWER: &str = "DELETE FROM endpoint_failing WHERE id = $1";
 
 pub const STATEMENTS: &[&str] = &[ALL, DISABLE, ENABLE, FAILING, FAIL, ANSWER];
@@ -42,13 +43,25 @@ impl DisabledEndpoints {
     }
 }
 
-/// Since when an endpoint has taken nothing, in how many attempts, and how the last one failed.
+/// A failure so long after the one before is the first of its own: what nobody tried may have been well.
+const APART: TimeDelta = TimeDelta::days(1);
+
+/// Since when an endpoint has taken nothing, how often it was tried since, and how that failed last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failing {
     url: String,
     pub since: Moment,
+    last: Moment,
     pub attempts: i64,
     pub reason: String,
+}
+
+impl Failing {
+    /// Whether a failure at an instant goes on with those that are known.
+    #[must_use]
+    pub fn goes_on(&self, at: Moment) -> bool {
+        self.last > at - APART
+    }
 }
 
 /// The endpoints that have only failed since an instant, by id.
@@ -68,16 +81,7 @@ impl FailingEndpoints {
     }
 }
 
-type FailingRow = (String, String, i64, i64, String);
-
-fn failing((_, url, since, attempts, reason): FailingRow) -> Failing {
-    Failing {
-        url,
-        since: moment(since),
-        attempts,
-        reason,
-    }
-}
+type FailingRow = (String, String, i64, i64, i64, String);
 
 impl Store {
     /// The endpoints that are disabled.
@@ -93,7 +97,17 @@ impl Store {
     /// The endpoints that have only failed since an instant.
     pub async fn failing_endpoints(&self) -> Result<FailingEndpoints, StoreError> {
         let rows: Vec<FailingRow> = on!(self.db(), fetch_all(sqlx::query_as(FAILING)));
-        let failing = rows.into_iter().map(|row| (row.0.clone(), failing(row)));
+        let failing = rows.into_iter().map(|(id, url, since, last, attempts, reason)| {
+            let (since, last) = (moment(since), moment(last));
+            let failing = Failing {
+                url,
+                since,
+                last,
+                attempts,
+                reason,
+            };
+            (id, failing)
+        });
         Ok(FailingEndpoints(failing.collect()))
     }
 }
@@ -120,27 +134,20 @@ impl Tx {
         Ok(changed == 1)
     }
 
-    /// An endpoint took none of some posts; with what is known against it by now.
-    pub async fn endpoint_failed(
-        &mut self,
-        endpoint: &Endpoint,
-        attempts: usize,
-        reason: &str,
-        at: Moment,
-    ) -> Result<Failing, StoreError> {
-        let attempts = i64::try_from(attempts).unwrap_or(i64::MAX);
-        let row: FailingRow = on!(
+    /// An endpoint took none of the posts that were tried together.
+    pub async fn endpoint_failed(&mut self, endpoint: &Endpoint, reason: &str, at: Moment) -> Result<(), StoreError> {
+        on!(
             self.db(),
-            fetch_one(
-                sqlx::query_as(FAIL)
+            execute(
+                sqlx::query(FAIL)
                     .bind(&endpoint.id)
                     .bind(&endpoint.url)
                     .bind(micros(at))
-                    .bind(attempts)
                     .bind(reason)
+                    .bind(micros(at - APART))
             )
         );
-        Ok(failing(row))
+        Ok(())
     }
 
     /// Nothing is known against an endpoint any more.

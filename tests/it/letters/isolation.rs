@@ -2,6 +2,7 @@
 //! one bad recipient, a blocklist or a dead endpoint costs nobody else anything but that.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dondoc::channel::{FailureKind, Stage};
 use dondoc::demo::receiver::{Do, Step};
@@ -65,15 +66,75 @@ async fn a_day_on_a_blocklist_kills_no_letter_and_costs_one_attempt_a_quarter_of
     assert_eq!(fates, [""; 0], "all of them went out");
 }
 
+/// Mails go one after the other, in the order of the units in the directory.
+async fn in_turn(world: &mut World) {
+    let one = |text: String| text.replace("timeout = \"2s\"", "timeout = \"2s\"\nconnections = 1");
+    world.edit("dondoc.toml", one).await;
+}
+
 #[tokio::test]
-async fn a_letter_that_alone_is_refused_by_policy_is_dead() {
+async fn a_letter_that_is_refused_by_policy_while_others_are_taken_is_dead() {
     let moods = Moods::default();
-    let mut world = moods.province(&ladder(), &[HEALTH, BUILDING]).await;
-    moods.set(Step::Recipient, "syt", Do::Reply(550, "5.7.1 not from you".to_owned()));
+    let mut world = moods.province(&ladder(), &[HEALTH, FINANCE]).await;
+    in_turn(&mut world).await;
+    moods.set(Step::Recipient, "stc", Do::Reply(550, "5.7.1 not from you".to_owned()));
     let report = world.turn("2021-09-14 08:00").await;
     assert_eq!((report.delivered.accepted, report.delivered.dead), (1, 1));
-    assert_eq!(fates(&world, "T1").await, ["dead: never"]);
-    assert_eq!(fates(&world, "T2").await, ["accepted: accepted"]);
+    assert_eq!(fates(&world, "T3").await, ["dead: never"]);
+    assert_eq!(fates(&world, "T1").await, ["accepted: accepted"]);
+}
+
+#[tokio::test]
+async fn a_limit_of_the_mail_server_that_is_reached_within_a_batch_kills_no_letter() {
+    let taken = AtomicUsize::new(0);
+    let limit = move |step: Step, _: &str| match step {
+        Step::Recipient if taken.fetch_add(1, Ordering::SeqCst) % 4 > 0 => {
+            Do::Reply(550, "5.7.1 too many messages".to_owned())
+        }
+        _ => Do::Go,
+    };
+    let mut world = World::with_mail_server(&ladder(), limit).await;
+    in_turn(&mut world).await;
+    world.turn("2021-09-06 07:00").await;
+    for (code, agency) in [HEALTH, BUILDING, FINANCE] {
+        world.ticket(code, agency, "2021-09-06 09:00").await;
+    }
+    let report = world.turn("2021-09-14 08:00").await;
+    assert_eq!(
+        (report.delivered.accepted, report.delivered.later, report.delivered.dead),
+        (1, 2, 0)
+    );
+    for minute in 1..30 {
+        assert_eq!(
+            world.turn(&format!("2021-09-14 08:{minute:02}")).await.delivered.dead,
+            0
+        );
+    }
+    let told: Vec<String> = world.letters().iter().map(super::line).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_letter_that_fails_again_and_again_alone_delays_others_by_a_minute_and_is_no_alarm() {
+    let urgent = ladder().replace("when = \"overdue\"", "when = \"overdue\"\ndigest = \"ticket\"");
+    let moods = Moods::default();
+    let mut world = moods.province(&urgent, &[HEALTH]).await;
+    moods.set(
+        Step::Recipient,
+        "syt",
+        Do::Reply(451, "4.3.0 callout failed".to_owned()),
+    );
+    let mut failed = 0;
+    for minute in 0..55 {
+        let report = world.turn(&format!("2021-09-14 07:{minute:02}")).await;
+        failed += report.delivered.later;
+        assert_eq!(report.delivered.refused, None, "{minute}");
+    }
+    assert_eq!(failed, 4, "1, 5, 15 and 30 minutes apart");
+    assert_eq!(world.turn("2021-09-14 08:00").await.alarms, 0);
+    world.ticket("T2", "Sở Xây dựng", "2021-09-06 09:30").await;
+    let told = letters_at(&mut world, &["2021-09-14 08:01", "2021-09-14 08:02"]).await;
+    assert_eq!(told, ["14/09 08:01 sxd single: T2 overdue/L1"]);
 }
 
 #[tokio::test]
@@ -262,20 +323,27 @@ async fn after_five_days_of_nothing_but_failures_an_endpoint_is_disabled_and_tol
 }
 
 #[tokio::test]
-async fn a_success_among_failures_and_days_in_which_nothing_was_tried_disable_no_endpoint() {
+async fn days_in_which_nothing_was_tried_disable_no_endpoint() {
     let (mut world, one, _other) = two_systems(&via(HOOK)).await;
     one.answers(503);
-    // Two attempts, five days apart.
-    world.turn("2021-09-14 07:00").await;
-    world.turn("2021-09-16 06:00").await;
-    world.turn("2021-09-19 08:00").await;
-    let disabled = |world: &World| {
-        let status = json(&world.dir(), &["status", "--json"]);
-        let endpoints = status["endpoints"].as_array().cloned().unwrap_or_default();
-        endpoints.iter().any(|e: &Value| e["state"] == "disabled")
-    };
-    assert!(!disabled(&world));
-    world.answer("T1", "2021-09-19 09:00").await;
+    // Two days of failures; then nothing is due until one fails five days after the first.
+    for hour in 0..48 {
+        world
+            .turn(&format!("2021-09-{} {:02}:00", 14 + hour / 24, hour % 24))
+            .await;
+    }
+    assert!(one.told().len() > 20);
+    world.answer("T1", "2021-09-15 23:10").await;
+    world.turn("2021-09-15 23:30").await;
+    world.ticket("T5", "Sở Y tế", "2021-09-13 09:00").await;
+    world.turn("2021-09-21 08:00").await;
+    assert!(!one.told().is_empty() && !disabled(&world));
+}
+
+#[tokio::test]
+async fn a_success_among_failures_disables_no_endpoint() {
+    let (mut world, one, _other) = two_systems(&via(HOOK)).await;
+    world.answer("T1", "2021-09-13 17:00").await;
     // It works for a day, fails for two, works in an afternoon, and fails for three.
     for day in 20..27 {
         world
@@ -288,6 +356,12 @@ async fn a_success_among_failures_and_days_in_which_nothing_was_tried_disable_no
         }
     }
     assert!(!disabled(&world));
+}
+
+fn disabled(world: &World) -> bool {
+    let status = json(&world.dir(), &["status", "--json"]);
+    let endpoints = status["endpoints"].as_array().cloned().unwrap_or_default();
+    endpoints.iter().any(|e: &Value| e["state"] == "disabled")
 }
 
 // What died.
