@@ -139,7 +139,7 @@ impl Engine {
         let mut left = A_TURN;
         for what in kinds(false) {
             loop {
-                if self.pulse.is_stopping() {
+                if left == 0 || self.pulse.is_stopping() {
                     return Ok(false);
                 }
                 let gone = batch(self.begin_deciding().await?, what, bounds).await?;
@@ -155,9 +155,6 @@ impl Engine {
                 }
                 if gone < BATCH {
                     break;
-                }
-                if left == 0 {
-                    return Ok(false);
                 }
             }
         }

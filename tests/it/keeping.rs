@@ -340,6 +340,39 @@ async fn a_turn_prunes_a_little_and_the_next_goes_on() {
     assert_eq!(count(&world).await, 0);
 }
 
+#[tokio::test]
+async fn a_turn_that_has_pruned_its_share_leaves_the_next_kind_to_the_next() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.write("dondoc.toml", short);
+    world.restart().await;
+    world
+        .sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1900) \
+             INSERT INTO ticket (code, status, received_at, updated_at, answered_at, agency) \
+             SELECT 'N' || i, 'đã trả lời', '2021-09-01 08:00:00', '2021-09-02 08:00:00', '2021-09-02 08:00:00', 'Sở Y tế' FROM n",
+        )
+        .await;
+    world.turn("2021-09-06 07:00").await;
+    world
+        .on_store(
+            "INSERT INTO silence (id, scope, from_at, until_at, author, reason, made_at) \
+             VALUES (1, '{\"unit\":\"SYT\"}', 1631000000000000, 1631000000000000, 'ops', 'xong', 1631000000000000)",
+        )
+        .await;
+    world.turn("2022-03-01 08:00").await;
+    let left = async |world: &World| {
+        let left = engine::prunable(&world.config(), world.store(), false, at("2022-03-02 09:00")).await;
+        let left = left.expect("counts");
+        (left[&Prunable::Tickets], left[&Prunable::Silences])
+    };
+    assert_eq!(left(&world).await, (1900, 1));
+    // Nine batches are full, the tenth is the last of its kind.
+    world.turn("2022-03-02 08:00").await;
+    assert_eq!(left(&world).await, (0, 1));
+    world.turn("2022-03-02 08:01").await;
+    assert_eq!(left(&world).await, (0, 0));
+}
+
 async fn forget(world: &World, code: &str, when: &str) -> Result<Forgotten, ForgetError> {
     engine::forget(world.store(), code, at(when)).await
 }
