@@ -5,7 +5,7 @@ use std::path::Path;
 use super::outbox::{agrees, local};
 use super::{CliError, load, say};
 use crate::clock;
-use crate::engine::{self, Forgotten};
+use crate::engine::{self, Forgotten, Named};
 use crate::store::Store;
 
 pub(super) async fn run(dir: &Path, code: &str, is_agreed: bool) -> Result<(), CliError> {
@@ -22,9 +22,13 @@ pub(super) async fn run(dir: &Path, code: &str, is_agreed: bool) -> Result<(), C
             traces.changes, traces.tellings
         ),
     };
-    say(&format!("{code} {state}"));
-    let question = "Forget it for good? It is not told of any more, and later reports do not count it.";
-    if !(is_agreed || agrees(question, "forgets it")?) {
+    let Named { bodies, texts } = engine::named(&store, &code).await?;
+    let named = format!("{bodies} messages and {texts} other texts name it");
+    say(&format!("{code} {state}; {named}"));
+    let question = format!(
+        "Forget it for good, with what these {bodies} messages said? It is not told of any more, and later reports do not count it."
+    );
+    if !(is_agreed || agrees(&question, "forgets it")?) {
         return Ok(());
     }
     let done = engine::forget(&store, &code, clock::now())

@@ -54,21 +54,11 @@ pub async fn forget(store: &Store, code: &str, now: Moment) -> Result<Forgotten,
     let traces = store.traces(code).await?;
     let mut tx = store.begin().await?;
     let mut carriers = tx.carriers(code).await?;
-    let mut after = String::new();
-    loop {
-        let page = tx.unsent(&after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after.clone_from(&last.carrier.id);
-        let naming = page
-            .into_iter()
-            .filter(|m| names(&m.subject, code) || says(&m.channel, &m.bytes, code))
-            .filter(|m| carriers.iter().all(|known| known.id != m.carrier.id));
-        let naming: Vec<Unsent> = naming.collect();
-        if let Some(letter) = naming.iter().find(|m| m.notices == 0) {
-            return Err(ForgetError::Waiting(letter.carrier.id.clone()));
-        }
-        carriers.extend(naming.into_iter().map(|m| m.carrier));
+    let naming = unsent(&mut tx, code, &carriers).await?;
+    if let Some(letter) = naming.iter().find(|m| m.notices == 0) {
+        return Err(ForgetError::Waiting(letter.carrier.id.clone()));
     }
+    carriers.extend(naming.into_iter().map(|m| m.carrier));
     let made_anew = take_back(&mut tx, &carriers, now).await?;
     let carriers: Vec<String> = carriers.into_iter().map(|carrier| carrier.id).collect();
     let texts = tx.forget_ticket(code, &carriers, now).await?;
@@ -80,6 +70,49 @@ pub async fn forget(store: &Store, code: &str, now: Moment) -> Result<Forgotten,
         made_anew,
         texts,
     })
+}
+
+/// What [`forget`] would remove beside the ticket itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Messages that name it.
+    pub bodies: usize,
+    /// Other texts that do.
+    pub texts: usize,
+}
+
+/// Counts what names a ticket; changes nothing.
+///
+/// # Errors
+/// Of the store.
+pub async fn named(store: &Store, code: &str) -> Result<Named, StoreError> {
+    let mut tx = store.begin().await?;
+    let carriers = tx.carriers(code).await?;
+    let unsent = unsent(&mut tx, code, &carriers).await?;
+    let texts = tx.count_texts(code).await?;
+    drop(tx);
+    let mut others = old(store, code).await?;
+    others.retain(|id| carriers.iter().all(|carrier| carrier.id != *id));
+    Ok(Named {
+        bodies: carriers.len() + unsent.len() + others.len(),
+        texts,
+    })
+}
+
+/// What is still to be sent and names it, beside the messages that are about it.
+async fn unsent(tx: &mut Tx, code: &str, carriers: &[Carrier]) -> Result<Vec<Unsent>, StoreError> {
+    let mut after = String::new();
+    let mut all = Vec::new();
+    loop {
+        let page = tx.unsent(&after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after.clone_from(&last.carrier.id);
+        let naming = page
+            .into_iter()
+            .filter(|m| names(&m.subject, code) || says(&m.channel, &m.bytes, code))
+            .filter(|m| carriers.iter().all(|known| known.id != m.carrier.id));
+        all.extend(naming);
+    }
 }
 
 /// Takes back what waits; how many messages that were.
@@ -108,21 +141,26 @@ async fn take_back(tx: &mut Tx, carriers: &[Carrier], now: Moment) -> Result<usi
 
 /// Removes the bodies of other messages that name it, such as corrections; how many.
 async fn unsay_others(store: &Store, code: &str) -> Result<usize, StoreError> {
-    let mut after = String::new();
-    let mut found = Vec::new();
-    loop {
-        let page = store.old_bodies(&after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after.clone_from(&last.message);
-        let naming = page.into_iter().filter(|body| says(&body.channel, &body.bytes, code));
-        found.extend(naming.map(|body| body.message));
-    }
+    let found = old(store, code).await?;
     if !found.is_empty() {
         let mut tx = store.begin().await?;
         tx.unsay(&found).await?;
         tx.commit().await?;
     }
     Ok(found.len())
+}
+
+/// What is not to be sent any more and names it without being about it.
+async fn old(store: &Store, code: &str) -> Result<Vec<String>, StoreError> {
+    let mut after = String::new();
+    let mut found = Vec::new();
+    loop {
+        let page = store.old_bodies(&after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after.clone_from(&last.message);
+        let naming = page.into_iter().filter(|body| says(&body.channel, &body.bytes, code));
+        found.extend(naming.map(|body| body.message));
+    }
 }
 
 /// Whether a message names a code anywhere that can be read.

@@ -62,7 +62,7 @@ pub use compose::Composed;
 pub use deliver::Delivered;
 use deliver::Owing;
 pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};
-pub use forget::{ForgetError, Forgotten, forget};
+pub use forget::{ForgetError, Forgotten, Named, forget, named};
 pub use holds::{AckError, Acknowledging, Until, acknowledge};
 pub use letter::{FORM_HEADER, MODE_HEADER};
 use observe::ReadError;

@@ -16,6 +16,16 @@ use crate::domain::Moment;
 const KEY: &str = "forget_key";
 const LAST: &str = "last_forgetting";
 
+/// May name tickets that none of its links leads to: a letter without notices, one with a summary, one whose tickets have
+/// been pruned.
+macro_rules! unlinked {
+    () => {
+        "(m.notices = 0 OR m.notices > (SELECT COUNT(*) FROM message_notice l WHERE l.message = m.id) \
+         OR EXISTS (SELECT 1 FROM message_notice l JOIN notice n ON n.id = l.notice JOIN telling t ON t.id = n.telling \
+         WHERE l.message = m.id AND t.subject_kind = 'summary'))"
+    };
+}
+
 const AMONG: &str = concat!("SELECT hash FROM forgotten WHERE hash IN (", keys_50!(), ")");
 const AT: &str = "SELECT at FROM forgotten WHERE hash = $1";
 const ADD: &str = "INSERT INTO forgotten (hash, at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
@@ -23,8 +33,13 @@ const CARRIERS: &str = "SELECT DISTINCT m.id, m.state, m.unknown, CAST(CASE WHEN
      FROM telling t JOIN notice n ON n.telling = t.id JOIN message_notice l ON l.notice = n.id JOIN message m ON m.id = l.message \
      WHERE t.subject = $1 AND t.subject_kind = 'ticket' ORDER BY m.id";
 /// What is still to be sent: corrections and summaries name tickets that none of their notices is about.
-const UNSENT: &str = "SELECT id, state, unknown, CAST(CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END AS BIGINT) AS claimed, channel, subject, notices, bytes \
-     FROM message JOIN body ON message = id WHERE state IN ('waiting', 'awaiting_approval', 'released') AND id > $1 ORDER BY id LIMIT $2";
+const UNSENT: &str = concat!(
+    "SELECT m.id, m.state, m.unknown, CAST(CASE WHEN m.claimed_by IS NULL THEN 0 ELSE 1 END AS BIGINT) AS claimed, m.channel, m.subject, \
+     m.notices, b.bytes FROM message m JOIN body b ON b.message = m.id \
+     WHERE m.state IN ('waiting', 'awaiting_approval', 'released') AND m.id > $1 AND ",
+    unlinked!(),
+    " ORDER BY m.id LIMIT $2"
+);
 const UNAPPROVED: &str = concat!(
     "UPDATE message SET state = 'replaced', state_at = $51, reason = $52, remind_at = NULL \
      WHERE state IN ('awaiting_approval', 'released') AND id IN (",
@@ -39,8 +54,18 @@ const NOTICES_UNAPPROVED: &str = concat!(
     ")"
 );
 const UNSAY: &str = concat!("UPDATE message SET said = NULL WHERE id IN (", keys_50!(), ")");
-const BODIES: &str = "SELECT b.message, m.channel, b.bytes FROM body b JOIN message m ON m.id = b.message \
-     WHERE b.message > $1 AND m.state NOT IN ('waiting', 'awaiting_approval', 'released') ORDER BY b.message LIMIT $2";
+const BODIES: &str = concat!(
+    "SELECT b.message, m.channel, b.bytes FROM body b JOIN message m ON m.id = b.message \
+     WHERE b.message > $1 AND m.state NOT IN ('waiting', 'awaiting_approval', 'released') AND ",
+    unlinked!(),
+    " ORDER BY b.message LIMIT $2"
+);
+/// Subjects of messages that told of a ticket whose code cannot be known among other numbers.
+const UNNAME: &str = concat!(
+    "UPDATE message SET subject = $51 WHERE subject LIKE $52 AND id IN (",
+    keys_50!(),
+    ")"
+);
 const COUNT: &str = "SELECT (SELECT COUNT(*) FROM ticket WHERE code = $1), (SELECT COUNT(*) FROM change WHERE code = $1), \
      (SELECT COUNT(*) FROM telling WHERE subject = $1 AND subject_kind = 'ticket'), \
      (SELECT COUNT(*) FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject = $1 AND t.subject_kind = 'ticket'), \
@@ -66,11 +91,20 @@ const FIND_SILENCE_SCOPE: &str = "SELECT DISTINCT scope FROM silence WHERE scope
 const BLANK_SILENCE_SCOPE: &str = "UPDATE silence SET scope = $2 WHERE scope = $1";
 const FIND_SILENCE_REASON: &str = "SELECT DISTINCT reason FROM silence WHERE reason LIKE $1 ESCAPE '\\'";
 const BLANK_SILENCE_REASON: &str = "UPDATE silence SET reason = $2 WHERE reason = $1";
+const FIND_SUSPENSION_REASON: &str = "SELECT DISTINCT reason FROM suspension WHERE reason LIKE $1 ESCAPE '\\'";
+const BLANK_SUSPENSION_REASON: &str = "UPDATE suspension SET reason = $2 WHERE reason = $1";
+const FIND_ENDPOINT_REASON: &str = "SELECT DISTINCT reason FROM endpoint WHERE reason LIKE $1 ESCAPE '\\'";
+const BLANK_ENDPOINT_REASON: &str = "UPDATE endpoint SET reason = $2 WHERE reason = $1";
+const FIND_FAILING_REASON: &str = "SELECT DISTINCT reason FROM endpoint_failing WHERE reason LIKE $1 ESCAPE '\\'";
+const BLANK_FAILING_REASON: &str = "UPDATE endpoint_failing SET reason = $2 WHERE reason = $1";
+/// In JSON, as scopes are.
+const FIND_PAUSE: &str = "SELECT value FROM meta WHERE name = 'paused' AND value LIKE $1 ESCAPE '\\'";
+const BLANK_PAUSE: &str = "UPDATE meta SET value = $2 WHERE name = 'paused' AND value = $1";
 const FIND_ACKNOWLEDGEMENT_NOTE: &str = "SELECT DISTINCT note FROM acknowledgement WHERE note LIKE $1 ESCAPE '\\'";
 const BLANK_ACKNOWLEDGEMENT_NOTE: &str = "UPDATE acknowledgement SET note = $2 WHERE note = $1";
 
 /// Where a code may stand among other words: how the texts are found, and how one is written anew.
-const TEXTS: [(&str, &str); 11] = [
+const TEXTS: [(&str, &str); 15] = [
     (FIND_MESSAGE_SUBJECT, BLANK_MESSAGE_SUBJECT),
     (FIND_MESSAGE_MATTER, BLANK_MESSAGE_MATTER),
     (FIND_MESSAGE_REASON, BLANK_MESSAGE_REASON),
@@ -81,6 +115,10 @@ const TEXTS: [(&str, &str); 11] = [
     (FIND_ALARM_WITNESS, BLANK_ALARM_WITNESS),
     (FIND_SILENCE_SCOPE, BLANK_SILENCE_SCOPE),
     (FIND_SILENCE_REASON, BLANK_SILENCE_REASON),
+    (FIND_SUSPENSION_REASON, BLANK_SUSPENSION_REASON),
+    (FIND_ENDPOINT_REASON, BLANK_ENDPOINT_REASON),
+    (FIND_FAILING_REASON, BLANK_FAILING_REASON),
+    (FIND_PAUSE, BLANK_PAUSE),
     (FIND_ACKNOWLEDGEMENT_NOTE, BLANK_ACKNOWLEDGEMENT_NOTE),
 ];
 
@@ -94,6 +132,7 @@ pub const STATEMENTS: &[&str] = &[
     NOTICES_UNAPPROVED,
     UNSAY,
     BODIES,
+    UNNAME,
     COUNT,
     FIND_MESSAGE_SUBJECT,
     BLANK_MESSAGE_SUBJECT,
@@ -115,6 +154,14 @@ pub const STATEMENTS: &[&str] = &[
     BLANK_SILENCE_SCOPE,
     FIND_SILENCE_REASON,
     BLANK_SILENCE_REASON,
+    FIND_SUSPENSION_REASON,
+    BLANK_SUSPENSION_REASON,
+    FIND_ENDPOINT_REASON,
+    BLANK_ENDPOINT_REASON,
+    FIND_FAILING_REASON,
+    BLANK_FAILING_REASON,
+    FIND_PAUSE,
+    BLANK_PAUSE,
     FIND_ACKNOWLEDGEMENT_NOTE,
     BLANK_ACKNOWLEDGEMENT_NOTE,
 ];
@@ -176,18 +223,52 @@ impl Traces {
     }
 }
 
-/// Whether a text names a code: not where the code is part of a longer word or number.
+/// Codes of fewer digits are numbers like any other in a text.
+const TELLING_DIGITS: usize = 5;
+
+/// Whether a code is a number that other things are as well, such as a day or a count.
+fn is_any_number(code: &str) -> bool {
+    code.len() < TELLING_DIGITS && code.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a text names a code: not where the code is part of a longer word, number, date or other code. One that is
+/// any number is named only where it stands for itself.
 #[must_use]
 pub fn names(text: &str, code: &str) -> bool {
     !code.is_empty() && places(text, code).next().is_some()
 }
 
 fn places<'a>(text: &'a str, code: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let is_number = is_any_number(code);
     text.match_indices(code).map(|(at, _)| at).filter(move |at| {
-        let (before, after) = (text[..*at].chars().next_back(), text[at + code.len()..].chars().next());
-        !is_word(before) && !is_word(after)
+        let (before, after) = (text[..*at].chars().rev(), text[at + code.len()..].chars());
+        match is_number {
+            true => is_alone(before) && is_alone(after),
+            false => !goes_on(before) && !goes_on(after),
+        }
     })
+}
+
+/// Whether a word goes on with these characters.
+fn goes_on(mut on: impl Iterator<Item = char>) -> bool {
+    match on.next() {
+        Some('-' | '/' | '.' | '_' | ':') => on.next().is_some_and(char::is_alphanumeric),
+        next => next.is_some_and(char::is_alphanumeric),
+    }
+}
+
+/// Whether a value ends with these characters: a text, one in JSON, or a part of a thread's name.
+fn is_alone(mut on: impl Iterator<Item = char>) -> bool {
+    matches!(on.next(), None | Some('"' | '|'))
+}
+
+/// A code as itself, and as JSON writes it where that is otherwise.
+fn forms(code: &str) -> Vec<String> {
+    let json = serde_json::Value::from(code).to_string();
+    let json = json.trim_matches('"').to_owned();
+    let mut forms = vec![code.to_owned()];
+    forms.extend(Some(json).filter(|json| json != code));
+    forms
 }
 
 fn blanked(text: &str, code: &str) -> String {
@@ -358,6 +439,19 @@ impl Tx {
     /// other texts named it.
     pub async fn forget_ticket(&mut self, code: &str, messages: &[String], now: Moment) -> Result<u64, StoreError> {
         self.unsay(messages).await?;
+        if is_any_number(code) {
+            for chunk in messages.chunks(CHUNK) {
+                on!(
+                    self.db(),
+                    execute(
+                        filled(chunk)
+                            .fold(sqlx::query(UNNAME), |q, id| q.bind(id))
+                            .bind(BLANK)
+                            .bind(format!("%{code}%"))
+                    )
+                );
+            }
+        }
         self.drop_tickets(&[code.to_owned()]).await?;
         let texts = self.blank_texts(code).await?;
         let key = match self.value(KEY).await? {
@@ -389,32 +483,40 @@ impl Tx {
         Ok(())
     }
 
-    async fn blank_texts(&mut self, code: &str) -> Result<u64, StoreError> {
-        // As itself, and as JSON writes it.
-        let json = serde_json::Value::from(code).to_string();
-        let json = json.trim_matches('"');
-        let mut count = self.blank_form(code).await?;
-        if json != code {
-            count += self.blank_form(json).await?;
+    /// In how many texts a code is named, beside the bodies of messages.
+    pub async fn count_texts(&mut self, code: &str) -> Result<usize, StoreError> {
+        let mut count = 0;
+        for form in forms(code) {
+            count += self.texts_naming(&form).await?.len();
         }
         Ok(count)
     }
 
-    async fn blank_form(&mut self, code: &str) -> Result<u64, StoreError> {
-        let escaped = code.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let pattern = format!("%{escaped}%");
+    async fn blank_texts(&mut self, code: &str) -> Result<u64, StoreError> {
         let mut count = 0;
-        for (find, write) in TEXTS {
-            let texts: Vec<Option<String>> = on!(self.db(), fetch_all(sqlx::query_scalar(find).bind(&pattern)));
-            for text in texts.into_iter().flatten().filter(|text| names(text, code)) {
+        for form in forms(code) {
+            for (write, text) in self.texts_naming(&form).await? {
                 on!(
                     self.db(),
-                    execute(sqlx::query(write).bind(&text).bind(blanked(&text, code)))
+                    execute(sqlx::query(write).bind(&text).bind(blanked(&text, &form)))
                 );
                 count += 1;
             }
         }
         Ok(count)
+    }
+
+    /// Texts that name a code, each with the statement that writes it anew.
+    async fn texts_naming(&mut self, code: &str) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let escaped = code.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let pattern = format!("%{escaped}%");
+        let mut all = Vec::new();
+        for (find, write) in TEXTS {
+            let texts: Vec<Option<String>> = on!(self.db(), fetch_all(sqlx::query_scalar(find).bind(&pattern)));
+            let naming = texts.into_iter().flatten().filter(|text| names(text, code));
+            all.extend(naming.map(|text| (write, text)));
+        }
+        Ok(all)
     }
 }
 
@@ -433,10 +535,34 @@ mod tests {
         ] {
             assert!(names(text, "21-001"), "{text}");
         }
-        for text in ["", "21-0010", "A21-001", "21-001B", "121-001"] {
+        for text in [
+            "",
+            "21-0010",
+            "A21-001",
+            "21-001B",
+            "121-001",
+            "21-001-2",
+            "K-21-001",
+            "21-001/2021",
+            "21-001.5",
+            "21-001_b",
+            "9:21-001",
+        ] {
             assert!(!names(text, "21-001"), "{text}");
         }
         assert!(!names("anything", ""));
+    }
+
+    #[test]
+    fn a_code_that_is_any_number_is_named_only_where_it_stands_for_itself() {
+        for text in ["15", "15|SYT|contact", "shadow|15|SYT|contact", r#"{"ticket":"15"}"#] {
+            assert!(names(text, "15"), "{text}");
+        }
+        for text in ["15/08/2021", "15 phiếu", "lúc 15:00", "250 2.0.0 (15)", r#"{"count":15}"#] {
+            assert!(!names(text, "15"), "{text}");
+        }
+        assert!(names("phiếu 20211", "20211"), "no day and no count");
+        assert!(names("phiếu 1B", "1B"));
     }
 
     #[test]

@@ -531,6 +531,33 @@ async fn what_waits_for_approval_waits_for_it_anew_without_the_forgotten_ticket(
     assert_eq!(told, ["T2"]);
 }
 
+/// Every letter tells of the thirteenth: it is the deadline.
+#[tokio::test]
+async fn a_ticket_whose_code_is_a_small_number_is_forgotten_without_what_bears_that_number() {
+    let mut world = Mood::default().world(&format!("{LADDER}{FIVE_DAYS}"), On::Sqlite).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("13", "Sở Y tế", "2021-09-06 09:00").await;
+    world.ticket("T2", "Sở Xây dựng", "2021-09-06 09:00").await;
+    world.turn("2021-09-13 16:00").await;
+    world.turn("2021-09-14 08:00").await;
+    assert_eq!(world.told(), ["sxd: T2 overdue/L1", "syt: 13 overdue/L1"]);
+    let all = messages(&world).await;
+    assert_eq!(have_bodies(&world).await, [true, true]);
+    let body = async |id: &str| world.store().body(id).await.expect("a store");
+    for (_, id) in &all {
+        let letter = reading::read(&body(id).await.expect("a body")).expect("a letter");
+        assert!(letter.text.contains("13/9/2021") || letter.text.contains("13/09/2021"), "{}", letter.text);
+    }
+    let named = engine::named(world.store(), "13").await.expect("counts");
+    assert_eq!((named.bodies, named.texts), (1, 0));
+    let done = forget(&world, "13", "2021-09-14 09:00").await.expect("forgotten");
+    assert_eq!((done.traces.tickets, done.bodies, done.texts), (1, 1, 0));
+    for (unit, id) in &all {
+        assert_eq!(body(id).await.is_some(), unit == "SXD", "{unit}");
+    }
+    assert!(is_known(&world, "T2").await && !is_known(&world, "13").await);
+}
+
 async fn awaiting(world: &World) -> Vec<String> {
     let all = world
         .store()
@@ -712,6 +739,11 @@ async fn forgetting_asks_first() {
     let asked = dondoc(&world.dir(), &["forget", "T1"]);
     assert_eq!(asked.status.code(), Some(2));
     assert!(said(&asked).contains("`--yes` forgets it"), "{}", said(&asked));
+    assert!(
+        text(&asked).contains("; 0 messages and 0 other texts name it"),
+        "{}",
+        text(&asked)
+    );
     assert!(is_known(&world, "T1").await);
 }
 
