@@ -26,8 +26,6 @@ pub enum Fault {
     Adrift,
     /// A message waits though its attempt was due and its window open.
     NotSent,
-    /// A message is claimed for longer than any attempt lasts.
-    ClaimedForEver,
     /// The source shows a ticket that is not known.
     UnknownTicket,
     /// The source shows a ticket otherwise than it is known.
@@ -35,7 +33,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 10] = [
+    pub const ALL: [Fault; 9] = [
         Fault::NotDecided,
         Fault::EndingNotDecided,
         Fault::NotRevived,
@@ -43,7 +41,6 @@ impl Fault {
         Fault::PutOff,
         Fault::Adrift,
         Fault::NotSent,
-        Fault::ClaimedForEver,
         Fault::UnknownTicket,
         Fault::UnseenChange,
     ];
@@ -59,7 +56,6 @@ impl Fault {
             Fault::PutOff => "put_off",
             Fault::Adrift => "adrift",
             Fault::NotSent => "not_sent",
-            Fault::ClaimedForEver => "claimed_for_ever",
             Fault::UnknownTicket => "unknown_ticket",
             Fault::UnseenChange => "unseen_change",
         }
@@ -82,9 +78,6 @@ impl Fault {
             Fault::PutOff => "put off beyond its recipient's next digest; look at `dondoc explain`",
             Fault::Adrift => "in a message that is not on its way; look at `dondoc outbox show`",
             Fault::NotSent => "not tried though it could be; look at `dondoc outbox show` and at the log",
-            Fault::ClaimedForEver => {
-                "claimed by a process for longer than an attempt lasts; a restart of the daemon frees it"
-            }
             Fault::UnknownTicket => {
                 "in the ticket database and not known; the next sweep takes it in, and if it does not, its row cannot be read: `dondoc check`"
             }

@@ -486,12 +486,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Looks at the messages that could have been tried before the grace, and at claims that never end.
+    /// Looks at the messages that could have been tried before the grace.
     async fn look_at_messages(&self, look: &Look<'_>, audit: &mut Audit) -> Result<(), AuditError> {
         let mut position = (Moment::UNIX_EPOCH, String::new());
         loop {
             let after = (position.0, position.1.as_str());
-            let unsent = self.store.unsent(look.before, after, look.now, PAGE).await?;
+            let unsent = self.store.unsent(look.before, after, (look.now, LEASE), PAGE).await?;
             let Some(last) = unsent.last() else { break };
             position = (last.since(), last.id.clone());
             for message in &unsent {
@@ -518,10 +518,6 @@ impl Engine {
                 }
             }
             self.pulse.beat();
-        }
-        // A lease, and once more for clocks that differ.
-        for message in self.store.claimed_beyond(look.now + LEASE + LEASE, limit()).await? {
-            audit.find(Finding::of_message(Fault::ClaimedForEver, &message.id, message.since()));
         }
         Ok(())
     }
@@ -600,10 +596,6 @@ fn on_its_way(state: NoticeState) -> Option<&'static str> {
         NoticeState::AwaitingApproval => Some(MessageState::AwaitingApproval.word()),
         _ => None,
     }
-}
-
-fn limit() -> i64 {
-    i64::try_from(NAMED).unwrap_or(i64::MAX)
 }
 
 /// When a row was touched last, as far as it says itself.

@@ -2,21 +2,20 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use sqlx::FromRow;
 
 use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, on};
 use crate::domain::Moment;
 
-/// Due by then, and in nobody's hands.
+/// Due by then, and in nobody's hands. As for those who deliver, a claim that ends later than any can is none.
 const UNSENT: &str = "SELECT id, unit, channel, urgent, COALESCE(next_attempt_at, state_at) AS since FROM message \
-     WHERE state = 'waiting' AND COALESCE(next_attempt_at, state_at) <= $1 AND (claimed_until IS NULL OR claimed_until <= $2) \
+     WHERE state = 'waiting' AND COALESCE(next_attempt_at, state_at) <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $6) \
      AND (COALESCE(next_attempt_at, state_at) > $3 OR (COALESCE(next_attempt_at, state_at) = $3 AND id > $4)) \
      ORDER BY COALESCE(next_attempt_at, state_at), id LIMIT $5";
-const CLAIMED: &str = "SELECT id, unit, channel, urgent, COALESCE(next_attempt_at, state_at) AS since FROM message \
-     WHERE state = 'waiting' AND claimed_until > $1 ORDER BY id LIMIT $2";
 const STATES: &str = concat!("SELECT id, state FROM message WHERE id IN (", keys_50!(), ")");
 
-pub const STATEMENTS: &[&str] = &[UNSENT, CLAIMED, STATES];
+pub const STATEMENTS: &[&str] = &[UNSENT, STATES];
 
 /// A message that waits for an attempt.
 #[derive(Debug, Clone, FromRow)]
@@ -46,7 +45,7 @@ impl Store {
         &self,
         by: Moment,
         (after, id): (Moment, &str),
-        now: Moment,
+        (now, lease): (Moment, TimeDelta),
         limit: i64,
     ) -> Result<Vec<Unsent>, StoreError> {
         Ok(on!(
@@ -58,15 +57,8 @@ impl Store {
                     .bind(micros(after))
                     .bind(id)
                     .bind(limit)
+                    .bind(micros(now + lease + lease))
             )
-        ))
-    }
-
-    /// Messages whose claim ends later than an instant.
-    pub async fn claimed_beyond(&self, until: Moment, limit: i64) -> Result<Vec<Unsent>, StoreError> {
-        Ok(on!(
-            self.db(),
-            fetch_all(sqlx::query_as(CLAIMED).bind(micros(until)).bind(limit))
         ))
     }
 

@@ -17,7 +17,7 @@ on_both! {
     a_ticket_whose_instant_is_lost_is_found_with_each_step_that_is_due
     a_ticket_that_is_forgotten_and_one_whose_change_was_passed_over_are_found
     an_ending_that_was_lost_is_found
-    a_message_that_a_process_claimed_for_ever_is_found
+    a_message_whose_claim_outlasts_any_attempt_is_in_nobodys_hands
     a_notice_in_a_message_that_is_not_on_its_way_one_put_off_and_one_let_go_are_found
 }
 
@@ -182,7 +182,7 @@ async fn an_ending_that_was_lost_is_found(on: On) {
     );
 }
 
-async fn a_message_that_a_process_claimed_for_ever_is_found(on: On) {
+async fn a_message_whose_claim_outlasts_any_attempt_is_in_nobodys_hands(on: On) {
     let mut world = busy().await.on(on).await;
     world.turn("2021-09-06 07:00").await;
     world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
@@ -192,9 +192,11 @@ async fn a_message_that_a_process_claimed_for_ever_is_found(on: On) {
     world
         .on_store("UPDATE message SET claimed_by = 'gone', claimed_until = 4102444800000000 WHERE state = 'waiting'")
         .await;
-    world.turn("2021-09-14 10:00").await;
-    let found = found(&mut world, "2021-09-14 10:00").await;
-    assert_eq!(found, ["- in a message claimed_for_ever 14/09 08:01"]);
+    let found = found(&mut world, "2021-09-14 16:00").await;
+    assert_eq!(found, ["- in a message not_sent 14/09 08:01"]);
+    // Who delivers takes it up.
+    world.turn("2021-09-14 16:00").await;
+    assert_eq!(held(&mut world, "2021-09-14 16:00").await, []);
 }
 
 async fn a_notice_in_a_message_that_is_not_on_its_way_one_put_off_and_one_let_go_are_found(on: On) {
