@@ -180,7 +180,8 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
     }
 }
 
-/// What comes once all is delivered: the nightly audit where it is due, and the sign that all is well where it is.
+/// What comes once all is delivered: the nightly audit where it is due, and the sign that all is well where it is. Where
+/// another process leads, what that one's audit found is shown.
 async fn after_turn(
     engine: &mut Engine,
     watch: &mut Watch,
@@ -188,7 +189,7 @@ async fn after_turn(
     report: &TurnReport,
     clock: fn() -> Moment,
 ) -> Result<(), Ending> {
-    if !report.is_leading || report.source_failed() || watch.pulse.is_stopping() {
+    if report.source_failed() || watch.pulse.is_stopping() {
         return Ok(());
     }
     let audited = watch.over(Box::pin(engine.audit_nightly(&clock))).await?;
@@ -196,8 +197,14 @@ async fn after_turn(
         Ok(last) => last,
         Err(AuditError::Stopping | AuditError::Turn(TurnError::Store(StoreError::Deposed))) => return Ok(()),
         Err(error) => {
-            tracing::error!(%error, "the nightly audit could not be taken; it is tried again after the next turn: {error}");
-            return Ok(());
+            tracing::error!(%error, "the nightly audit could not be taken; it is tried again in half an hour: {error}");
+            match watch.over(engine.store().meta()).await? {
+                Ok(meta) => meta.audit,
+                Err(error) => {
+                    tracing::error!(%error, "what the last audit found cannot be read: {error}");
+                    return Ok(());
+                }
+            }
         }
     };
     watch.state.audited(last.as_ref());

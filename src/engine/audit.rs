@@ -38,6 +38,9 @@ const LOGGED: usize = 20;
 /// Messages and tickets looked at together.
 const PAGE: i64 = 500;
 
+/// How long a nightly audit that failed is left alone: it reads all tickets.
+const AGAIN: TimeDelta = TimeDelta::minutes(30);
+
 /// Sweeps are nightly: one that is older has been left out.
 const NIGHT: TimeDelta = TimeDelta::hours(26);
 
@@ -523,16 +526,27 @@ impl Engine {
     }
 
     /// Takes the nightly audit where it is due and this process leads; what the last one found. One that fails is tried
-    /// again when this is asked next.
+    /// again after half an hour.
     ///
     /// # Errors
     /// Why it could not be taken.
     pub async fn audit_nightly(&mut self, clock: &Clock<'_>) -> Result<Option<LastAudit>, AuditError> {
         let last = self.store.meta().await?.audit;
         let now = clock();
-        if self.term.is_none() || !self.audit_is_due(last.as_ref(), now) {
+        // The clock may have gone back meanwhile.
+        let has_just_failed = self.audit_failed.is_some_and(|at| at <= now && now - at < AGAIN);
+        if self.term.is_none() || has_just_failed || !self.audit_is_due(last.as_ref(), now) {
             return Ok(last);
         }
+        let taken = self.take_audit(now).await;
+        self.audit_failed = match &taken {
+            Ok(_) | Err(AuditError::Stopping | AuditError::Turn(TurnError::Store(StoreError::Deposed))) => None,
+            Err(_) => Some(now),
+        };
+        taken.map(Some)
+    }
+
+    async fn take_audit(&mut self, now: Moment) -> Result<LastAudit, AuditError> {
         let audit = self.audit(None, now).await?;
         for finding in audit.findings.iter().take(LOGGED) {
             let Finding {
@@ -564,7 +578,7 @@ impl Engine {
         let mut tx = self.begin_deciding().await?;
         tx.put_audit(&last).await?;
         tx.commit().await?;
-        Ok(Some(last))
+        Ok(last)
     }
 
     /// Whether the hour of the nightly audit has come since the last one.

@@ -153,6 +153,8 @@ pub struct Engine {
     looked_for_dead: Option<Moment>,
     /// The day for which all that is kept no longer has gone.
     pruned_on: Option<NaiveDate>,
+    /// When the nightly audit failed last, where it has not been taken since.
+    audit_failed: Option<Moment>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
     /// While this process is the one that observes, decides and composes.
@@ -220,6 +222,7 @@ impl Engine {
             claims_voided: false,
             looked_for_dead: None,
             pruned_on: None,
+            audit_failed: None,
             is_changed: false,
             term: None,
             behind: None,
@@ -261,6 +264,7 @@ impl Engine {
         self.renderer = prepared.renderer;
         // As after a restart: what the new query or mapping shows otherwise is found.
         self.swept = false;
+        self.audit_failed = None;
     }
 
     /// The store, for looking.
