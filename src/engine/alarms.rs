@@ -173,6 +173,7 @@ impl Engine {
         self.look_for_dead(&mut watched, now).await?;
         let known = self.store.alarms().await?;
         let let_go = self.store.alarms_of_letters_let_go().await?;
+        let forgets = self.store.last_forgetting().await?;
         let words = self.words(&known, now).await?;
         let open = |seen: &Seen| {
             let is_it = |a: &&Alarm| a.cleared_at.is_none() && a.kind == seen.kind && a.subject == seen.subject;
@@ -189,8 +190,11 @@ impl Engine {
         let mut texts = Vec::new();
         if !new.is_empty() || !over.is_empty() || !words.witnesses.is_empty() {
             let mut tx = self.begin_deciding().await?;
-            for (alarm, code) in &words.witnesses {
-                tx.alarm_seen_on(*alarm, code).await?;
+            // One that was forgotten since it was read is not named; the next turn looks again.
+            if !self.has_forgotten(&mut tx, forgets.as_deref()).await? {
+                for (alarm, code) in &words.witnesses {
+                    tx.alarm_seen_on(*alarm, code).await?;
+                }
             }
             for seen in &new {
                 if tx.raise(seen, now).await? {
