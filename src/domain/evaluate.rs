@@ -401,7 +401,11 @@ fn ladder(l: &Ladder<'_>, out: &mut Evaluation, holding: &mut BTreeSet<i64>) {
         out.judged.extend(rule.steps.iter().map(before));
         return;
     }
-    let is_pruned = |from: Moment| rule.when == When::Unsatisfied && occurrence.instant < from;
+    // What was told of it may have gone with the ticket. One that was known when it came about never went.
+    let is_pruned = |from: Moment| {
+        let is_unknown = occurrence.instant < from.min(subject.memory.first_seen_at);
+        rule.when == When::Unsatisfied && is_unknown
+    };
     if mine.is_empty() && ctx.kept_from.is_some_and(is_pruned) {
         let why = Unconcerned::NotKept(occurrence.instant);
         let old = |s| judged(rule, s, Verdict::NotConcerned(why.clone()));
