@@ -288,6 +288,9 @@ impl Engine {
         let status = self.config.source.status.get(&fold(&kept.ticket.status_word)).copied();
         after.ticket.status_mapped = status.is_some();
         after.ticket.status = status.unwrap_or(Status::Open);
+        if context.rules.classify.is_empty() {
+            after.ticket.proposed = None;
+        }
         let before = (&kept.ticket, &kept.memory);
         after.memory = Memory::after(Some(before), &after.ticket, lead.as_deref(), succession, now);
         remember_deadline(Some(kept), &after.ticket, &mut after.memory, context);

@@ -182,6 +182,7 @@ impl Engine {
             (MetaMoment::LastSweep, now),
         ])
         .await?;
+        tx.put_swept_generation(meta.generation).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -286,6 +287,7 @@ impl Engine {
             }
         }
         tx.put_moments(&[(MetaMoment::LastSweep, now)]).await?;
+        tx.put_swept_generation(meta.generation).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -299,7 +301,11 @@ impl Engine {
         let (mut here_after, mut there_after) = (Some(String::new()), Some(Vec::new()));
         let (mut only_here, mut only_there) = (HashMap::new(), Vec::new());
         let mut open_words: HashMap<String, bool> = HashMap::new();
-        let mut found = Compared::default();
+        // Other rules may classify by texts that are not kept.
+        let mut found = Compared {
+            rereads: !self.config.rules.classify.is_empty() && meta.swept_generation != Some(meta.generation),
+            ..Compared::default()
+        };
         loop {
             if here.peek().is_none()
                 && let Some(after) = here_after.take()
@@ -468,6 +474,8 @@ fn share(part: i64, whole: i64) -> f64 {
 struct Compared {
     open_here: i64,
     open_there: i64,
+    /// Each row there is differs.
+    rereads: bool,
     differing: Vec<String>,
     /// Not kept here.
     unknown: Vec<String>,
@@ -478,7 +486,7 @@ struct Compared {
 impl Compared {
     fn both(&mut self, kept: &KeptKey, key: Key) {
         let same = kept.status_word == key.status_word && kept.updated_raw == key.updated_raw;
-        if !same || kept.missing > 0 || kept.is_gone {
+        if self.rereads || !same || kept.missing > 0 || kept.is_gone {
             self.differing.push(key.code);
         }
     }

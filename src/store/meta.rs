@@ -40,6 +40,8 @@ pub struct Meta {
     /// When the source was last read whole.
     pub source_read_at: Option<Moment>,
     pub last_sweep_at: Option<Moment>,
+    /// The generation whose rules classified all that the last sweep found.
+    pub swept_generation: Option<i64>,
     /// Changes up to here have been read; stays behind the read's start by the overlap.
     pub cursor: Option<Moment>,
     /// Closed tickets that were last touched before this are not known: they were never read, or have been pruned.
@@ -128,6 +130,7 @@ impl Store {
             last_composed_at: at("last_composed_at")?,
             source_read_at: at("source_read_at")?,
             last_sweep_at: at("last_sweep_at")?,
+            swept_generation: number(SWEPT_GENERATION)?,
             cursor: at("cursor")?,
             horizon: at("horizon")?.max(at("kept_from")?),
             kept_from: at("kept_from")?,
@@ -158,6 +161,7 @@ impl Store {
 }
 
 const PAUSED: &str = "paused";
+const SWEPT_GENERATION: &str = "swept_generation";
 const RESUMED: &str = "resumed_at";
 const STORM: &str = "storm";
 const AUDIT: &str = "audit";
@@ -244,6 +248,11 @@ impl Tx {
             ("fingerprint", fingerprint.to_owned()),
         ])
         .await
+    }
+
+    /// All that a sweep found has been classified by the rules of a generation.
+    pub async fn put_swept_generation(&mut self, generation: i64) -> Result<(), StoreError> {
+        self.put(&[(SWEPT_GENERATION, generation.to_string())]).await
     }
 
     /// Remembers a rule from now on, or under its new id since when its old one was known.
