@@ -159,6 +159,8 @@ pub struct Found {
     pub returned: Vec<i64>,
     /// Steps that wait for a stale source.
     pub stale: usize,
+    /// Something is owed now, and it is not known whether it was before the ticket last changed.
+    pub has_just_changed: bool,
 }
 
 /// What is owed of a ticket at `now` and was already at `before`, when what was told was as `told_by` then says.
@@ -181,8 +183,12 @@ pub fn owed(
         .max(memory.last_change_at)
         .max(memory.lead_since)
         .max(subject.mode_since);
+    if at_present.tell.is_empty() && at_present.revive.is_empty() {
+        return found;
+    }
     // What came up since then is the next turn's.
-    if known_since > before || (at_present.tell.is_empty() && at_present.revive.is_empty()) {
+    if known_since > before {
+        found.has_just_changed = true;
         return found;
     }
     let known = told_by();

@@ -642,7 +642,8 @@ fn shown(kept: &Kept, row: &Row, look: &Look<'_>) -> Shown {
         return Shown::Otherwise(look.unswept_since());
     }
     if kept.updated_raw != row.updated_raw {
-        return match kept.ticket.updated_at > ticket.updated_at {
+        // Where the row says none any more nothing is known of when.
+        return match ticket.updated_at.is_some() && kept.ticket.updated_at > ticket.updated_at {
             true => Shown::Overtaken,
             false => Shown::Otherwise(ticket.updated_at.or_else(|| look.unswept_since())),
         };
@@ -657,6 +658,7 @@ fn shown(kept: &Kept, row: &Row, look: &Look<'_>) -> Shown {
 /// Puts what is owed of a ticket among the findings.
 fn judge(found: Found, ticket: &Ticket, known: &[Telling], is_otherwise: bool, look: &Look<'_>, audit: &mut Audit) {
     audit.excuse(Excuse::StaleSource, found.stale);
+    audit.excuse(Excuse::JustChanged, usize::from(found.has_just_changed));
     // Of a sensitive ticket only heads hear.
     let is_heard = |role: &str| !ticket.is_sensitive() || recipients::hears_of_sensitive(role);
     let heard = found
