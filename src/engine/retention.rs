@@ -5,8 +5,10 @@
 //! and leaves the rest to the next.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{Months, NaiveTime, TimeDelta};
+use tokio::time::interval;
 
 use super::{Engine, TurnError};
 use crate::config::Config;
@@ -21,6 +23,9 @@ const BATCH: i64 = 200;
 
 /// Batches that one turn takes.
 const A_TURN: usize = 10;
+
+/// Between two batches of the command: longer than whoever waits for a SQLite file sleeps before he looks at it again.
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// After so long without a look at the records the first day only looks at the clock: had it jumped, all would be gone.
 const LONG: TimeDelta = TimeDelta::days(31);
@@ -61,6 +66,7 @@ pub async fn prune(config: &Config, store: &Store, with_archive: bool, now: Mome
         tx.put_moments(&[(MetaMoment::KeptFrom, from)]).await?;
         tx.commit().await?;
     }
+    let mut pause = interval(PAUSE);
     let mut pruned = Pruned::new();
     for what in kinds(with_archive) {
         let count = pruned.entry(what).or_default();
@@ -71,6 +77,8 @@ pub async fn prune(config: &Config, store: &Store, with_archive: bool, now: Mome
             if gone < BATCH {
                 break;
             }
+            pause.reset();
+            pause.tick().await;
         }
     }
     Ok(pruned)
