@@ -3,6 +3,7 @@
 //! The url's path is a secret, so that errors and logs name its host only. No redirect is followed and no proxy asked.
 
 use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::{Client, redirect};
@@ -41,10 +42,16 @@ pub enum NotTaken {
 }
 
 /// The way to the one that watches.
-#[derive(Debug)]
 pub struct Alive {
     client: Client,
     url: Url,
+}
+
+/// The path is a secret.
+impl fmt::Debug for Alive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alive").field("host", &self.host()).finish_non_exhaustive()
+    }
 }
 
 impl Alive {
@@ -112,4 +119,15 @@ fn failed(error: &reqwest::Error) -> NotTaken {
             .last()
             .map_or_else(|| "no answer".to_owned(), ToString::to_string),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_of_it_names_the_host_alone() {
+        let alive = Alive::new(&SecretString::from("http://127.0.0.1:1/ping/8c1f-secret")).unwrap();
+        assert_eq!(format!("{alive:?}"), r#"Alive { host: "127.0.0.1", .. }"#);
+    }
 }

@@ -315,7 +315,11 @@ impl Engine {
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
         match self.prune_daily(now).await {
             Err(TurnError::Store(StoreError::Deposed)) => self.term = None,
-            pruned => pruned?,
+            // What has been told stays told.
+            Err(error) => {
+                tracing::error!(%error, "what is kept no longer cannot be removed; the next turn tries again: {error}");
+            }
+            Ok(()) => {}
         }
         let waiting = self.store.count_waiting_messages().await?;
         Ok(TurnReport {
