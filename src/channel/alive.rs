@@ -50,7 +50,9 @@ pub struct Alive {
 /// The path is a secret.
 impl fmt::Debug for Alive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alive").field("host", &self.host()).finish_non_exhaustive()
+        f.debug_struct("Alive")
+            .field("host", &self.host())
+            .finish_non_exhaustive()
     }
 }
 

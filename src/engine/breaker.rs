@@ -1,8 +1,8 @@
 //! Who is left alone for a while because nothing gets through: the mail server, and each endpoint for itself.
 //!
 //! After a batch of which everything failed for a reason that is the other side's, nothing is tried there until an instant;
-//! then one message finds out. What it brings decides about the rest. A message that has failed before says little of the
-//! others: alone it never lengthens their rest. Each process has its own: what it cannot reach another may. Nothing here is
+//! then one message finds out. What it brings decides about the rest. A message that fails again and again while there is no
+//! other says little of others: it never lengthens their rest. Each process has its own: what it cannot reach another may. Nothing here is
 //! about a message's own retries, nor does a restart remember it.
 
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,7 @@ pub(super) struct Breakers {
 /// Closed while all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Breaker {
-    /// Batches in a row of which nothing got through, and in which was something that had not failed before.
+    /// Batches in a row of which nothing got through; those of a message that fails alone count once.
     failures: usize,
     /// The messages in them.
     vain: HashSet<String>,
@@ -70,16 +70,16 @@ impl Breaker {
         not_before: Option<Moment>,
         now: Moment,
     ) {
-        let before = self.vain.len();
+        let had_failed = !self.vain.is_empty();
         self.vain.extend(messages.map(str::to_owned));
-        let is_news = self.vain.len() > before;
-        let rest = span(retry, if is_news { self.failures } else { 0 }).min(LONGEST);
-        self.failures += usize::from(is_news);
+        let is_alone = had_failed && self.vain.len() == 1;
+        let rest = span(retry, if is_alone { 0 } else { self.failures }).min(LONGEST);
+        self.failures += usize::from(!is_alone);
         let until = not_before.map_or(now + rest, |named| named.max(now + rest));
         self.rests = Some(Rest { from: now, until });
     }
 
-    /// Batches in a row of which nothing got through, and in which was something that had not failed before.
+    /// Batches in a row of which nothing got through; those of a message that fails alone count once.
     pub(super) fn failures(&self) -> usize {
         self.failures
     }

@@ -855,11 +855,17 @@ fn concerns_peer(answer: &Answer) -> bool {
     answer.failure().is_some_and(|why| why.concerns() == Concerns::Peer)
 }
 
-/// The server has said no to whatever comes from us, or is not there. A refusal by policy of a single message need not
-/// be about others.
+/// The server has said no to whatever comes from us, or is not there. What it says of the recipient or the text of a single
+/// message need not be about others.
 fn takes_no_mail(answer: &Answer, are_several: bool) -> bool {
     let says_so = |why: &Failure| match why.kind {
-        FailureKind::Refused { .. } => are_several || !why.is_by_policy(),
+        FailureKind::Refused { stage } => {
+            are_several
+                || stage.is_before_any_mail()
+                || stage == Stage::Mail
+                || why.code == Some(421)
+                || why.asks_for_more()
+        }
         kind => kind.stage().is_some_and(Stage::is_before_any_mail),
     };
     concerns_peer(answer) && answer.failure().is_some_and(says_so)

@@ -558,7 +558,13 @@ mod tests {
         for text in ["15", "15|SYT|contact", "shadow|15|SYT|contact", r#"{"ticket":"15"}"#] {
             assert!(names(text, "15"), "{text}");
         }
-        for text in ["15/08/2021", "15 phiếu", "lúc 15:00", "250 2.0.0 (15)", r#"{"count":15}"#] {
+        for text in [
+            "15/08/2021",
+            "15 phiếu",
+            "lúc 15:00",
+            "250 2.0.0 (15)",
+            r#"{"count":15}"#,
+        ] {
             assert!(!names(text, "15"), "{text}");
         }
         assert!(names("phiếu 20211", "20211"), "no day and no count");

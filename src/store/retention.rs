@@ -93,7 +93,11 @@ const TO_ARCHIVE: &str = concat!(
     " ORDER BY created_at, id LIMIT $3)"
 );
 /// A letter to the Office stays in the archive without its body too.
-const BARE: &str = concat!("UPDATE message SET kept = 1 WHERE kept = 0 AND id IN (", keys_50!(), ")");
+const BARE: &str = concat!(
+    "UPDATE message SET kept = 1 WHERE kept = 0 AND id IN (",
+    keys_50!(),
+    ")"
+);
 
 const DROP_BODIES: &str = concat!("DELETE FROM body WHERE message IN (", keys_50!(), ")");
 const DROP_LINKS: &str = concat!("DELETE FROM message_notice WHERE message IN (", keys_50!(), ")");

@@ -472,21 +472,14 @@ async fn an_address_that_the_mail_server_says_does_not_exist_is_left_alone_and_o
     let rules = format!("{LADDER}{FIVE_DAYS}");
     let mut office = Office::with(&rules, On::Sqlite, |step, to| match step {
         Step::Recipient if to.contains("stc@") => Do::Reply(550, "5.1.1 no such user".to_owned()),
-        Step::Recipient if to.contains("sxd@") => Do::Reply(550, "5.7.1 not from you".to_owned()),
+        Step::Recipient if to.contains("sxd@") => Do::Reply(550, "not from you".to_owned()),
         _ => Do::Go,
     })
     .await;
-    // One after the other, so that the server takes one after it has refused one.
-    let in_turn = |text: String| text.replace("timeout = \"2s\"", "timeout = \"2s\"\nconnections = 1");
-    office.world.edit("dondoc.toml", in_turn).await;
     office.world.ticket("T1", "Sở Tài chính", "2021-09-06 09:00").await;
     office.world.ticket("T2", "Sở Xây dựng", "2021-09-06 09:00").await;
-    office.world.ticket("T0", "Sở Y tế", "2021-09-06 09:00").await;
     office.world.turn("2021-09-14 08:00").await;
-    assert_eq!(
-        office.states().await,
-        ["contact dead", "contact dead", "contact accepted"]
-    );
+    assert_eq!(office.states().await, ["contact dead", "contact dead"]);
     assert_eq!(office.suspended("2021-09-14 08:00").await, ["stc@tinh.example"]);
     // The next ones find somebody.
     office.world.ticket("T3", "Sở Tài chính", "2021-09-07 09:00").await;

@@ -137,7 +137,16 @@ impl Machine {
     /// Runs a script on the machine as root.
     fn try_to(&self, script: &str) -> Output {
         Command::new("timeout")
-            .args(["90", "nsenter", "--all", "--target", &self.leader, "bash", "-c", script])
+            .args([
+                "240",
+                "nsenter",
+                "--all",
+                "--target",
+                &self.leader,
+                "bash",
+                "-c",
+                script,
+            ])
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .output()
