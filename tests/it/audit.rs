@@ -223,6 +223,54 @@ async fn a_notice_in_a_message_that_is_not_on_its_way_one_put_off_and_one_let_go
 }
 
 #[tokio::test]
+async fn what_is_owed_of_a_ticket_that_has_just_changed_is_counted_as_such() {
+    let mut world = told(On::Sqlite).await;
+    world.change("T1", "2021-09-14 15:00", "category = 'điện'").await;
+    world.turn("2021-09-14 15:01").await;
+    assert_eq!(held(&mut world, "2021-09-14 16:00").await, []);
+    for table in ["message_notice WHERE notice", "notice WHERE id"] {
+        world.on_store(&format!("DELETE FROM {table} IN {OF_T1}")).await;
+    }
+    world.on_store("DELETE FROM telling WHERE subject = 'T1'").await;
+    assert_eq!(held(&mut world, "2021-09-14 16:00").await, [("just_changed", 1)]);
+}
+
+#[tokio::test]
+async fn a_row_that_lost_its_updated_at_is_missed_by_sweeps_that_are_left_out() {
+    let mut world = told(On::Sqlite).await;
+    world.sql("UPDATE ticket SET updated_at = NULL WHERE code = 'T1'").await;
+    assert_eq!(held(&mut world, "2021-09-14 16:00").await, [("just_changed", 1)]);
+    // No sweep has come since the morning of the day before.
+    assert_eq!(
+        found(&mut world, "2021-09-15 16:00").await,
+        ["T1 unseen_change 14/09 07:00"]
+    );
+}
+
+#[tokio::test]
+async fn known_tickets_are_classified_by_rules_that_came_later_and_no_longer_by_those_that_went() {
+    let mut world = told(On::Sqlite).await;
+    let category = async |world: &World| {
+        let kept = world.store().tickets(&["T1".to_owned()]).await.expect("tickets");
+        kept["T1"].ticket.proposed.as_ref().and_then(|p| p.category.clone())
+    };
+    assert_eq!(category(&world).await, None);
+    let classify = "\n[[classify]]\nid = \"health\"\nwhere = { agency = \"Sở Y tế\" }\ncategory = \"y_te\"\n";
+    let health = format!("{}{classify}", ladder());
+    let energy = health.replace("y_te", "dien");
+    for (rules, wanted, time) in [
+        (health, Some("y_te"), "2021-09-14 16:00"),
+        (energy, Some("dien"), "2021-09-15 16:00"),
+        (ladder(), None, "2021-09-16 07:00"),
+    ] {
+        world.rules(&rules).await;
+        world.turn(time).await;
+        assert_eq!(category(&world).await.as_deref(), wanted, "{time}");
+        world.is_audited(time).await;
+    }
+}
+
+#[tokio::test]
 async fn a_daemon_that_stands_still_is_known_by_what_it_leaves() {
     let mut world = province(On::Sqlite).await;
     assert_eq!(found(&mut world, "2021-09-14 10:59").await, [""; 0], "it is not late");
@@ -504,17 +552,20 @@ async fn nothing_is_said_of_tickets_that_cannot_be_read_and_the_turns_without_th
         refused.to_string().starts_with("the ticket database cannot be read"),
         "{refused}"
     );
-    // With the next turn it is tried again.
+    // It is left alone for half an hour.
     world.regain_source().await;
     assert!(world.turn("2021-09-14 08:15").await.is_clean());
+    assert_eq!(world.audit_nightly("2021-09-14 08:15").await.expect("none yet"), None);
+    assert_eq!(world.audit_nightly("2021-09-14 08:39").await.expect("none yet"), None);
+    assert!(world.turn("2021-09-14 08:40").await.is_clean());
     let audit = world
-        .audit_nightly("2021-09-14 08:15")
+        .audit_nightly("2021-09-14 08:40")
         .await
         .expect("an audit")
         .expect("one");
     assert_eq!(
         (audit.at, audit.checked, audit.findings),
-        (at("2021-09-14 08:15"), 2, 0)
+        (at("2021-09-14 08:40"), 2, 0)
     );
 }
 

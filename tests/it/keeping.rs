@@ -373,6 +373,44 @@ async fn a_turn_that_has_pruned_its_share_leaves_the_next_kind_to_the_next() {
     assert_eq!(left(&world).await, (0, 0));
 }
 
+#[tokio::test]
+async fn a_rating_older_than_what_is_kept_is_told_of_a_ticket_that_was_known_before() {
+    let mut world = Mood::default().world(&rules(), On::Sqlite).await;
+    world.edit("dondoc.toml", short).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    mondays(&mut world, "2021-09-13", "2022-02-28").await;
+    let meta = world.store().meta().await.expect("meta");
+    assert_eq!(meta.kept_from, Some(at("2021-11-01 00:00")));
+    world.answer("T1", "2022-03-01 09:00").await;
+    let rating = "rating = 'chưa hài lòng', rated_at = '2021-10-20 10:00:00'";
+    world.change("T1", "2022-03-01 10:00", rating).await;
+    world.turn("2022-03-01 16:00").await;
+    let mut told = told_at(&mut world, "2022-03-02 08:00").await;
+    told.retain(|line| line.contains("rated/"));
+    assert_eq!(told, ["syt: T1 rated/U1"]);
+}
+
+#[tokio::test]
+async fn a_prune_that_fails_fails_no_turn() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.write("dondoc.toml", short);
+    world.restart().await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-13 16:00").await;
+    world
+        .on_store("CREATE TRIGGER full BEFORE DELETE ON body BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .await;
+    mondays(&mut world, "2021-09-20", "2021-11-22").await;
+    assert!(have_bodies(&world).await.iter().all(|has| *has));
+    world.on_store("DROP TRIGGER full").await;
+    // After weeks without a look one day passes first, since a clock could have jumped.
+    world.turn("2021-11-23 08:00").await;
+    world.turn("2021-11-24 08:00").await;
+    assert!(have_bodies(&world).await.iter().any(|has| !has));
+}
+
 async fn forget(world: &World, code: &str, when: &str) -> Result<Forgotten, ForgetError> {
     engine::forget(world.store(), code, at(when)).await
 }
@@ -691,6 +729,16 @@ async fn the_files_of_the_store_hold_nothing_of_a_forgotten_ticket() {
         let done = dondoc(&world.dir(), &command);
         assert!(done.status.success(), "{command:?}: {}", said(&done));
     }
+    // What servers say stands in more places.
+    for table in [
+        "suspension (address, since, until, reason) VALUES ('x@khac.example', 0, 4102444800000000",
+        "endpoint (id, url, disabled_at, reason) VALUES ('khac', 'https://khac.example', 0",
+        "endpoint_failing (id, url, since, last_at, attempts, reason) VALUES ('khac', 'https://khac.example', 0, 0, 1",
+    ] {
+        world
+            .on_store(&format!("INSERT INTO {table}, '550 MAT-770-B refused')"))
+            .await;
+    }
     let sent = messages(&world).await;
     let mut tx = world.store().begin().await.expect("a transaction");
     let why = "sai phiếu MAT-770-B";
@@ -701,6 +749,8 @@ async fn the_files_of_the_store_hold_nothing_of_a_forgotten_ticket() {
     );
     tx.commit().await.expect("a commit");
     world.turn("2021-09-17 08:00").await;
+    let paused = dondoc(&world.dir(), &["pause", "--reason", "vì MAT-770-B"]);
+    assert!(paused.status.success(), "{}", said(&paused));
     let files = ["store.db", "store.db-wal"].map(|name| world.dir().join(name));
     assert!(files.iter().any(|file| holds(file, code)), "it is there");
 

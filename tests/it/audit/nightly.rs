@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use crate::cli::{dondoc, text};
 use crate::daemon::{Daemon, URGENT};
+use crate::postgres::On;
 use crate::webhooks::receiver::{Do, Receiver};
 use crate::world::World;
 
@@ -117,6 +118,66 @@ async fn what_the_audit_finds_is_an_alarm_and_no_sign_is_given() {
         text(&audit)
     );
     assert!(daemon.stops().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_fails_is_not_taken_with_each_turn_and_the_one_before_counts() {
+    let watcher = Receiver::start(None, Do::Say(OK.to_owned())).await;
+    let world = province(&watcher).await;
+    world.ticket("T2", "Sở Xây dựng", "2026-01-05 08:00").await;
+    world
+        .sql("UPDATE ticket SET status = 'đã trả lời', answered_at = received_at WHERE code = 'T2'")
+        .await;
+    // As far as the tickets of any day are looked at.
+    world
+        .sql("UPDATE ticket SET updated_at = datetime('now', '+7 hours') WHERE code = 'T2'")
+        .await;
+    let first = Daemon::start(&world.dir()).await;
+    until("the sign was given", async || !watcher.posts().is_empty()).await;
+    assert!(first.stops().await.success());
+    // No turn looks at a ticket that is answered.
+    world.on_store("UPDATE ticket SET memory = 'x' WHERE code = 'T2'").await;
+    world
+        .on_store(
+            "UPDATE meta SET value = json_set(value, '$.at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-25 hours')) \
+             WHERE name = 'audit'",
+        )
+        .await;
+    let before = watcher.posts().len();
+    let mut daemon = Daemon::start(&world.dir()).await;
+    daemon.says("the nightly audit could not be taken").await;
+    until("the sign was given three times", async || {
+        watcher.posts().len() >= before + 3
+    })
+    .await;
+    let again = daemon.said_meanwhile();
+    let again = again
+        .iter()
+        .filter(|line| line.to_string().contains("could not be taken"));
+    assert_eq!(again.count(), 0);
+    assert!(daemon.stops().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_does_not_lead_shows_what_the_audit_of_the_leader_found() {
+    let mut world = World::new(URGENT).await.on(On::Postgres).await;
+    world.ticket("T1", "Sở Y tế", "2026-01-05 08:00").await;
+    let run = "[run]\nevery = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"";
+    world.append("dondoc.toml", run).await;
+    world.stop().await;
+    let mut leads = Daemon::start(&world.dir()).await;
+    leads.says("the audit is clean").await;
+    let stands_by = Daemon::start(&world.dir()).await;
+    until("it shows the audit", async || {
+        stands_by
+            .metric("dondoc_audit_timestamp_seconds")
+            .await
+            .is_some_and(|at| at != "0")
+    })
+    .await;
+    let shown = async |daemon: &Daemon| daemon.metric("dondoc_audit_timestamp_seconds").await;
+    assert_eq!(shown(&stands_by).await, shown(&leads).await);
+    assert!(stands_by.stops().await.success() && leads.stops().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
