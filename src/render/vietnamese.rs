@@ -82,7 +82,7 @@ pub fn alarm(word: &str) -> &str {
         "dead_letter" => "Thông báo không gửi được",
         "unmapped_status" => "Trạng thái phiếu chưa được khai báo",
         "unknown_agency" => "Tên cơ quan chưa có trong danh bạ",
-        "audit_failed" => "Đối soát hằng đêm phát hiện nội dung phải nhắc nhưng chưa được xử lý",
+        "audit_failed" => "Đối soát hằng đêm phát hiện lời nhắc phải gửi nhưng chưa được ghi nhận",
         other => other,
     }
 }
