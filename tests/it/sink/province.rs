@@ -179,7 +179,7 @@ async fn tickets(path: &Path, overdue: usize, open: usize) {
         .await
         .expect("a table");
     // The late ones were received three weeks ago, the others on the morning of the turn.
-    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 WHERE $2 > 0 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
         INSERT INTO ticket (code, status, received_at, updated_at, kind, category, channel, level, agency, url) \
         SELECT printf('PA.%07d', i), 'đang xử lý', \
         CASE WHEN i <= $1 THEN '2021-08-30 08:00:00' ELSE '2021-09-20 07:30:00' END, '2021-09-20 07:30:00', 'phản ánh', 'đất đai', 'điện thoại', 2, \
