@@ -605,6 +605,7 @@ async fn every_write(on: On, what: What, then: Then, process: Process, apart: i6
     let undisturbed = office.told();
     insta::allow_duplicates! { insta::assert_snapshot!("everything", undisturbed.join("\n")) };
 
+    let mut pruning = 0;
     let (mut n, mut places, mut while_sending, mut came_twice) = (1, 0, 0, 0);
     loop {
         let when = format!("{what:?} {n} failed, then {then:?}");
@@ -616,9 +617,15 @@ async fn every_write(on: On, what: What, then: Then, process: Process, apart: i6
         let was_reached = beside.was_reached(what, n).await;
         beside.disarm().await;
         let Err(error) = turn else {
-            assert!(!was_reached, "the turn knows nothing of it: {when}");
             assert_eq!(office.told(), of_turn, "nothing failed: {when}");
-            break;
+            if !was_reached {
+                break;
+            }
+            // Only pruning comes after all is told; that it fails is logged, and it is tried again.
+            pruning += 1;
+            assert!(pruning <= 4, "the turn knows nothing of it: {when}");
+            n += apart;
+            continue;
         };
         let unmarked: Vec<String> = beside.texts(UNMARKED).await;
         nothing_is_half_done(&office, &mut beside, &when).await;
