@@ -623,7 +623,7 @@ async fn every_write(on: On, what: What, then: Then, process: Process, apart: i6
             }
             // Only pruning comes after all is told; that it fails is logged, and it is tried again.
             pruning += 1;
-            assert!(pruning <= 4, "the turn knows nothing of it: {when}");
+            assert!(pruning <= 60, "the turn knows nothing of it: {when}");
             n += apart;
             continue;
         };
