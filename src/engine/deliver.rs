@@ -49,7 +49,7 @@ pub struct Delivered {
     pub dead: usize,
     /// The attempts by channel, word of the answer and class of failure, which is empty where there was none.
     pub by: BTreeMap<(Channel, &'static str, &'static str), usize>,
-    /// Why the mail server took no mail at all.
+    /// Why the mail server takes no mail at all, until it has taken one.
     pub refused: Option<String>,
     /// From the making of each accepted message to its acceptance.
     pub lateness: Vec<TimeDelta>,
@@ -207,8 +207,12 @@ impl Engine {
 
     /// As the process ends: what is known already is not left to be sent again.
     pub(super) async fn settle_owing(&self) {
-        if timeout(LEAVE, self.mark_kept()).await.is_err() {
-            tracing::warn!("the store takes long; what could not be marked is sent again with the same ids");
+        match timeout(LEAVE, self.mark_kept()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what could not be marked is sent again with the same ids: {error}");
+            }
+            Err(_) => tracing::warn!("the store takes long; what could not be marked is sent again with the same ids"),
         }
     }
 
