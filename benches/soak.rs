@@ -9,32 +9,12 @@ mod province;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use province::Province;
+use province::{Province, RULES};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tokio::time::{interval, timeout};
 
 const DONDOC: &str = env!("CARGO_BIN_EXE_dondoc");
 const A_MINUTE: usize = 1_000;
-
-/// At any hour, each ticket for itself.
-const RULES: &str = r#"
-[[rule]]
-id = "overdue"
-title = "Phiếu quá hạn xử lý"
-when = "overdue"
-digest = "ticket"
-
-[[rule.step]]
-id = "L1"
-after = "1wd"
-to = ["agency:contact"]
-template = "overdue-1"
-urgent = true
-
-[[deadline]]
-id = "normal"
-due = "5wd"
-"#;
 
 /// A ticket that is long overdue and has only just come in.
 const TICKET: &str = "INSERT INTO ticket (code, status, received_at, updated_at, kind, category, channel, level, agency) \
@@ -48,7 +28,8 @@ const LOOKS_A_MINUTE: usize = 120;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let minutes = std::env::var("DONDOC_SOAK_MINUTES").map_or(10, |text| text.parse().expect("a number of minutes"));
-    let province = Province::under(RULES, DONDOC, 0, 0).await;
+    let at_any_hour = RULES.replace("\ntemplate =", "\nurgent = true\ntemplate =");
+    let province = Province::under(&at_any_hour, DONDOC, 0, 0).await;
     let pool = open(&province).await;
     let run = province
         .command(DONDOC, &["run"])

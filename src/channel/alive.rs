@@ -2,22 +2,18 @@
 //!
 //! The url's path is a secret, so that errors and logs name its host only. No redirect is followed and no proxy asked.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use rustls_pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::tls;
+use super::{http, tls};
 
 /// How long an answer may take, from the look-up to its last byte.
 const WAIT: Duration = Duration::from_secs(10);
-
-/// What is read of an answer; nobody looks at it.
-const MOST_BODY: usize = 16 * 1024;
 
 /// Why the sign cannot be given at all.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +63,7 @@ impl Alive {
         // On this machine nobody has to be trusted: a system without certificates serves.
         let nobody: &[CertificateDer<'static>] = &[];
         let tls = tls::client(is_plain.then_some(nobody), "SSL_CERT_FILE").map_err(AliveError::Tls)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(!is_plain)
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .user_agent(concat!("dondoc/", env!("CARGO_PKG_VERSION")))
+        let client = http::client(tls, !is_plain)
             .timeout(WAIT)
             .pool_max_idle_per_host(0)
             .build()
@@ -96,13 +85,7 @@ impl Alive {
     pub async fn ping(&self) -> Result<(), NotTaken> {
         let mut response = self.client.get(self.url.clone()).send().await.map_err(|e| failed(&e))?;
         let status = response.status();
-        let mut read = 0;
-        // What the answer says is of no matter, nor is it how it ends.
-        while read < MOST_BODY
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            read += chunk.len();
-        }
+        http::drain(&mut response).await;
         match status.is_success() {
             true => Ok(()),
             false => Err(NotTaken::Status(status.as_u16())),
@@ -110,17 +93,11 @@ impl Alive {
     }
 }
 
-/// The last cause's words: the outer ones repeat the url.
 fn failed(error: &reqwest::Error) -> NotTaken {
-    if error.is_timeout() {
-        return NotTaken::Late;
+    match error.is_timeout() {
+        true => NotTaken::Late,
+        false => NotTaken::Broken(http::innermost(error)),
     }
-    let causes = std::iter::successors(error.source(), |&e| e.source());
-    NotTaken::Broken(
-        causes
-            .last()
-            .map_or_else(|| "no answer".to_owned(), ToString::to_string),
-    )
 }
 
 #[cfg(test)]

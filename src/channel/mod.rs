@@ -6,6 +6,7 @@
 pub mod alive;
 pub mod bounce;
 pub mod command;
+mod http;
 pub mod mail;
 pub mod maildir;
 pub mod smtp;

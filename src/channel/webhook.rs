@@ -30,7 +30,7 @@ use chrono::{DateTime, TimeDelta};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, Response, StatusCode};
 use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -40,12 +40,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use super::{Answer, Failure, FailureKind, Stage, tls};
+use super::{Answer, Failure, FailureKind, Stage, http, tls};
 use crate::config::settings::{NoWay, WebhookSettings};
 use crate::domain::Moment;
 
-/// What is read of an answer's body, so that its connection may serve again; nobody looks at it.
-const MOST_BODY: usize = 16 * 1024;
 /// How long the body is waited for.
 const BODY_WAIT: Duration = Duration::from_secs(1);
 /// A receiver cannot put us off for longer.
@@ -92,15 +90,8 @@ impl Webhooks {
         let rules = Rules(Arc::new(settings.clone()));
         let wait = settings.timeout.to_std().unwrap_or_default();
         let client = |https_only| {
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .https_only(https_only)
-                .no_proxy()
-                .redirect(redirect::Policy::none())
-                .referer(false)
-                .retry(reqwest::retry::never())
+            http::client(tls.clone(), https_only)
                 .dns_resolver(rules.clone())
-                .user_agent(concat!("dondoc/", env!("CARGO_PKG_VERSION")))
                 // Shorter than the whole, so that a host that does not answer is told from one that may have read.
                 .connect_timeout(wait / 2)
                 .timeout(wait)
@@ -256,16 +247,8 @@ fn signatures(keys: &[Hmac<Sha256>], id: &str, at: Moment, body: &[u8]) -> Strin
 async fn answer(mut response: Response, at: Moment) -> Answer {
     let status = response.status();
     let not_before = retry_after(response.headers(), at);
-    let body = async {
-        let mut read = 0;
-        while read < MOST_BODY
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            read += chunk.len();
-        }
-    };
     // One that does not come costs a connection, and nobody a wait.
-    if timeout(BODY_WAIT, body).await.is_err() {
+    if timeout(BODY_WAIT, http::drain(&mut response)).await.is_err() {
         tracing::debug!("the answer's body stays away");
     }
     let words = status.canonical_reason().unwrap_or_default();
@@ -306,7 +289,7 @@ fn retry_after(headers: &HeaderMap, at: Moment) -> Option<Moment> {
 fn failed(error: &reqwest::Error, wait: Duration) -> Answer {
     let later = |why| Answer::Later { why, not_before: None };
     if error.is_builder() {
-        return later(Failure::new(FailureKind::Unsendable, &innermost(error)));
+        return later(Failure::new(FailureKind::Unsendable, &http::innermost(error)));
     }
     if error.is_connect() {
         return later(if error.is_timeout() {
@@ -320,7 +303,7 @@ fn failed(error: &reqwest::Error, wait: Duration) -> Answer {
         why: if error.is_timeout() {
             late(wait, stage)
         } else {
-            Failure::new(FailureKind::Broken { stage }, &innermost(error))
+            Failure::new(FailureKind::Broken { stage }, &http::innermost(error))
         },
     }
 }
@@ -333,7 +316,7 @@ fn unreachable(error: &(dyn Error + 'static)) -> Failure {
     }
     let handshake = causes.find_map(|e| shaking(e.downcast_ref()?));
     let stage = Stage::Connect;
-    handshake.unwrap_or_else(|| Failure::new(FailureKind::Broken { stage }, &innermost(error)))
+    handshake.unwrap_or_else(|| Failure::new(FailureKind::Broken { stage }, &http::innermost(error)))
 }
 
 /// A failed handshake, however often the error was wrapped: the source of a wrapping `io::Error` is not what it wraps.
@@ -343,12 +326,6 @@ fn shaking(error: &io::Error) -> Option<Failure> {
         return Some(tls::no_handshake(error));
     }
     shaking(inner.downcast_ref()?)
-}
-
-/// The last cause's words: the outer ones repeat the url, which may be a secret.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&e| e.source());
-    causes.last().map_or_else(String::new, ToString::to_string)
 }
 
 fn late(wait: Duration, stage: Stage) -> Failure {

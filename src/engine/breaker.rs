@@ -1,9 +1,9 @@
 //! Who is left alone for a while because nothing gets through: the mail server, and each endpoint for itself.
 //!
 //! After a batch of which everything failed for a reason that is the other side's, nothing is tried there until an instant;
-//! then one message finds out. What it brings decides about the rest. A message that fails again and again while there is no
-//! other says little of others: it never lengthens their rest. Each process has its own: what it cannot reach another may. Nothing here is
-//! about a message's own retries, nor does a restart remember it.
+//! then one message finds out. What it brings decides about the rest. A message that fails again and again while there is
+//! no other says little of others: it never lengthens their rest. Each process has its own: what it cannot reach another
+//! may. Nothing here is about a message's own retries, nor does a restart remember it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -71,55 +71,45 @@ const COUNT: &str = "SELECT (SELECT COUNT(*) FROM ticket WHERE code = $1), (SELE
      (SELECT COUNT(*) FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject = $1 AND t.subject_kind = 'ticket'), \
      (SELECT COUNT(*) FROM acknowledgement WHERE ticket = $1)";
 
-const FIND_MESSAGE_SUBJECT: &str = "SELECT DISTINCT subject FROM message WHERE subject LIKE $1 ESCAPE '\\'";
-const BLANK_MESSAGE_SUBJECT: &str = "UPDATE message SET subject = $2 WHERE subject = $1";
-const FIND_MESSAGE_MATTER: &str = "SELECT DISTINCT matter FROM message WHERE matter LIKE $1 ESCAPE '\\'";
-const BLANK_MESSAGE_MATTER: &str = "UPDATE message SET matter = $2 WHERE matter = $1";
-const FIND_MESSAGE_REASON: &str = "SELECT DISTINCT reason FROM message WHERE reason LIKE $1 ESCAPE '\\'";
-const BLANK_MESSAGE_REASON: &str = "UPDATE message SET reason = $2 WHERE reason = $1";
-const FIND_MESSAGE_CORRECTION: &str = "SELECT DISTINCT correction FROM message WHERE correction LIKE $1 ESCAPE '\\'";
-const BLANK_MESSAGE_CORRECTION: &str = "UPDATE message SET correction = $2 WHERE correction = $1";
-const FIND_ATTEMPT_DETAIL: &str = "SELECT DISTINCT detail FROM attempt WHERE detail LIKE $1 ESCAPE '\\'";
-const BLANK_ATTEMPT_DETAIL: &str = "UPDATE attempt SET detail = $2 WHERE detail = $1";
-const FIND_BOUNCE_DETAIL: &str = "SELECT DISTINCT detail FROM bounce WHERE detail LIKE $1 ESCAPE '\\'";
-const BLANK_BOUNCE_DETAIL: &str = "UPDATE bounce SET detail = $2 WHERE detail = $1";
-const FIND_ALARM_DETAIL: &str = "SELECT DISTINCT detail FROM alarm WHERE detail LIKE $1 ESCAPE '\\'";
-const BLANK_ALARM_DETAIL: &str = "UPDATE alarm SET detail = $2 WHERE detail = $1";
-const FIND_ALARM_WITNESS: &str = "SELECT DISTINCT witness FROM alarm WHERE witness LIKE $1 ESCAPE '\\'";
-const BLANK_ALARM_WITNESS: &str = "UPDATE alarm SET witness = $2 WHERE witness = $1";
-const FIND_SILENCE_SCOPE: &str = "SELECT DISTINCT scope FROM silence WHERE scope LIKE $1 ESCAPE '\\'";
-const BLANK_SILENCE_SCOPE: &str = "UPDATE silence SET scope = $2 WHERE scope = $1";
-const FIND_SILENCE_REASON: &str = "SELECT DISTINCT reason FROM silence WHERE reason LIKE $1 ESCAPE '\\'";
-const BLANK_SILENCE_REASON: &str = "UPDATE silence SET reason = $2 WHERE reason = $1";
-const FIND_SUSPENSION_REASON: &str = "SELECT DISTINCT reason FROM suspension WHERE reason LIKE $1 ESCAPE '\\'";
-const BLANK_SUSPENSION_REASON: &str = "UPDATE suspension SET reason = $2 WHERE reason = $1";
-const FIND_ENDPOINT_REASON: &str = "SELECT DISTINCT reason FROM endpoint WHERE reason LIKE $1 ESCAPE '\\'";
-const BLANK_ENDPOINT_REASON: &str = "UPDATE endpoint SET reason = $2 WHERE reason = $1";
-const FIND_FAILING_REASON: &str = "SELECT DISTINCT reason FROM endpoint_failing WHERE reason LIKE $1 ESCAPE '\\'";
-const BLANK_FAILING_REASON: &str = "UPDATE endpoint_failing SET reason = $2 WHERE reason = $1";
-/// In JSON, as scopes are.
-const FIND_PAUSE: &str = "SELECT value FROM meta WHERE name = 'paused' AND value LIKE $1 ESCAPE '\\'";
-const BLANK_PAUSE: &str = "UPDATE meta SET value = $2 WHERE name = 'paused' AND value = $1";
-const FIND_ACKNOWLEDGEMENT_NOTE: &str = "SELECT DISTINCT note FROM acknowledgement WHERE note LIKE $1 ESCAPE '\\'";
-const BLANK_ACKNOWLEDGEMENT_NOTE: &str = "UPDATE acknowledgement SET note = $2 WHERE note = $1";
+/// How the texts of a column are found, and how one is written anew.
+macro_rules! texts_of {
+    ($table:literal, $column:literal) => {
+        (
+            concat!(
+                "SELECT DISTINCT ",
+                $column,
+                " FROM ",
+                $table,
+                " WHERE ",
+                $column,
+                " LIKE $1 ESCAPE '\\'"
+            ),
+            concat!("UPDATE ", $table, " SET ", $column, " = $2 WHERE ", $column, " = $1"),
+        )
+    };
+}
 
-/// Where a code may stand among other words: how the texts are found, and how one is written anew.
+/// Where a code may stand among other words.
 const TEXTS: [(&str, &str); 15] = [
-    (FIND_MESSAGE_SUBJECT, BLANK_MESSAGE_SUBJECT),
-    (FIND_MESSAGE_MATTER, BLANK_MESSAGE_MATTER),
-    (FIND_MESSAGE_REASON, BLANK_MESSAGE_REASON),
-    (FIND_MESSAGE_CORRECTION, BLANK_MESSAGE_CORRECTION),
-    (FIND_ATTEMPT_DETAIL, BLANK_ATTEMPT_DETAIL),
-    (FIND_BOUNCE_DETAIL, BLANK_BOUNCE_DETAIL),
-    (FIND_ALARM_DETAIL, BLANK_ALARM_DETAIL),
-    (FIND_ALARM_WITNESS, BLANK_ALARM_WITNESS),
-    (FIND_SILENCE_SCOPE, BLANK_SILENCE_SCOPE),
-    (FIND_SILENCE_REASON, BLANK_SILENCE_REASON),
-    (FIND_SUSPENSION_REASON, BLANK_SUSPENSION_REASON),
-    (FIND_ENDPOINT_REASON, BLANK_ENDPOINT_REASON),
-    (FIND_FAILING_REASON, BLANK_FAILING_REASON),
-    (FIND_PAUSE, BLANK_PAUSE),
-    (FIND_ACKNOWLEDGEMENT_NOTE, BLANK_ACKNOWLEDGEMENT_NOTE),
+    texts_of!("message", "subject"),
+    texts_of!("message", "matter"),
+    texts_of!("message", "reason"),
+    texts_of!("message", "correction"),
+    texts_of!("attempt", "detail"),
+    texts_of!("bounce", "detail"),
+    texts_of!("alarm", "detail"),
+    texts_of!("alarm", "witness"),
+    texts_of!("silence", "scope"),
+    texts_of!("silence", "reason"),
+    texts_of!("suspension", "reason"),
+    texts_of!("endpoint", "reason"),
+    texts_of!("endpoint_failing", "reason"),
+    texts_of!("acknowledgement", "note"),
+    // In JSON, as scopes are.
+    (
+        "SELECT value FROM meta WHERE name = 'paused' AND value LIKE $1 ESCAPE '\\'",
+        "UPDATE meta SET value = $2 WHERE name = 'paused' AND value = $1",
+    ),
 ];
 
 pub const STATEMENTS: &[&str] = &[
@@ -134,37 +124,12 @@ pub const STATEMENTS: &[&str] = &[
     BODIES,
     UNNAME,
     COUNT,
-    FIND_MESSAGE_SUBJECT,
-    BLANK_MESSAGE_SUBJECT,
-    FIND_MESSAGE_MATTER,
-    BLANK_MESSAGE_MATTER,
-    FIND_MESSAGE_REASON,
-    BLANK_MESSAGE_REASON,
-    FIND_MESSAGE_CORRECTION,
-    BLANK_MESSAGE_CORRECTION,
-    FIND_ATTEMPT_DETAIL,
-    BLANK_ATTEMPT_DETAIL,
-    FIND_BOUNCE_DETAIL,
-    BLANK_BOUNCE_DETAIL,
-    FIND_ALARM_DETAIL,
-    BLANK_ALARM_DETAIL,
-    FIND_ALARM_WITNESS,
-    BLANK_ALARM_WITNESS,
-    FIND_SILENCE_SCOPE,
-    BLANK_SILENCE_SCOPE,
-    FIND_SILENCE_REASON,
-    BLANK_SILENCE_REASON,
-    FIND_SUSPENSION_REASON,
-    BLANK_SUSPENSION_REASON,
-    FIND_ENDPOINT_REASON,
-    BLANK_ENDPOINT_REASON,
-    FIND_FAILING_REASON,
-    BLANK_FAILING_REASON,
-    FIND_PAUSE,
-    BLANK_PAUSE,
-    FIND_ACKNOWLEDGEMENT_NOTE,
-    BLANK_ACKNOWLEDGEMENT_NOTE,
 ];
+
+/// The statements about [`TEXTS`].
+pub(super) fn about_texts() -> impl Iterator<Item = &'static str> {
+    TEXTS.into_iter().flat_map(|(find, blank)| [find, blank])
+}
 
 /// What stands in the place of a forgotten code.
 pub const BLANK: &str = "[forgotten]";

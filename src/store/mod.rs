@@ -72,6 +72,7 @@ pub fn statements() -> Vec<&'static str> {
         .chain(tickets::with_rows())
         .chain(tellings::with_rows())
         .chain(outbox::with_rows())
+        .chain(forgotten::about_texts())
         .collect()
 }
 

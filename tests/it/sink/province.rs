@@ -17,7 +17,8 @@ pub const AT: &str = "2021-09-20T08:30:00+07:00";
 
 const NOBODY: u32 = 65534;
 
-const RULES: &str = r#"
+/// A step, and a mail for each ticket.
+pub const RULES: &str = r#"
 [[rule]]
 id = "overdue"
 title = "Phiếu quá hạn xử lý"
