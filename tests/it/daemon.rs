@@ -116,15 +116,21 @@ impl Daemon {
     /// The next line of the log whose message holds some words.
     pub async fn says(&mut self, words: &str) -> Value {
         let mut before = Vec::new();
-        loop {
-            let line = timeout(PATIENCE, self.log.recv()).await;
-            let Some(line) = line.unwrap_or_else(|_| panic!("`{words}` was not said: {before:#?}")) else {
-                panic!("the daemon ended without saying `{words}`: {before:#?}");
-            };
-            if line["fields"]["message"].as_str().is_some_and(|m| m.contains(words)) {
-                return line;
+        // In all, however much else is said meanwhile.
+        let said = timeout(PATIENCE, async {
+            while let Some(line) = self.log.recv().await {
+                if line["fields"]["message"].as_str().is_some_and(|m| m.contains(words)) {
+                    return Some(line);
+                }
+                before.push(line);
             }
-            before.push(line);
+            None
+        })
+        .await;
+        match said {
+            Ok(Some(line)) => line,
+            Ok(None) => panic!("the daemon ended without saying `{words}`: {before:#?}"),
+            Err(_) => panic!("`{words}` was not said: {before:#?}"),
         }
     }
 

@@ -179,3 +179,41 @@ async fn a_watcher_that_stalls_never_ends_or_refuses_holds_nothing_up() {
         assert!(daemon.stops().await.success());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_fails_is_not_taken_with_each_turn_and_the_one_before_counts() {
+    let watcher = Receiver::start(None, Do::Say(OK.to_owned())).await;
+    let world = province(&watcher).await;
+    world.ticket("T2", "Sở Xây dựng", "2026-01-05 08:00").await;
+    world
+        .sql("UPDATE ticket SET status = 'đã trả lời', answered_at = received_at WHERE code = 'T2'")
+        .await;
+    // Lately enough for an audit to look at it, and long enough ago for the turns to have done with it.
+    world
+        .sql("UPDATE ticket SET updated_at = datetime('now', '+7 hours', '-1 hour') WHERE code = 'T2'")
+        .await;
+    let first = Daemon::start(&world.dir()).await;
+    until("the sign was given", async || !watcher.posts().is_empty()).await;
+    assert!(first.stops().await.success());
+    // No turn looks at a ticket that is answered.
+    world.on_store("UPDATE ticket SET memory = 'x' WHERE code = 'T2'").await;
+    world
+        .on_store(
+            "UPDATE meta SET value = json_set(value, '$.at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-25 hours')) \
+             WHERE name = 'audit'",
+        )
+        .await;
+    let before = watcher.posts().len();
+    let mut daemon = Daemon::start(&world.dir()).await;
+    daemon.says("the nightly audit could not be taken").await;
+    until("the sign was given three times", async || {
+        watcher.posts().len() >= before + 3
+    })
+    .await;
+    let again = daemon.said_meanwhile();
+    let again = again
+        .iter()
+        .filter(|line| line.to_string().contains("could not be taken"));
+    assert_eq!(again.count(), 0);
+    assert!(daemon.stops().await.success());
+}
