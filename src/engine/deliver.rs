@@ -671,6 +671,7 @@ impl Engine {
         for recipient in [owner, ops].into_iter().skip(usize::from(is_told_once)) {
             let mut section = letter::bare_section(&self.config, &recipient, "endpoint-disabled", at);
             section.rule_title.clone_from(&endpoint.id);
+            section.owner = Some(letter::unit_name(&self.config, unit, on));
             section.since = failed.map(|(since, _)| self.config.calendars.of(&recipient.unit).date_of(since));
             section.note = failed.map(|(_, last)| last.to_string());
             let alone = Alone {

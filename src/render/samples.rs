@@ -243,6 +243,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         lines,
         settled: template == "settled",
         reply_by: Some(five_on(day(17))),
+        owner: (template == "endpoint-disabled").then(|| UNIT.into()),
         note: match template {
             "correction" => Some("phiếu đã được trả lời, hệ thống cập nhật chậm".into()),
             "approval" => Some(

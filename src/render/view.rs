@@ -69,6 +69,8 @@ pub struct SectionView {
     pub note: Option<String>,
     /// Of an endpoint that took nothing: since when.
     pub since: Option<NaiveDate>,
+    /// Of an endpoint: the name of the unit that it belongs to.
+    pub owner: Option<String>,
 }
 
 impl SectionView {
@@ -96,6 +98,7 @@ impl SectionView {
             reply_by: None,
             note: None,
             since: None,
+            owner: None,
         }
     }
 }

@@ -739,6 +739,12 @@ async fn the_files_of_the_store_hold_nothing_of_a_forgotten_ticket() {
             .on_store(&format!("INSERT INTO {table}, '550 MAT-770-B refused')"))
             .await;
     }
+    world
+        .on_store(
+            "INSERT INTO alarm (id, kind, subject, detail, raised_at, told_at, cleared_at, clear_told_at, witness) \
+             VALUES (7, 'unknown_agency', 'Sở Không Rõ', 'such as MAT-770-B', 0, 0, 1, 1, 'MAT-770-B')",
+        )
+        .await;
     let sent = messages(&world).await;
     let mut tx = world.store().begin().await.expect("a transaction");
     let why = "sai phiếu MAT-770-B";

@@ -291,7 +291,7 @@ async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and
     assert!(
         letters
             .iter()
-            .all(|l| l.contains("Ngừng gửi thông báo qua webhook “syt”")),
+            .all(|l| l.contains("Ngừng gửi thông báo qua webhook “syt” – Sở Y tế")),
         "{letters:?}"
     );
     system.answers(204);
