@@ -47,7 +47,7 @@ use crate::domain::Moment;
 /// How long the body is waited for.
 const BODY_WAIT: Duration = Duration::from_secs(1);
 /// A receiver cannot put us off for longer.
-const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
+pub const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
 /// An idle connection is closed before most servers would do so: a post into one that just closed ends unknown.
 const IDLE: Duration = Duration::from_secs(4);
 

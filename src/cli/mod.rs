@@ -219,6 +219,9 @@ enum Command {
         /// Says how much it would be.
         #[arg(long)]
         dry_run: bool,
+        /// Also where nothing has been seen for long that would bear out the clock.
+        #[arg(long)]
+        yes: bool,
         #[arg(long)]
         json: bool,
     },
@@ -525,7 +528,12 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         }
         Command::Audit { since, at, json } => audit::run(&dir, since.as_deref(), at.as_deref(), json).await,
         Command::Backup { file } => backup::run(&dir, &file).await,
-        Command::Prune { archive, dry_run, json } => prune::run(&dir, archive, dry_run, json).await,
+        Command::Prune {
+            archive,
+            dry_run,
+            yes,
+            json,
+        } => prune::run(&dir, archive, dry_run, yes, json).await,
         Command::Forget { code, yes } => forget::run(&dir, &code, yes).await,
         Command::Status { json } => status::run(&dir, json).await,
         Command::Completions { shell } => manual::completions(shell),

@@ -4,13 +4,20 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::outbox::local;
 use super::{CliError, load, say, say_json};
 use crate::clock;
 use crate::engine::{self, Pruned};
 use crate::store::Store;
 use crate::store::retention::Prunable;
 
-pub(super) async fn run(dir: &Path, with_archive: bool, is_dry: bool, as_json: bool) -> Result<(), CliError> {
+pub(super) async fn run(
+    dir: &Path,
+    with_archive: bool,
+    is_dry: bool,
+    is_sure: bool,
+    as_json: bool,
+) -> Result<(), CliError> {
     let config = load(dir)?;
     let now = clock::now();
     let pruned = if is_dry {
@@ -18,6 +25,15 @@ pub(super) async fn run(dir: &Path, with_archive: bool, is_dry: bool, as_json: b
         engine::prunable(&config, &store, with_archive, now).await?
     } else {
         let store = Store::open_beside(&config.store.database).await?;
+        let since = engine::unwitnessed_since(&store.meta().await?, now);
+        if let Some(since) = since.filter(|_| !is_sure) {
+            store.close().await;
+            let since = local(since, &config);
+            return Err(CliError::Failed(anyhow::anyhow!(
+                "nothing has been seen since {since}, so nothing bears out that it is {} now; were the clock wrong, all would be removed: with --yes it is",
+                local(now, &config)
+            )));
+        }
         let pruned = engine::prune(&config, &store, with_archive, now).await?;
         store.close().await;
         pruned

@@ -8,8 +8,10 @@ use super::outbox::{local, rfc3339};
 use super::{CliError, load, say, say_json};
 use crate::clock;
 use crate::config::Config;
+use crate::domain::Moment;
 use crate::domain::directory::{Endpoint, Unit};
 use crate::domain::notice::Mode;
+use crate::engine::NIGHT;
 use crate::store::Store;
 use crate::store::endpoints::{Disabled, DisabledEndpoints, Failing, FailingEndpoints};
 use crate::store::meta::LastAudit;
@@ -158,7 +160,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         count("dead"),
         count("bounced"),
         unknown,
-        audit(&config, meta.audit.as_ref()),
+        audit(&config, meta.audit.as_ref(), meta.last_turn_at),
         mode(&config, accepted_in_shadow),
         endpoints.len(),
     ));
@@ -166,7 +168,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
 }
 
 /// What the last nightly audit found.
-fn audit(config: &Config, last: Option<&LastAudit>) -> String {
+fn audit(config: &Config, last: Option<&LastAudit>, last_turn_at: Option<Moment>) -> String {
     match last {
         None if config.audit.at.is_none() => "off".to_owned(),
         None => "never yet".to_owned(),
@@ -175,7 +177,13 @@ fn audit(config: &Config, last: Option<&LastAudit>) -> String {
                 0 => "clean".to_owned(),
                 n => format!("{n} findings"),
             };
-            format!("{found} at {} ({} tickets)", local(last.at, config), last.checked)
+            let is_old = config.audit.at.is_some() && last_turn_at.is_some_and(|turn| turn - last.at > NIGHT);
+            let none_since = if is_old { "; none since" } else { "" };
+            format!(
+                "{found} at {} ({} tickets){none_since}",
+                local(last.at, config),
+                last.checked
+            )
         }
     }
 }

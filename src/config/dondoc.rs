@@ -378,7 +378,7 @@ const KEPT_FOR: RetentionSettings = RetentionSettings {
 };
 
 /// The figures of a month are compared with those of the month before.
-const FEWEST_MONTHS: u32 = 3;
+pub const FEWEST_MONTHS: u32 = 3;
 
 fn read_retention(s: &mut Section<'_>) -> RetentionSettings {
     let bodies = s.or("bodies", KEPT_FOR.bodies);

@@ -35,6 +35,7 @@ use crate::domain::notice::Mode;
 use crate::domain::rule::RuleSet;
 use crate::domain::wording::{Terms, Wording};
 
+pub use dondoc::FEWEST_MONTHS;
 pub use problem::{Problem, Problems, Severity, did_you_mean};
 
 use layer::Layer;

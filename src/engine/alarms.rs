@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::TimeDelta;
 
+use super::audit::{AuditFailure, NIGHT};
 use super::letter::{self, Alone};
+use super::observe::OTHER_WORDS;
 use super::{Composed, Delivered, Engine, Observed, Problem, TurnError};
 use crate::config::Config;
 use crate::domain::Moment;
@@ -68,20 +70,14 @@ impl Watched {
         meta: &Meta,
         observed: &Observed,
         composed: &Composed,
+        audit_failed: Option<&AuditFailure>,
         now: Moment,
     ) -> Watched {
         let mut watched = Watched::default();
-        watched.judged.extend([
-            AlarmKind::ClockBack,
-            AlarmKind::ReloadRefused,
-            AlarmKind::Storm,
-            AlarmKind::AuditFailed,
-        ]);
-        let failed = meta.audit.as_ref().filter(|audit| audit.findings > 0);
-        if let (Some(audit), Some(_)) = (failed, config.audit.at) {
-            let detail = format!("{} findings; `dondoc audit` lists them", audit.findings);
-            watched.see(AlarmKind::AuditFailed, "", &detail);
-        }
+        watched
+            .judged
+            .extend([AlarmKind::ClockBack, AlarmKind::ReloadRefused, AlarmKind::Storm]);
+        watched.audited(config, meta, audit_failed, now);
         if let Some(storm) = &meta.storm {
             let detail = format!("{} messages are held", storm.messages);
             watched.see(AlarmKind::Storm, "", &detail);
@@ -109,8 +105,12 @@ impl Watched {
         for problem in &observed.problems {
             match problem {
                 Problem::Stale(_) => watched.see(AlarmKind::SourceStale, "", &problem.to_string()),
-                Problem::Implausible { .. } => watched.see(AlarmKind::Implausible, "", &problem.to_string()),
-                Problem::UnmappedStatus { word, .. } => watched.see(AlarmKind::UnmappedStatus, &clipped(word), ""),
+                Problem::Implausible { .. } | Problem::Replaced { .. } => {
+                    watched.see(AlarmKind::Implausible, "", &problem.to_string());
+                }
+                Problem::UnmappedStatus { word, .. } if word != OTHER_WORDS => {
+                    watched.see(AlarmKind::UnmappedStatus, &clipped(word), "")
+                }
                 _ => {}
             }
         }
@@ -122,6 +122,30 @@ impl Watched {
         }
         watched.sound_templates.clone_from(&composed.sound_templates);
         watched
+    }
+
+    /// What the last audit found, or that none has come to its end for longer than a night. Where nobody takes them nightly
+    /// nothing is said of that.
+    fn audited(&mut self, config: &Config, meta: &Meta, failed: Option<&AuditFailure>, now: Moment) {
+        let last = meta.audit.as_ref();
+        let since = last.map(|audit| audit.at).or(meta.first_turn_at);
+        let failed = failed.zip(since).filter(|(_, since)| now - *since > NIGHT);
+        match (failed, last) {
+            _ if config.audit.at.is_none() => {}
+            (Some((failure, since)), _) => {
+                let since = since.with_timezone(&config.calendars.base().zone());
+                let detail = format!("none since {}: {}", since.format("%H:%M %d/%m/%Y"), failure.why);
+                self.see(AlarmKind::AuditFailed, "", &detail);
+            }
+            (None, Some(audit)) if audit.findings > 0 => {
+                let detail = format!("{} findings; `dondoc audit` lists them", audit.findings);
+                self.see(AlarmKind::AuditFailed, "", &detail);
+            }
+            // What failed before this process began fails again or not: that is seen with the first audit of it.
+            (None, Some(audit)) if now - audit.at > NIGHT => return,
+            (None, _) => {}
+        }
+        self.judged.insert(AlarmKind::AuditFailed);
     }
 
     /// What delivering met with.

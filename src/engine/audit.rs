@@ -42,7 +42,7 @@ const PAGE: i64 = 500;
 const AGAIN: TimeDelta = TimeDelta::minutes(30);
 
 /// Sweeps are nightly: one that is older has been left out.
-const NIGHT: TimeDelta = TimeDelta::hours(26);
+pub const NIGHT: TimeDelta = TimeDelta::hours(26);
 
 /// Why nothing can be said.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,12 @@ impl From<ReadError> for AuditError {
             ReadError::Stopping => AuditError::Stopping,
         }
     }
+}
+
+/// An audit that was due and could not be taken.
+pub(super) struct AuditFailure {
+    pub(super) at: Moment,
+    pub(super) why: String,
 }
 
 /// Something that is owed, or lies where it should not, without a reason.
@@ -275,7 +281,7 @@ impl Engine {
                 .read(async |source| source.first_read(after.as_ref(), audit.since, batch).await)
                 .await?;
             after.clone_from(&page.next);
-            audit.excuse(Excuse::Unreadable, page.rejected.len());
+            audit.excuse(Excuse::Unreadable, page.rejected.iter().map(|r| r.rows).sum());
             let shown = page.rows.len();
             let page = self.without_forgotten(page).await?;
             audit.excuse(Excuse::Forgotten, shown - page.rows.len());
@@ -334,6 +340,12 @@ impl Engine {
                 None => self.follow(kept, &look.context, look.meta, look.now),
             };
             after.memory.last_change_at = kept.memory.last_change_at;
+            // A lead that only shows here has not just changed: nothing follows it.
+            let is_pending = kept.generation != look.meta.generation
+                && look.meta.config_loaded_at.is_some_and(|at| at > look.before);
+            if !is_pending {
+                after.memory.lead_since = kept.memory.lead_since;
+            }
             let subject = Subject {
                 ticket: &after.ticket,
                 memory: &after.memory,
@@ -491,15 +503,16 @@ impl Engine {
 
     /// Looks at the messages that could have been tried before the grace.
     async fn look_at_messages(&self, look: &Look<'_>, audit: &mut Audit) -> Result<(), AuditError> {
+        let latest = self.latest_attempt(look.now);
         let mut position = (Moment::UNIX_EPOCH, String::new());
         loop {
             let after = (position.0, position.1.as_str());
-            let unsent = self.store.unsent(look.before, after, (look.now, LEASE), PAGE).await?;
+            let due = (look.before, latest);
+            let unsent = self.store.unsent(due, after, (look.now, LEASE), PAGE).await?;
             let Some(last) = unsent.last() else { break };
             position = (last.since(), last.id.clone());
             for message in &unsent {
                 let is_mail = message.channel == Channel::Email.word();
-                // Those that are to go at once stand at an instant that never was.
                 let since = message.since();
                 let open = self
                     .config
@@ -534,14 +547,18 @@ impl Engine {
         let last = self.store.meta().await?.audit;
         let now = clock();
         // The clock may have gone back meanwhile.
-        let has_just_failed = self.audit_failed.is_some_and(|at| at <= now && now - at < AGAIN);
+        let failed_at = self.audit_failed.as_ref().map(|failed| failed.at);
+        let has_just_failed = failed_at.is_some_and(|at| at <= now && now - at < AGAIN);
         if self.term.is_none() || has_just_failed || !self.audit_is_due(last.as_ref(), now) {
             return Ok(last);
         }
         let taken = self.take_audit(now).await;
         self.audit_failed = match &taken {
             Ok(_) | Err(AuditError::Stopping | AuditError::Turn(TurnError::Store(StoreError::Deposed))) => None,
-            Err(_) => Some(now),
+            Err(why) => Some(AuditFailure {
+                at: now,
+                why: why.to_string(),
+            }),
         };
         taken.map(Some)
     }

@@ -428,6 +428,8 @@ fn still_waiting<'a>(known: &'a [Telling], found: &Evaluation) -> Vec<(&'a Telli
             n.state == NoticeState::Waiting
                 && n.wait != Wait::Brake
                 && n.first_attempt_at.is_none()
+                // What ops sent or released is due at any turn.
+                && n.compose_at != Some(Moment::UNIX_EPOCH)
                 && !found.lapse.contains(&n.id)
         })
         .collect()

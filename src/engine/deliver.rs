@@ -19,6 +19,7 @@ use super::letter::{self, Alone};
 use super::{Clock, Engine, LEAVE, TurnError, recipients};
 use crate::channel::bounce::Senders;
 use crate::channel::smtp::{Connection, Smtp};
+use crate::channel::webhook::LONGEST_WAIT;
 use crate::channel::{Answer, Concerns, Failure, FailureKind, Stage};
 use crate::domain::Moment;
 use crate::domain::directory::{Desk, Endpoint, OPS};
@@ -169,16 +170,28 @@ impl Engine {
             let mut left = answered.tried.into_iter();
             while let Some((claim, answer)) = left.next() {
                 // A commit whose own answer was lost may have marked it.
-                let is_open = |m: &Listed| m.state == MessageState::Waiting.word() && m.attempts == claim.attempts;
+                let is_waiting = |m: &Listed| m.state == MessageState::Waiting.word();
+                let is_open = |m: &Listed| is_waiting(m) && m.attempts == claim.attempts;
+                let mut failed = None;
                 match self.store.message(&claim.id).await {
-                    Ok(message) if message.as_ref().is_some_and(is_open) => tried.push((claim, answer)),
-                    Ok(_) => {}
-                    Err(error) => {
-                        tried.extend([(claim, answer)].into_iter().chain(left));
-                        let at = answered.at;
-                        self.owing().answered.push(Answered { tried, at });
-                        return Err(error.into());
+                    Ok(Some(message)) if is_open(&message) => tried.push((claim, answer)),
+                    // Another process took the claim for one that was left open, and tries what is there already.
+                    Ok(Some(message)) if is_waiting(&message) && matches!(answer, Answer::Accepted { .. }) => {
+                        let again = self.store.claim_again(&claim.id, &self.name, answered.at, LEASE).await;
+                        match again {
+                            Ok(Some(by)) => tried.push((claim.claimed_by(by), answer)),
+                            Ok(None) => tried.push((claim, answer)),
+                            Err(error) => failed = Some((error, claim, answer)),
+                        }
                     }
+                    Ok(_) => {}
+                    Err(error) => failed = Some((error, claim, answer)),
+                }
+                if let Some((error, claim, answer)) = failed {
+                    tried.extend([(claim, answer)].into_iter().chain(left));
+                    let at = answered.at;
+                    self.owing().answered.push(Answered { tried, at });
+                    return Err(error.into());
                 }
             }
             // Endpoints may be others by now: nothing is made of what they answered then.
@@ -686,6 +699,23 @@ impl Engine {
             letters.push(letter);
         }
         Ok(letters)
+    }
+
+    /// The longest that a message waits for its next attempt, but for its recipient's office hours.
+    pub(super) fn longest_wait(&self) -> TimeDelta {
+        let spans = self.config.delivery.retry.iter().copied();
+        let longest = spans.max().unwrap_or(LONGEST_WAIT).max(LONGEST_WAIT);
+        longest + longest / 5
+    }
+
+    /// The latest instant that a message can be put off to.
+    pub(super) fn latest_attempt(&self, now: Moment) -> Moment {
+        let by = now + self.longest_wait();
+        let units = self.config.directory.units.iter().map(|unit| unit.id.as_str());
+        let openings = units
+            .chain([OPS])
+            .map(|unit| recipients::schedule(&self.config, unit, None).opening_after(by));
+        openings.max().unwrap_or(by)
     }
 
     /// For how long something has been tried: a mail while its recipient's window was open, a webhook round the clock.

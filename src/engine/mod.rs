@@ -41,6 +41,7 @@ use crate::channel::command;
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::webhook::{WebhookError, Webhooks};
 use alarms::Watched;
+use audit::AuditFailure;
 use breaker::Breakers;
 use modes::Modes;
 
@@ -57,7 +58,7 @@ use crate::store::meta::{Meta, MetaMoment};
 use crate::store::{Store, StoreError, Term, Tx};
 
 pub use crate::channel::alive::Alive;
-pub use audit::{Audit, AuditError, Finding};
+pub use audit::{Audit, AuditError, Finding, NIGHT};
 pub use compose::Composed;
 pub use deliver::Delivered;
 use deliver::Owing;
@@ -69,7 +70,7 @@ use observe::ReadError;
 pub use observe::{Observed, Problem};
 pub use preview::{Asked, Previewed, sample as preview_sample};
 pub use pulse::{Pulse, longest_wait};
-pub use retention::{Pruned, prunable, prune};
+pub use retention::{Pruned, prunable, prune, unwitnessed_since};
 pub use send_test::{TestError, Tested, send_test};
 
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
@@ -154,7 +155,7 @@ pub struct Engine {
     /// The day for which all that is kept no longer has gone.
     pruned_on: Option<NaiveDate>,
     /// When the nightly audit failed last, where it has not been taken since.
-    audit_failed: Option<Moment>,
+    audit_failed: Option<AuditFailure>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
     /// While this process is the one that observes, decides and composes.
@@ -370,6 +371,7 @@ impl Engine {
         self.behind = None;
         let mut meta = self.begin(meta, now).await?;
         self.take_bounces(now).await?;
+        self.follow_put_off(now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
         let mut observed = self.observe(&mut meta, now).await?;
         let decided = observed.decided + self.decide_due(&meta, now).await? + self.decide_summaries(now).await?;
@@ -387,7 +389,14 @@ impl Engine {
         self.record(&meta, &observed, &composed, now).await?;
         // As it is by now: composing writes down whether it holds messages back.
         let meta = self.store.meta().await?;
-        let watched = Watched::prepared(&self.config, &meta, &observed, &composed, now);
+        let watched = Watched::prepared(
+            &self.config,
+            &meta,
+            &observed,
+            &composed,
+            self.audit_failed.as_ref(),
+            now,
+        );
         Ok((observed, decided, composed, watched))
     }
 
@@ -438,10 +447,26 @@ impl Engine {
     async fn follow_back(&mut self, now: Moment) -> Result<(), StoreError> {
         if self.behind.is_none_or(|before| now < before) {
             let mut tx = self.store.begin().await?;
-            tx.due_at_once(now).await?;
+            tx.due_at_once(now, now).await?;
             tx.commit().await?;
         }
         self.behind = Some(now);
+        Ok(())
+    }
+
+    /// A message that was put off further than any is, by a process whose clock was wrong, is due now.
+    async fn follow_put_off(&self, now: Moment) -> Result<(), StoreError> {
+        let last = self.store.last_due_at().await?;
+        let Some(last) = last.filter(|last| *last > now + self.longest_wait()) else {
+            return Ok(());
+        };
+        let latest = self.latest_attempt(now);
+        if last > latest {
+            let mut tx = self.begin_deciding().await?;
+            let messages = tx.due_at_once(now, latest).await?;
+            tx.commit().await?;
+            tracing::warn!(messages, %last, "messages were put off by a clock that was wrong, until {last} at the latest; they are due now");
+        }
         Ok(())
     }
 
@@ -648,6 +673,7 @@ impl TurnReport {
         let hinders = |problem: &Problem| match problem {
             Problem::SourceDown(_)
             | Problem::Implausible { .. }
+            | Problem::Replaced { .. }
             | Problem::NotComparable
             | Problem::Stale(_)
             | Problem::Storm { .. } => true,

@@ -36,6 +36,10 @@ pub enum Problem {
     )]
     Implausible { before: i64, after: i64 },
     #[error(
+        "the sweep was held: of {open} open tickets that are known {absent} are not in the source now, and {new} open ones are that nobody knows, as in another database, or one whose codes are written otherwise; it is not believed; if it is true, raise `source.implausible_share`"
+    )]
+    Replaced { open: i64, absent: i64, new: i64 },
+    #[error(
         "`updated_at` is not written as `source.updated_at_format` and `source.time_zone` say, so changes are found by the sweep alone; correct them, or set `source.has_updated_at = false`"
     )]
     NotComparable,
@@ -244,45 +248,55 @@ impl Engine {
     /// that is not believed.
     async fn sweep(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<bool, ReadError> {
         let found = self.compare_keys(meta).await?;
-        let moved = (found.open_there - found.open_here).abs();
-        // A handful of tickets says nothing about a share.
-        let is_plausible =
-            found.open_here < 20 || share(moved, found.open_here) <= self.config.source.implausible_share;
-        if !is_plausible {
-            let problem = Problem::Implausible {
-                before: found.open_here,
-                after: found.open_there,
-            };
-            tracing::error!(%problem, "{problem}");
-            seen.problems.push(problem);
-            return Ok(false);
-        }
-        let horizon = meta.horizon.unwrap_or(now);
-        let without_code = self.read(async |source| source.without_code(horizon).await).await?;
-        note_rejected(seen, &without_code);
-        let forgotten = self.store.forgotten(&found.unknown).await?;
-        let mut differing = found.differing;
-        differing.extend(found.unknown.into_iter().filter(|code| !forgotten.contains(code)));
-        for codes in differing.chunks(REREAD) {
-            let page = self.read(async |source| source.by_code(codes).await).await?;
-            self.take_page(meta, page, None, now, seen).await?;
-            self.go_on()?;
+        let most = self.config.source.implausible_share;
+        let is_plausible = |moved: i64| {
+            // A handful of tickets says nothing about a share.
+            found.open_here < 20 || share(moved, found.open_here) <= most
+        };
+        if !is_plausible((found.open_there - found.open_here).abs()) {
+            let (before, after) = (found.open_here, found.open_there);
+            return Ok(held(Problem::Implausible { before, after }, seen));
         }
         // The keys are those of open and lately touched tickets. One that was closed without a new `updated_at`, or
         // whose row turned unreadable, is not among them and still there.
         let mut still_there = HashSet::new();
         for absent in found.absent.chunks(REREAD) {
-            let codes: Vec<String> = absent.iter().map(|(code, _)| code.clone()).collect();
+            let codes: Vec<String> = absent.iter().map(|kept| kept.code.clone()).collect();
             let page = self.read(async |source| source.by_code(&codes).await).await?;
             still_there.extend(page.rows.iter().map(|r| r.ticket.code.clone()));
             still_there.extend(page.rejected.iter().filter_map(|r| r.code.clone()));
             self.take_page(meta, page, None, now, seen).await?;
+            self.go_on()?;
+        }
+        let absent: Vec<&KeptKey> = found.absent.iter().filter(|k| !still_there.contains(&k.code)).collect();
+        let unknown: Vec<String> = found.unknown.iter().map(|(code, _)| code.clone()).collect();
+        let forgotten = self.store.forgotten(&unknown).await?;
+        let new = || found.unknown.iter().filter(|(code, _)| !forgotten.contains(code));
+        // As many of each hide behind a number that stays.
+        let (gone_open, new_open) = (
+            counted(absent.iter().filter(|k| k.is_open)),
+            counted(new().filter(|(_, is_open)| *is_open)),
+        );
+        if !is_plausible(gone_open.min(new_open)) {
+            let (open, absent, new) = (found.open_here, gone_open, new_open);
+            return Ok(held(Problem::Replaced { open, absent, new }, seen));
+        }
+        let without_code = self
+            .read(async |source| source.without_code(meta.horizon.unwrap_or(now)).await)
+            .await?;
+        note_rejected(seen, &without_code);
+        let differing: Vec<&String> = found.differing.iter().chain(new().map(|(code, _)| code)).collect();
+        for codes in differing.chunks(REREAD) {
+            let codes: Vec<String> = codes.iter().map(|code| (*code).clone()).collect();
+            let page = self.read(async |source| source.by_code(&codes).await).await?;
+            self.take_page(meta, page, None, now, seen).await?;
+            self.go_on()?;
         }
         let mut tx = self.begin_deciding().await?;
-        for (code, missing) in found.absent.iter().filter(|(code, _)| !still_there.contains(code)) {
-            tx.missed(code).await?;
-            if *missing >= 1 {
-                tx.gone(code, now).await?;
+        for kept in absent {
+            tx.missed(&kept.code).await?;
+            if kept.missing >= 1 {
+                tx.gone(&kept.code, now).await?;
                 seen.gone += 1;
             }
         }
@@ -336,8 +350,9 @@ impl Engine {
             let kept = if order.is_le() { here.next() } else { None };
             let key = if order.is_ge() { there.next() } else { None };
             found.open_here += i64::from(kept.as_ref().is_some_and(|k| k.is_open && !k.is_gone));
+            let mut is_open_there = false;
             if let Some(key) = &key {
-                let is_open = match open_words.get(&key.status_word) {
+                is_open_there = match open_words.get(&key.status_word) {
                     Some(is_open) => *is_open,
                     None => {
                         let word = &key.status_word;
@@ -346,25 +361,24 @@ impl Engine {
                         is_open
                     }
                 };
-                found.open_there += i64::from(is_open);
+                found.open_there += i64::from(is_open_there);
             }
             match (kept, key) {
                 (Some(kept), Some(key)) => found.both(&kept, key),
                 (Some(kept), None) => {
                     only_here.insert(kept.code.clone(), kept);
                 }
-                (None, Some(key)) => only_there.push(key),
+                (None, Some(key)) => only_there.push((key, is_open_there)),
                 (None, None) => {}
             }
         }
-        for key in only_there {
+        for (key, is_open) in only_there {
             match only_here.remove(&key.code) {
                 Some(kept) => found.both(&kept, key),
-                None => found.unknown.push(key.code),
+                None => found.unknown.push((key.code, is_open)),
             }
         }
-        let absent = only_here.into_values().filter(|kept| !kept.is_gone);
-        found.absent = absent.map(|kept| (kept.code, kept.missing)).collect();
+        found.absent = only_here.into_values().filter(|kept| !kept.is_gone).collect();
         Ok(found)
     }
 
@@ -429,17 +443,31 @@ impl Engine {
 
 fn unmapped(rows: &[Row], seen: &mut Observed) {
     for row in rows.iter().filter(|r| !r.ticket.status_mapped) {
-        let shown = scrub::word(&row.ticket.status_word);
-        let known = seen.problems.iter_mut().find_map(|p| match p {
-            Problem::UnmappedStatus { word, count } if *word == shown => Some(count),
-            _ => None,
-        });
-        match known {
-            Some(count) => *count += 1,
-            None => seen.problems.push(Problem::UnmappedStatus { word: shown, count: 1 }),
+        let mut shown = scrub::word(&row.ticket.status_word);
+        let count = |problems: &mut [Problem], shown: &str| {
+            let mut words = problems.iter_mut().filter_map(|p| match p {
+                Problem::UnmappedStatus { word, count } => Some((word, count)),
+                _ => None,
+            });
+            let known = words.find(|(word, _)| *word == shown);
+            known.map(|(_, count)| *count += 1)
+        };
+        if count(&mut seen.problems, &shown).is_some() {
+            continue;
         }
+        let is_unmapped = |p: &&Problem| matches!(p, Problem::UnmappedStatus { .. });
+        if seen.problems.iter().filter(is_unmapped).count() >= NAMED {
+            OTHER_WORDS.clone_into(&mut shown);
+            if count(&mut seen.problems, &shown).is_some() {
+                continue;
+            }
+        }
+        seen.problems.push(Problem::UnmappedStatus { word: shown, count: 1 });
     }
 }
+
+/// Stands for the words of a source that has more unmapped ones than are named.
+pub(super) const OTHER_WORDS: &str = "…";
 
 /// Rows re-read by key at a time.
 const REREAD: usize = 500;
@@ -455,11 +483,23 @@ fn note(seen: &mut Observed, problem: Problem) {
 }
 
 fn note_rejected(seen: &mut Observed, rejected: &[Rejected]) {
-    seen.seen += rejected.len();
-    seen.rejected += rejected.len();
+    let rows: usize = rejected.iter().map(|r| r.rows).sum();
+    seen.seen += rows;
+    seen.rejected += rows;
     for row in rejected {
         note(seen, Problem::Rejected(row.to_string()));
     }
+}
+
+/// Notes that a sweep is not believed; so it was none.
+fn held(problem: Problem, seen: &mut Observed) -> bool {
+    tracing::error!(%problem, "{problem}");
+    seen.problems.push(problem);
+    false
+}
+
+fn counted<T>(all: impl Iterator<Item = T>) -> i64 {
+    i64::try_from(all.count()).unwrap_or(i64::MAX)
 }
 
 fn share(part: i64, whole: i64) -> f64 {
@@ -477,10 +517,10 @@ struct Compared {
     /// Each row there is differs.
     rereads: bool,
     differing: Vec<String>,
-    /// Not kept here.
-    unknown: Vec<String>,
-    /// With how many sweeps missed them before.
-    absent: Vec<(String, i64)>,
+    /// Not kept here, and whether they are open.
+    unknown: Vec<(String, bool)>,
+    /// Kept here, and not among the keys.
+    absent: Vec<KeptKey>,
 }
 
 impl Compared {

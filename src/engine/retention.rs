@@ -11,7 +11,7 @@ use chrono::{Months, NaiveTime, TimeDelta};
 use tokio::time::interval;
 
 use super::{Engine, TurnError};
-use crate::config::Config;
+use crate::config::{Config, FEWEST_MONTHS};
 use crate::domain::Moment;
 use crate::domain::time::Period;
 use crate::store::meta::{Meta, MetaMoment};
@@ -27,7 +27,7 @@ const A_TURN: usize = 10;
 /// Between two batches of the command: longer than whoever waits for a SQLite file sleeps before he looks at it again.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// After so long without a look at the records the first day only looks at the clock: had it jumped, all would be gone.
+/// Where nothing has been seen for so long the clock may have jumped, and all would be gone.
 const LONG: TimeDelta = TimeDelta::days(31);
 
 /// How many of each kind went, or would go.
@@ -36,23 +36,34 @@ pub type Pruned = BTreeMap<Prunable, i64>;
 /// Before when bodies and records go at an instant. Periods are kept whole, so that their figures stay as they are.
 #[must_use]
 pub fn bounds(config: &Config, now: Moment) -> Bounds {
-    let base = config.calendars.base();
-    let today = base.date_of(now);
-    let oldest = today
-        .checked_sub_months(Months::new(config.retention.records_months))
-        .unwrap_or(today);
-    let period = Period::of(oldest, config.rules.period);
     Bounds {
         bodies: now - config.retention.bodies,
-        records: base.instant(period.first_day(), NaiveTime::MIN),
+        records: records_from(config, config.retention.records_months, now),
         office: config.directory.office.clone(),
     }
+}
+
+/// The first instant of the oldest period that is kept for so many months.
+fn records_from(config: &Config, months: u32, now: Moment) -> Moment {
+    let base = config.calendars.base();
+    let today = base.date_of(now);
+    let oldest = today.checked_sub_months(Months::new(months)).unwrap_or(today);
+    let period = Period::of(oldest, config.rules.period);
+    base.instant(period.first_day(), NaiveTime::MIN)
 }
 
 /// From when on all is kept, where something has gone or goes now.
 fn kept_from(meta: &Meta, bounds: &Bounds) -> Option<Moment> {
     let known_from = meta.horizon?;
     (known_from < bounds.records).then_some(bounds.records)
+}
+
+/// Since when nothing has been seen that would bear out the clock, where that is long: the newest change in the ticket
+/// database, which has a clock of its own, or else the last turn.
+#[must_use]
+pub fn unwitnessed_since(meta: &Meta, now: Moment) -> Option<Moment> {
+    let witness = meta.newest_update.or(meta.last_turn_at)?;
+    (now - witness > LONG).then_some(witness)
 }
 
 /// Prunes everything that may go, in batches beside whoever else works on the store.
@@ -122,8 +133,22 @@ impl Engine {
             return Ok(());
         }
         let bounds = bounds(&self.config, now);
+        // No clock that was right can have set it.
+        let is_wrong = |from: &Moment| *from > records_from(&self.config, FEWEST_MONTHS, now);
+        if let Some(from) = meta.kept_from.filter(is_wrong) {
+            tracing::error!(%from, "records are said to be kept from {from} on only, which is by a clock that was wrong; from now on they are kept from {}", bounds.records);
+            let mut tx = self.begin_deciding().await?;
+            tx.put_moments(&[(MetaMoment::KeptFrom, bounds.records)]).await?;
+            tx.commit().await?;
+        }
         let is_long_ago = last.is_some_and(|last| today - last > LONG);
-        if is_long_ago {
+        let newest_is_old = meta.newest_update.is_some_and(|newest| now - newest > LONG);
+        if is_long_ago && newest_is_old {
+            tracing::warn!(last = ?last, newest = ?meta.newest_update, "records have not been looked at for long, and nothing in the ticket database is as new as the clock: nothing goes until something is");
+            self.pruned_on = Some(today);
+            return Ok(());
+        }
+        if is_long_ago && meta.newest_update.is_none() {
             tracing::warn!(last = ?last, "records have not been looked at for long; if the clock is right, what is kept no longer goes from tomorrow on");
         } else {
             if let Some(from) = kept_from(&meta, &bounds) {

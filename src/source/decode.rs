@@ -97,13 +97,26 @@ pub enum Why {
     UnmappedRating,
 }
 
-/// A row that could not be taken.
+/// A row that could not be taken, or several alike that have no code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("ticket {}: column {column} {why}", code.as_deref().unwrap_or("without code"))]
 pub struct Rejected {
     pub code: Option<String>,
     pub column: &'static str,
     pub why: Why,
+    pub rows: usize,
+}
+
+impl Rejected {
+    #[must_use]
+    pub(super) fn row(code: Option<String>, column: &'static str, why: Why) -> Rejected {
+        Rejected {
+            code,
+            column,
+            why,
+            rows: 1,
+        }
+    }
 }
 
 /// A value that became null.
@@ -131,34 +144,18 @@ pub(super) const MOST_TEXT: usize = 20_000;
 pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spoiled>) -> Result<Row, Rejected> {
     let code = match values.remove("code") {
         Some(Value::Text(text)) if nfc(&text).contains(char::is_control) => {
-            return Err(Rejected {
-                code: None,
-                column: "code",
-                why: Why::NotOneLine,
-            });
+            return Err(Rejected::row(None, "code", Why::NotOneLine));
         }
         Some(Value::Text(text)) if text.chars().count() > LONGEST_CODE => {
-            return Err(Rejected {
-                code: None,
-                column: "code",
-                why: Why::TooLong(LONGEST_CODE),
-            });
+            return Err(Rejected::row(None, "code", Why::TooLong(LONGEST_CODE)));
         }
         Some(Value::Text(text)) if !nfc(&text).is_empty() => nfc(&text),
         Some(Value::Integer(n)) => n.to_string(),
         Some(Value::Bytes(_)) => {
-            return Err(Rejected {
-                code: None,
-                column: "code",
-                why: Why::NotUtf8,
-            });
+            return Err(Rejected::row(None, "code", Why::NotUtf8));
         }
         _ => {
-            return Err(Rejected {
-                code: None,
-                column: "code",
-                why: Why::Null,
-            });
+            return Err(Rejected::row(None, "code", Why::Null));
         }
     };
     let mut fields = Fields {
@@ -171,11 +168,7 @@ pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spo
         Value::Null => Err(Why::Null),
         value => time(&value, settings.time_zone).map(|w| w.at),
     };
-    let received_at = received_at.map_err(|why| Rejected {
-        code: Some(fields.code.clone()),
-        column: "received_at",
-        why,
-    })?;
+    let received_at = received_at.map_err(|why| Rejected::row(Some(fields.code.clone()), "received_at", why))?;
     let updated_raw = raw(fields.values.get("updated_at"));
     let status_word = fields.text("status").unwrap_or_default();
     let mapped = settings.status.get(&fold(&status_word)).copied();

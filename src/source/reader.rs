@@ -475,7 +475,7 @@ impl Source {
         statement
     }
 
-    /// One rejection for each row of some kind that has no code.
+    /// What has no code, together by why that is.
     async fn codeless(&self, mut statement: Statement) -> Result<Vec<Rejected>, SourceError> {
         let kind = self.dialect().kind_of_no_text(&self.code).sql;
         statement.push(&format!(" GROUP BY {kind}"));
@@ -485,12 +485,11 @@ impl Source {
                 continue;
             };
             let is_blob = matches!(row.get("kind"), Some(Value::Text(kind)) if kind == "blob");
-            let one = Rejected {
-                code: None,
-                column: "code",
-                why: if is_blob { Why::NotUtf8 } else { Why::Null },
-            };
-            rejected.extend(std::iter::repeat_n(one, usize::try_from(*n).unwrap_or(0)));
+            let why = if is_blob { Why::NotUtf8 } else { Why::Null };
+            rejected.push(Rejected {
+                rows: usize::try_from(*n).unwrap_or(0),
+                ..Rejected::row(None, "code", why)
+            });
         }
         Ok(rejected)
     }
@@ -583,11 +582,7 @@ fn text_output(name: &'static str, column: &Column) -> Output {
 }
 
 fn duplicate(code: String) -> Rejected {
-    Rejected {
-        code: Some(code),
-        column: "code",
-        why: Why::Duplicate,
-    }
+    Rejected::row(Some(code), "code", Why::Duplicate)
 }
 
 /// A text as the source has it; it need not be UTF-8.

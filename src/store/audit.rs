@@ -8,11 +8,13 @@ use sqlx::FromRow;
 use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, on};
 use crate::domain::Moment;
 
-/// Due by then, and in nobody's hands. As for those who deliver, a claim that ends later than any can is none.
-const UNSENT: &str = "SELECT id, unit, channel, urgent, COALESCE(next_attempt_at, state_at) AS since FROM message \
-     WHERE state = 'waiting' AND COALESCE(next_attempt_at, state_at) <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $6) \
-     AND (COALESCE(next_attempt_at, state_at) > $3 OR (COALESCE(next_attempt_at, state_at) = $3 AND id > $4)) \
-     ORDER BY COALESCE(next_attempt_at, state_at), id LIMIT $5";
+/// Due by then, and in nobody's hands. As for those who deliver, a claim that ends later than any can is none. What is to go
+/// at once, and what no attempt is put off for so long, could have gone since it waits.
+const UNSENT: &str = "SELECT id, unit, channel, urgent, since FROM (SELECT id, unit, channel, urgent, claimed_until, \
+     CASE WHEN COALESCE(next_attempt_at, 0) = 0 OR next_attempt_at > $7 THEN state_at ELSE next_attempt_at END AS since \
+     FROM message WHERE state = 'waiting') AS waits \
+     WHERE since <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $6) \
+     AND (since > $3 OR (since = $3 AND id > $4)) ORDER BY since, id LIMIT $5";
 const STATES: &str = concat!("SELECT id, state FROM message WHERE id IN (", keys_50!(), ")");
 
 pub const STATEMENTS: &[&str] = &[UNSENT, STATES];
@@ -40,10 +42,11 @@ impl Unsent {
 }
 
 impl Store {
-    /// Messages whose attempt was due by an instant and which nobody is sending, in the order in which it was, behind one.
+    /// Messages whose attempt was due by an instant, or is put off beyond the latest that any is, and which nobody is sending:
+    /// in the order in which it was, behind one.
     pub async fn unsent(
         &self,
-        by: Moment,
+        (by, latest): (Moment, Moment),
         (after, id): (Moment, &str),
         (now, lease): (Moment, TimeDelta),
         limit: i64,
@@ -58,6 +61,7 @@ impl Store {
                     .bind(id)
                     .bind(limit)
                     .bind(micros(now + lease + lease))
+                    .bind(micros(latest))
             )
         ))
     }

@@ -26,7 +26,8 @@ const CLAIM: &str = concat!(
 );
 const VOID_CLAIMS: &str =
     "UPDATE message SET claimed_until = $1 WHERE state = 'waiting' AND claimed_by IS NOT NULL AND claimed_until > $1";
-const DUE_AT_ONCE: &str = "UPDATE message SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $1";
+const DUE_AT_ONCE: &str = "UPDATE message SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $2";
+const LAST_DUE_AT: &str = "SELECT MAX(next_attempt_at) FROM message WHERE state = 'waiting'";
 const LEFT_OPEN: &str = "UPDATE message SET unknown = unknown + 1, attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL, \
      first_attempt_at = COALESCE(first_attempt_at, $2) WHERE id = $1";
 const SETTLE: &str = "UPDATE message SET state = $3, state_at = $4, reason = $5, next_attempt_at = $6, attempts = attempts + 1, unknown = unknown + $7, \
@@ -160,6 +161,7 @@ pub const STATEMENTS: &[&str] = &[
     CLAIM,
     VOID_CLAIMS,
     DUE_AT_ONCE,
+    LAST_DUE_AT,
     LEFT_OPEN,
     SETTLE,
     ACCEPTED,
@@ -423,6 +425,14 @@ pub struct Claim {
     by: String,
 }
 
+impl Claim {
+    /// The same message under another claim.
+    #[must_use]
+    pub(crate) fn claimed_by(self, by: String) -> Claim {
+        Claim { by, ..self }
+    }
+}
+
 /// How a claim ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
@@ -622,6 +632,40 @@ impl Store {
         }
         tx.commit().await?;
         Ok(claims)
+    }
+
+    /// Claims a message anew that waits and that nobody has in hand: by whom it is claimed now, `None` where somebody has it.
+    pub async fn claim_again(
+        &self,
+        id: &str,
+        by: &str,
+        now: Moment,
+        lease: TimeDelta,
+    ) -> Result<Option<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        let leases = tx.lease_clock(now);
+        let length = lease.num_microseconds().unwrap_or(i64::MAX);
+        let until = leases.saturating_add(length);
+        let by = format!("{by}/{}", uuid::Uuid::new_v4().simple());
+        let claimed: Vec<String> = on!(
+            tx.db(),
+            fetch_all(
+                filled(&[id])
+                    .fold(sqlx::query_scalar(CLAIM), |q, id| q.bind(id))
+                    .bind(&by)
+                    .bind(until)
+                    .bind(leases)
+                    .bind(until.saturating_add(length))
+            )
+        );
+        tx.commit().await?;
+        Ok((!claimed.is_empty()).then_some(by))
+    }
+
+    /// When the last of the waiting messages is due.
+    pub async fn last_due_at(&self) -> Result<Option<Moment>, StoreError> {
+        let last: Option<i64> = on!(self.db(), fetch_one(sqlx::query_scalar(LAST_DUE_AT)));
+        Ok(last.map(moment))
     }
 
     /// The ids of the last accepted messages of each matter, oldest first: the threads to answer in.
@@ -1228,8 +1272,12 @@ impl Tx {
         Ok(on!(self.db(), execute(sqlx::query(VOID_CLAIMS).bind(micros(now)))))
     }
 
-    /// Has every waiting message due by `now`: the instants that they wait for are by a clock that was set back. How many.
-    pub async fn due_at_once(&mut self, now: Moment) -> Result<u64, StoreError> {
-        Ok(on!(self.db(), execute(sqlx::query(DUE_AT_ONCE).bind(micros(now)))))
+    /// Has every waiting message due by `now` whose instant is later than `latest`: it is by a clock that was set back. How
+    /// many.
+    pub async fn due_at_once(&mut self, now: Moment, latest: Moment) -> Result<u64, StoreError> {
+        Ok(on!(
+            self.db(),
+            execute(sqlx::query(DUE_AT_ONCE).bind(micros(now)).bind(micros(latest)))
+        ))
     }
 }

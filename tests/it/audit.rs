@@ -17,6 +17,7 @@ on_both! {
     a_ticket_whose_instant_is_lost_is_found_with_each_step_that_is_due
     a_ticket_that_is_forgotten_and_one_whose_change_was_passed_over_are_found
     an_ending_that_was_lost_is_found
+    a_transfer_that_leaves_no_trace_in_its_row_is_found
     a_message_whose_claim_outlasts_any_attempt_is_in_nobodys_hands
     a_notice_in_a_message_that_is_not_on_its_way_one_put_off_and_one_let_go_are_found
 }
@@ -154,6 +155,30 @@ async fn a_ticket_that_is_forgotten_and_one_whose_change_was_passed_over_are_fou
     world.change("T1", "2021-09-14 15:00", "category = 'điện'").await;
     world.change("T2", "2021-09-14 15:00", "category = 'nước'").await;
     assert_eq!(held(&mut world, "2021-09-14 16:00").await, [("just_changed", 2)]);
+}
+
+async fn a_transfer_that_leaves_no_trace_in_its_row_is_found(on: On) {
+    let mut world = told(on).await;
+    // Changes are read from the last one on.
+    world.ticket("T3", "Sở Xây dựng", "2021-09-14 09:00").await;
+    world.turn("2021-09-14 10:00").await;
+    world
+        .sql("UPDATE ticket SET agency = 'Sở Xây dựng' WHERE code = 'T1'")
+        .await;
+    assert_eq!(world.days("2021-09-15", "2021-09-15").await, [""; 0]);
+    for night in ["2021-09-16 02:30", "2021-09-17 02:30"] {
+        let found = found(&mut world, night).await;
+        let steps: Vec<&str> = found
+            .iter()
+            .filter_map(|line| line.split_once(" unseen_change "))
+            .map(|(s, _)| s)
+            .collect();
+        assert_eq!(
+            steps,
+            ["T1 @settled/transferred", "T1 overdue/L1"],
+            "{night}: {found:?}"
+        );
+    }
 }
 
 async fn an_ending_that_was_lost_is_found(on: On) {
@@ -672,4 +697,81 @@ async fn ops_are_told_once_that_it_found_something_and_once_that_it_finds_nothin
     }
     let well = "[1022] Cảnh báo vận hành: đã trở lại bình thường".to_owned();
     assert_eq!(told, [("2021-09-17 08:00", well)]);
+}
+
+#[tokio::test]
+async fn ops_are_told_once_none_has_come_to_its_end_for_longer_than_a_night_and_once_that_one_has() {
+    let mut world = told(On::Sqlite).await;
+    world
+        .edit("dondoc.toml", |text| text.replace("tell = false", "tell = true"))
+        .await;
+    world.turn("2021-09-15 02:30").await;
+    world.audit_nightly("2021-09-15 02:30").await.expect("an audit");
+    world.ticket("T3", "Sở Y tế", "2021-08-02 09:00").await;
+    world.turn("2021-09-15 09:00").await;
+    world.answer("T3", "2021-09-15 10:00").await;
+    world.turn("2021-09-15 11:00").await;
+    world.letters();
+    let mut told = Vec::new();
+    for (time, fails) in [
+        ("2021-09-16 02:30", true),
+        ("2021-09-16 03:00", true),
+        ("2021-09-16 08:00", true),
+        ("2021-09-16 08:10", true),
+        ("2021-09-17 08:00", true),
+        ("2021-09-17 08:40", false),
+        ("2021-09-17 08:41", false),
+    ] {
+        world.turn(time).await;
+        if fails {
+            world
+                .on_store("UPDATE ticket SET memory = 'x' || memory WHERE code = 'T3'")
+                .await;
+        }
+        let taken = world.audit_nightly(time).await;
+        assert!(fails || taken.is_ok(), "{time}: {taken:?}");
+        if fails {
+            world
+                .on_store("UPDATE ticket SET memory = SUBSTR(memory, 2) WHERE code = 'T3'")
+                .await;
+        }
+        let letters = world.letters().into_iter().filter(|l| l.to == ["ops@tinh.example"]);
+        told.extend(letters.map(|l| (time, l.subject)));
+    }
+    assert_eq!(
+        told,
+        [
+            (
+                "2021-09-16 08:00",
+                "[1022] Cảnh báo vận hành: 1 nội dung cần xem".to_owned()
+            ),
+            (
+                "2021-09-17 08:41",
+                "[1022] Cảnh báo vận hành: đã trở lại bình thường".to_owned()
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_ops_have_just_sent_again_is_not_late_since_ever() {
+    let mut world = busy().await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-06 10:00").await;
+    world.turn("2021-09-14 08:00").await;
+    world
+        .on_store("UPDATE message SET notices = 0, state = 'dead', next_attempt_at = NULL WHERE state = 'waiting'")
+        .await;
+    let dead = json(&world.dir(), &["outbox", "list", "--state", "dead", "--json"]);
+    let id = dead["messages"][0]["id"].as_str().expect("a dead letter");
+    let mut tx = world.store().begin().await.expect("a transaction");
+    let retried = tx.retry(id, "again", at("2021-09-14 15:59")).await.expect("a store");
+    assert_eq!(retried, Some(0));
+    tx.commit().await.expect("a commit");
+    let messages = |audit: &Audit| audit.findings.iter().filter(|f| f.message.is_some()).count();
+    assert_eq!(messages(&world.audit("2021-09-14 16:00").await), 0);
+    // Nobody takes a turn.
+    let audit = world.audit("2021-09-15 16:00").await;
+    assert_eq!(messages(&audit), 1);
 }

@@ -294,7 +294,16 @@ async fn prune_says_first_what_would_go_and_then_what_went() {
         "tickets": 1, "dry_run": true
     });
     assert_eq!(would, counts);
-    let done = dondoc(&world.dir(), &["prune"]);
+    // By the clock of this test's machine years have passed, in which nothing was seen.
+    let refused = dondoc(&world.dir(), &["prune"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said(&refused).contains("nothing has been seen since 2021-10-12"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(asked(&world.dir(), &["prune", "--dry-run", "--json"]), would);
+    let done = dondoc(&world.dir(), &["prune", "--yes"]);
     assert!(done.status.success(), "{}", said(&done));
     assert!(
         text(&done).contains("       1  tickets      tickets that are long over"),
@@ -326,18 +335,26 @@ async fn a_turn_prunes_a_little_and_the_next_goes_on() {
     world.turn("2021-09-06 07:00").await;
     let count = async |world: &World| world.store().count_tickets().await.expect("a count");
     assert_eq!(count(&world).await, 2300);
-    // The clock is far ahead: on the first day of that nothing goes.
-    world.turn("2022-03-01 08:00").await;
-    world.turn("2022-03-01 09:00").await;
-    assert_eq!(count(&world).await, 2300);
-    world.turn("2022-03-02 08:00").await;
-    assert_eq!(count(&world).await, 300);
-    world.turn("2022-03-02 08:01").await;
-    assert_eq!(count(&world).await, 0);
+    // The clock is far ahead: nothing goes until the ticket database shows a change that is as new.
+    for time in [
+        "2022-03-01 08:00",
+        "2022-03-01 09:00",
+        "2022-03-02 08:00",
+        "2022-03-03 08:00",
+    ] {
+        world.turn(time).await;
+        assert_eq!(count(&world).await, 2300, "{time}");
+    }
+    world.ticket("M1", "Sở Y tế", "2022-03-04 07:30").await;
+    world.sql("UPDATE ticket SET status = 'đã trả lời', answered_at = '2022-03-04 07:40:00', updated_at = '2022-03-04 07:40:00' WHERE code = 'M1'").await;
+    world.turn("2022-03-04 08:00").await;
+    assert_eq!(count(&world).await, 301);
+    world.turn("2022-03-04 08:01").await;
+    assert_eq!(count(&world).await, 1);
     // The sweep of the next night finds nothing new in the rows.
-    let swept = world.turn("2022-03-03 08:00").await;
+    let swept = world.turn("2022-03-05 08:00").await;
     assert_eq!((swept.observed.changed, swept.observed.gone), (0, 0));
-    assert_eq!(count(&world).await, 0);
+    assert_eq!(count(&world).await, 1);
 }
 
 #[tokio::test]
@@ -359,12 +376,14 @@ async fn a_turn_that_has_pruned_its_share_leaves_the_next_kind_to_the_next() {
              VALUES (1, '{\"unit\":\"SYT\"}', 1631000000000000, 1631000000000000, 'ops', 'xong', 1631000000000000)",
         )
         .await;
-    world.turn("2022-03-01 08:00").await;
+    // Something is as new as the clock.
+    world.ticket("M1", "Sở Y tế", "2022-02-28 09:00").await;
     let left = async |world: &World| {
         let left = engine::prunable(&world.config(), world.store(), false, at("2022-03-02 09:00")).await;
         let left = left.expect("counts");
         (left[&Prunable::Tickets], left[&Prunable::Silences])
     };
+    world.turn("2021-09-06 08:00").await;
     assert_eq!(left(&world).await, (1900, 1));
     // Nine batches are full, the tenth is the last of its kind.
     world.turn("2022-03-02 08:00").await;
@@ -405,8 +424,10 @@ async fn a_prune_that_fails_fails_no_turn() {
     mondays(&mut world, "2021-09-20", "2021-11-22").await;
     assert!(have_bodies(&world).await.iter().all(|has| *has));
     world.on_store("DROP TRIGGER full").await;
-    // After weeks without a look one day passes first, since a clock could have jumped.
+    // After weeks without a look something has to be as new as the clock, which could have jumped.
     world.turn("2021-11-23 08:00").await;
+    assert!(have_bodies(&world).await.iter().all(|has| *has));
+    world.ticket("T2", "Sở Y tế", "2021-11-23 09:00").await;
     world.turn("2021-11-24 08:00").await;
     assert!(have_bodies(&world).await.iter().any(|has| !has));
 }
@@ -980,4 +1001,28 @@ async fn after_a_store_was_put_back_what_was_sent_since_comes_twice_and_nothing_
         };
         assert!(is_so, "{ticket}, {kind}: {ids:?}");
     }
+}
+
+#[tokio::test]
+async fn records_that_were_removed_by_a_clock_years_ahead_are_kept_as_ever_once_it_is_right() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.edit("dondoc.toml", short).await;
+    world.turn("2021-09-06 07:00").await;
+    world
+        .on_store("INSERT INTO meta (name, value) VALUES ('kept_from', '2000000000000000')")
+        .await;
+    world.turn("2021-09-06 08:00").await;
+    let meta = world.store().meta().await.expect("a store");
+    assert!(
+        meta.kept_from > Some(at("2030-01-01 00:00")),
+        "today's look was taken before"
+    );
+    world.turn("2021-09-07 08:00").await;
+    let meta = world.store().meta().await.expect("a store");
+    assert_eq!(meta.kept_from, Some(at("2021-06-01 00:00")));
+    world.ticket("T1", "Sở Y tế", "2021-09-07 09:00").await;
+    world.turn("2021-09-07 10:00").await;
+    assert!(is_known(&world, "T1").await);
+    assert_eq!(world.occurrences("T1").await.len(), 0);
+    assert_eq!(told_at(&mut world, "2021-09-15 08:00").await, ["syt: T1 overdue/L1"]);
 }

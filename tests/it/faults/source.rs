@@ -1,6 +1,8 @@
 //! The ticket database is restarted, dies within an answer, is half empty, empty, locked: what is known stands, what is
 //! owed is told once when it is back, and nobody is told that something is settled which is not.
 
+use dondoc::engine::Problem;
+
 use super::{Relay, Way, arrived};
 use crate::postgres::{OwnServer, Postgres};
 use crate::tickets::Kind;
@@ -208,4 +210,87 @@ async fn a_table_that_somebody_holds_locked_costs_a_turn_its_time_and_what_is_ma
             "{kind:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_database_whose_codes_are_all_written_otherwise_is_not_believed_though_as_many_are_open() {
+    for kind in Kind::ALL {
+        let mut world = thirty(kind).await;
+        // Changes are read from the last one on.
+        world.ticket("Z1", "Sở Y tế", "2021-09-14 16:00").await;
+        world.turn("2021-09-14 16:30").await;
+        let renamed = match kind {
+            Kind::MariaDb => "CONCAT('2021-', code)",
+            Kind::Sqlite | Kind::Postgres => "'2021-' || code",
+        };
+        world
+            .sql(&format!(
+                "UPDATE ticket SET code = {renamed}, updated_at = '2021-09-06 09:00:00'"
+            ))
+            .await;
+        world.restart().await;
+        for day in ["2021-09-15", "2021-09-16", "2021-09-17"] {
+            let report = world.turn(&format!("{day} 08:00")).await;
+            let replaced = Problem::Replaced {
+                open: 31,
+                absent: 31,
+                new: 31,
+            };
+            assert_eq!(report.observed.problems, [replaced], "{kind:?} {day}");
+            assert_eq!(
+                (report.observed.changed, report.observed.gone),
+                (0, 0),
+                "{kind:?} {day}"
+            );
+        }
+        assert_eq!(world.told(), [""; 0], "{kind:?}: nobody hears of the same matters anew");
+        world.sql("UPDATE ticket SET code = SUBSTR(code, 6)").await;
+        let told = world.days("2021-09-20", "2021-09-20").await;
+        assert_eq!(told.len(), 30, "{kind:?}: the ladders go on: {told:?}");
+        assert!(told.iter().all(|line| line.ends_with("overdue/L2")), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn tickets_that_close_and_come_in_while_nobody_looks_are_no_other_database() {
+    let mut world = thirty(Kind::Sqlite).await;
+    world
+        .sql("UPDATE ticket SET status = 'đã trả lời', answered_at = '2021-09-20 09:00:00', updated_at = '2021-09-20 09:00:00'")
+        .await;
+    for n in 30..60 {
+        world.ticket(&format!("T{n:02}"), "Sở Y tế", "2021-09-20 10:00").await;
+    }
+    world.restart().await;
+    let report = world.turn("2021-09-20 11:00").await;
+    assert_eq!(report.observed.problems, []);
+    assert_eq!(world.store().count_tickets().await.expect("a count"), 60);
+}
+
+#[tokio::test]
+async fn more_status_words_than_anybody_maps_are_named_in_part_and_counted() {
+    let mut world = World::new(&ladder()).await;
+    world.turn("2021-09-06 07:00").await;
+    for n in 0..200 {
+        let code = format!("T{n:03}");
+        world.ticket(&code, "Sở Y tế", "2021-09-06 09:00").await;
+        let word: String = (0..5)
+            .map(|digit| char::from(b'a' + (n >> digit & 1) as u8 + 2 * digit as u8))
+            .collect();
+        world
+            .change(
+                &code,
+                "2021-09-06 09:00",
+                &format!("status = '{word}{}'", "x".repeat(n / 32)),
+            )
+            .await;
+    }
+    let report = world.turn("2021-09-06 10:00").await;
+    let unmapped = report.observed.problems.iter().filter_map(|p| match p {
+        Problem::UnmappedStatus { word, count } => Some((word.as_str(), *count)),
+        _ => None,
+    });
+    let unmapped: Vec<(&str, usize)> = unmapped.collect();
+    assert_eq!(unmapped.len(), 51);
+    assert_eq!(unmapped[50].0, "…");
+    assert_eq!(unmapped.iter().map(|(_, count)| count).sum::<usize>(), 200);
 }

@@ -209,6 +209,11 @@ async fn cut_off_anywhere_in_its_turns_a_process_goes_on_by_itself_and_doubles_n
         .collect();
     expected.sort();
     assert_eq!(arrived(&world), expected);
+    assert_eq!(
+        world.received().len(),
+        expected.len(),
+        "what was accepted is not sent again"
+    );
     assert_eq!(world.store().count_waiting_messages().await.expect("a count"), 0);
 }
 
@@ -402,4 +407,63 @@ async fn what_is_made_already_is_not_sent_under_tables_of_a_newer_program() {
     world.on_store(TAKEN_BACK).await;
     world.turn("2021-09-14 09:00").await;
     assert_eq!(arrived(&world), ["syt: T1 overdue/L1"]);
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_the_store_could_be_told_ends_what_another_process_tries_since() {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-06 10:00").await;
+    world
+        .on_store(
+            "CREATE TRIGGER deaf BEFORE UPDATE OF state ON message WHEN NEW.state = 'accepted' \
+             BEGIN SELECT RAISE(ABORT, 'the store does not hear'); END",
+        )
+        .await;
+    let turn = world.engine().turn(at("2021-09-14 08:00")).await;
+    assert!(turn.is_err(), "{turn:?}");
+    assert_eq!(arrived(&world), ["syt: T1 overdue/L1"]);
+    world.on_store("DROP TRIGGER deaf").await;
+    // The lease is over: another process has tried and was put off.
+    world
+        .on_store(
+            "UPDATE message SET claimed_by = NULL, claimed_until = NULL, attempts = attempts + 1, unknown = unknown + 1, \
+             next_attempt_at = next_attempt_at + 600000000 WHERE state = 'waiting'",
+        )
+        .await;
+    let report = world.turn("2021-09-14 08:40").await;
+    assert_eq!((report.delivered.accepted, report.waiting), (1, 0));
+    assert_eq!(world.received().len(), 1, "it comes once");
+}
+
+#[tokio::test]
+async fn a_message_that_was_put_off_by_a_clock_a_year_ahead_goes_with_the_next_turn() {
+    let relay = Relay::default();
+    let mut world = relay.world(&format!("{LADDER}{FIVE_DAYS}")).await;
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-06 10:00").await;
+    relay.puts_off();
+    assert_eq!(world.turn("2021-09-14 08:00").await.delivered.later, 1);
+    relay.is_well();
+    // What may have arrived is in no later message: it waits for itself alone.
+    world
+        .on_store(
+            "UPDATE message SET unknown = 1, next_attempt_at = next_attempt_at + 31536000000000 WHERE state = 'waiting'",
+        )
+        .await;
+    let audit = world.audit("2021-09-14 16:00").await;
+    let found: Vec<&str> = audit.findings.iter().map(|f| f.fault.word()).collect();
+    assert_eq!(found, ["not_sent"]);
+    assert_eq!(world.turn("2021-09-14 16:00").await.delivered.accepted, 1);
+    // The evening's wait for the morning is no such thing.
+    relay.puts_off();
+    world.days("2021-09-15", "2021-09-15").await;
+    world.turn("2021-09-16 08:00").await;
+    world.turn("2021-09-16 16:59").await;
+    let due = world.store().last_due_at().await.expect("a store").expect("one waits");
+    assert_eq!(due, at("2021-09-17 07:00"));
+    world.turn("2021-09-16 20:00").await;
+    assert_eq!(world.store().last_due_at().await.expect("a store"), Some(due));
 }

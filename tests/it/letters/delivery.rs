@@ -9,7 +9,7 @@ use dondoc::store::{Store, StoreError};
 use tokio::sync::Notify;
 
 use super::{ladder, letters_at, letters_of, line};
-use crate::cli::{dondoc, said, text};
+use crate::cli::{dondoc, json, said, text};
 use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
@@ -817,4 +817,24 @@ async fn through_bad_relays_and_sudden_deaths_everything_is_told_in_one_letter_a
     }
     assert_eq!(world.store().count_waiting_messages().await.expect("a count"), 0);
     world.is_audited("2021-10-06 22:00").await;
+}
+
+#[tokio::test]
+async fn what_is_sent_again_after_its_address_was_mended_goes_with_the_next_turn() {
+    let moods = Moods::default();
+    let script = moods.clone();
+    let mut world = World::with_mail_server(&ladder(), move |step, to| script.doing(step, to)).await;
+    moods.refuse("syt", 550);
+    world.turn("2021-09-06 07:00").await;
+    world.ticket("T1", "Sở Y tế", "2021-09-06 09:00").await;
+    world.turn("2021-09-06 10:00").await;
+    assert_eq!(world.turn("2021-09-14 08:00").await.delivered.dead, 1);
+    moods.well();
+    let dead = json(&world.dir(), &["outbox", "list", "--state", "dead", "--json"]);
+    let id = dead["messages"][0]["id"].as_str().expect("a dead letter").to_owned();
+    let retried = dondoc(&world.dir(), &["outbox", "retry", &id]);
+    assert!(retried.status.success(), "{}", said(&retried));
+    world.edit("agencies.toml", |text| format!("{text}\n# mended\n")).await;
+    world.turn("2021-09-14 10:00").await;
+    assert_eq!(world.told(), ["syt: T1 overdue/L1"], "not with the next day's digest");
 }
