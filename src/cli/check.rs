@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use chrono::{NaiveTime, TimeDelta};
 use futures_util::future::join_all;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::outbox::{local, rfc3339};
-use super::{CliError, say, say_json};
+use super::{CliError, quote, say, say_json};
 use crate::channel::maildir;
 use crate::channel::smtp::Smtp;
 use crate::channel::webhook::Webhooks;
 use crate::clock;
-use crate::config::{self, Config, Problem, Severity};
+use crate::config::{self, Config, Offered, Problem, Severity};
 use crate::domain::Moment;
 use crate::domain::schedule::Schedule;
 use crate::domain::scrub;
@@ -20,26 +22,64 @@ use crate::domain::ticket::Status;
 use crate::domain::wording::{Locale, Wording};
 use crate::engine::ticket_database;
 use crate::render::{Renderer, TemplateError, WORDS};
+use crate::source::decode::COLUMNS;
 use crate::store::{Store, StoreError};
 
 /// The exit code for a configuration that cannot be used (`EX_CONFIG`).
 pub const CONFIGURATION_ERROR: u8 = 78;
 
-/// The command. What is wrong with the files ends with [`CONFIGURATION_ERROR`], what does not answer with 1.
-pub(super) async fn run(dir: &Path, is_offline: bool, as_json: bool) -> Result<(), CliError> {
-    let (config, mut problems) = match config::load(dir, std::env::vars()) {
-        Ok(loaded) => (Some(loaded.config), loaded.warnings),
-        Err(problems) => (None, problems.0),
+/// The templates of letters that no rule asks for.
+const BUILT_IN: [&str; 7] = [
+    "alarms",
+    "approval",
+    "competence",
+    "correction",
+    "endpoint-disabled",
+    "send-test",
+    "settled",
+];
+
+/// Everything that is wrong or doubtful in the files of a configuration, as things are at an instant; and the
+/// configuration, where it can be used.
+#[must_use]
+pub fn files(dir: &Path, env: impl Iterator<Item = (String, String)>, now: Moment) -> (Option<Config>, Vec<Problem>) {
+    let loaded = match config::load(dir, env) {
+        Ok(loaded) => loaded,
+        Err(problems) => return (None, problems.0),
     };
-    problems.extend(config.iter().flat_map(template_problems));
-    problems.extend(
-        config
-            .iter()
-            .filter_map(|config| calendar_problem(config, clock::now())),
-    );
-    let code = exit_code(&problems);
+    let on = loaded.config.calendars.base().date_of(now);
+    let offered = Offered {
+        columns: &COLUMNS,
+        templates: &BUILT_IN,
+    };
+    let mut problems = loaded.doubts(&offered, on);
+    problems.extend(template_problems(&loaded.config));
+    problems.extend(loaded.warnings);
+    config::sort(&mut problems);
+    (Some(loaded.config), problems)
+}
+
+/// What the command is asked for beside the directory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub is_offline: bool,
+    pub denies_warnings: bool,
+    pub as_json: bool,
+}
+
+/// The command. What is wrong with the files ends with [`CONFIGURATION_ERROR`], what does not answer with 1.
+pub(super) async fn run(dir: &Path, asked: Asked) -> Result<(), CliError> {
+    let Asked {
+        is_offline, as_json, ..
+    } = asked;
+    let failure = |problems: &[Problem]| match exit_code(problems) {
+        0 if asked.denies_warnings && !problems.is_empty() => CONFIGURATION_ERROR,
+        code => code,
+    };
+    let (config, mut problems) = files(dir, std::env::vars(), clock::now());
+    let code = failure(&problems);
     let online = match config {
-        Some(config) if code == 0 && !is_offline => Some((Online::look(&config).await, config)),
+        Some(config) if exit_code(&problems) == 0 && !is_offline => Some((Online::look(&config).await, config)),
         _ => None,
     };
     if let Some((online, _)) = &online {
@@ -57,7 +97,7 @@ pub(super) async fn run(dir: &Path, is_offline: bool, as_json: bool) -> Result<(
             .map_or(String::new(), |(online, config)| online.to_text(config));
         say(&(online + &text(&problems)));
     }
-    match exit_code(&problems) {
+    match failure(&problems) {
         0 => Ok(()),
         _ if code == 0 => Err(CliError::Said(1)),
         code => Err(CliError::Said(code)),
@@ -70,6 +110,8 @@ struct Online {
     answers: Vec<(&'static str, Result<String, String>)>,
     words: Vec<StatusWord>,
     next_digest: Moment,
+    /// What goes by the clock, with the next times of each.
+    runs: Vec<(String, Vec<Moment>)>,
 }
 
 /// A status word of the source.
@@ -139,6 +181,7 @@ impl Online {
             answers,
             words,
             next_digest: base.next_digest(now),
+            runs: next_runs(config, now),
         }
     }
 
@@ -176,6 +219,11 @@ impl Online {
         map.insert("connections".to_owned(), answers.collect());
         map.insert("status_words".to_owned(), words.collect());
         map.insert("next_digest".to_owned(), json!(rfc3339(self.next_digest, config)));
+        let runs = self.runs.iter().map(|(what, times)| {
+            let times: Vec<String> = times.iter().map(|at| rfc3339(*at, config)).collect();
+            json!({ "what": what, "at": times })
+        });
+        map.insert("next_runs".to_owned(), runs.collect());
         map
     }
 
@@ -190,13 +238,55 @@ impl Online {
             let means = w.means.map_or("not mapped", Status::word);
             text.push_str(&format!("{:>10}  {} = {means}\n", w.rows, w.word));
         }
-        let sweep = config.source.sweep_at.format("%H:%M");
-        text.push_str(&format!(
-            "next     digest {}, sweep at {sweep}\n",
-            local(self.next_digest, config)
-        ));
+        text.push_str(&format!("next ({})\n", config.calendars.base().zone()));
+        let width = self
+            .runs
+            .iter()
+            .map(|(what, _)| what.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (what, times) in &self.runs {
+            let times: Vec<String> = times.iter().map(|at| local(*at, config)).collect();
+            text.push_str(&format!("  {what:width$}  {}\n", times.join(", ")));
+        }
         text
     }
+}
+
+/// How many times of each schedule are said.
+const RUNS: usize = 5;
+
+/// When what goes by the clock comes next: digests (of the province's office hours), sweeps, audits, summaries.
+fn next_runs(config: &Config, now: Moment) -> Vec<(String, Vec<Moment>)> {
+    let cal = config.calendars.base();
+    let today = cal.date_of(now);
+    let daily = |time: NaiveTime| {
+        let times = today.iter_days().map(|day| cal.instant(day, time));
+        times.filter(|at| *at > now).take(RUNS).collect()
+    };
+    let digests = std::iter::successors(Some(now), |after| {
+        let schedule = Schedule {
+            calendar: cal,
+            digest_at: config.delivery.digest_at,
+            last_composed: Some(*after),
+        };
+        Some(schedule.next_digest(*after + TimeDelta::microseconds(1)))
+    });
+    let mut runs = vec![
+        ("digest".to_owned(), digests.skip(1).take(RUNS).collect()),
+        ("sweep".to_owned(), daily(config.source.sweep_at)),
+    ];
+    runs.extend(config.audit.at.map(|at| ("audit".to_owned(), daily(at))));
+    for summary in &config.rules.summaries {
+        let dues = today
+            .iter_days()
+            .take(366)
+            .filter_map(|day| summary.at.due_of(cal, day));
+        // A day that is closed is stood in for by one before it, which may be over.
+        let times = dues.map(|due| due.at).filter(|at| *at > now).take(RUNS).collect();
+        runs.push((format!("summary {}", summary.id), times));
+    }
+    runs
 }
 
 /// What each endpoint that is valid now answers, to a connection only.
@@ -247,27 +337,11 @@ fn template_problems(config: &Config) -> Vec<Problem> {
             ..config.wording.clone()
         };
         match Renderer::load(&config.templates_dir, &wording) {
-            Ok(renderer) => renderer.check(),
+            Ok(renderer) => renderer.check(&config.rules),
             Err(errors) => errors,
         }
     });
-    let mut problems: Vec<Problem> = failed.map(|e| template_problem(config, e)).collect();
-    // Each sample meets it again.
-    problems.dedup();
-    problems
-}
-
-/// The holidays that are entered end soon.
-fn calendar_problem(config: &Config, now: Moment) -> Option<Problem> {
-    let base = config.calendars.base();
-    base.ends_soon(base.date_of(now)).then(|| Problem {
-        file: "calendar.toml".to_owned(),
-        line: None,
-        column: None,
-        severity: Severity::Warning,
-        message: format!("official holidays are entered until {} only", base.entered_until()),
-        hint: Some("what follows is provisional; enter the next year's days".to_owned()),
-    })
+    failed.map(|e| template_problem(config, e)).collect()
 }
 
 /// 0, or [`CONFIGURATION_ERROR`] when one of the problems is an error.
@@ -280,10 +354,17 @@ pub fn exit_code(problems: &[Problem]) -> u8 {
     }
 }
 
-/// One problem a line, and a last line that sums up.
+/// Each problem with the line that it is about, and a last line that sums up.
 #[must_use]
 pub fn text(problems: &[Problem]) -> String {
-    let mut text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    let mut files = quote::Files::default();
+    let mut text = String::new();
+    for problem in problems {
+        text.push_str(&format!("{problem}\n"));
+        if let (Some(line), Some(number)) = (files.line(problem), problem.line) {
+            text.push_str(&quote::drawn(&line, number, problem.column));
+        }
+    }
     let sum = match (count(problems, Severity::Error), count(problems, Severity::Warning)) {
         (0, 0) => "the configuration is sound".to_owned(),
         (0, warnings) => format!("no errors, {}", counted(warnings, "warning")),
@@ -295,10 +376,22 @@ pub fn text(problems: &[Problem]) -> String {
     text
 }
 
-/// `{"problems": [{file, line, column, severity, message, hint}]}`.
+/// `{"problems": [{file, line, column, severity, message, hint, quoted}]}`.
 #[must_use]
 pub fn json(problems: &[Problem]) -> serde_json::Value {
-    json!({ "problems": problems })
+    #[derive(Serialize)]
+    struct Quoted<'a> {
+        #[serde(flatten)]
+        problem: &'a Problem,
+        /// The line, where there is one.
+        quoted: Option<String>,
+    }
+    let mut files = quote::Files::default();
+    let quoted = problems.iter().map(|problem| Quoted {
+        problem,
+        quoted: files.line(problem),
+    });
+    json!({ "problems": quoted.collect::<Vec<_>>() })
 }
 
 fn count(problems: &[Problem], severity: Severity) -> usize {
@@ -354,7 +447,7 @@ mod tests {
         let value = json(&[problem(Severity::Error)]);
         let expected = json!({ "problems": [{
             "file": "dondoc.toml", "line": 3, "column": 1, "severity": "error",
-            "message": "`hots` is not a known key", "hint": "did you mean `host`?",
+            "message": "`hots` is not a known key", "hint": "did you mean `host`?", "quoted": null,
         }] });
         assert_eq!(value, expected);
     }

@@ -16,6 +16,7 @@ mod outbox;
 mod pause;
 mod preview;
 mod prune;
+mod quote;
 mod report;
 mod run;
 mod send_test;
@@ -99,6 +100,9 @@ enum Command {
         /// Looks at files only and connects to nothing.
         #[arg(long)]
         offline: bool,
+        /// Has warnings fail as errors do.
+        #[arg(long)]
+        deny_warnings: bool,
         #[arg(long)]
         json: bool,
     },
@@ -477,7 +481,18 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Reload => run::reload(&dir).await,
         Command::Once { at, json } => once::run(&dir, at.as_deref(), json).await,
         Command::Demo { dir, seed } => demo::run(dir, seed).await,
-        Command::Check { offline, json } => check::run(&dir, offline, json).await,
+        Command::Check {
+            offline,
+            deny_warnings,
+            json,
+        } => {
+            let asked = check::Asked {
+                is_offline: offline,
+                denies_warnings: deny_warnings,
+                as_json: json,
+            };
+            check::run(&dir, asked).await
+        }
         Command::Explain { code, at, json } => explain::run(&dir, &code, at.as_deref(), json).await,
         Command::Preview {
             rule,

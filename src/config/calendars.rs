@@ -19,7 +19,7 @@ pub(super) type UnitHours = Vec<Pattern>;
 pub(super) struct CalendarFile<'a> {
     node: Node<'a>,
     pub zone: Tz,
-    patterns: Vec<Pattern>,
+    pub patterns: Vec<Pattern>,
     days: BTreeMap<NaiveDate, SpecialDay>,
     filled_until: NaiveDate,
     lunar: BTreeMap<i32, (NaiveDate, NaiveDate)>,

@@ -11,6 +11,7 @@ mod audit;
 mod calendars;
 mod database;
 mod dondoc;
+mod doubts;
 mod layer;
 mod mail;
 mod ops;
@@ -23,10 +24,11 @@ mod summaries;
 mod terms;
 mod webhooks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ::config::Value;
+use chrono::{NaiveDate, NaiveTime};
 
 use crate::domain::calendars::Calendars;
 use crate::domain::directory::Directory;
@@ -37,8 +39,12 @@ use crate::domain::wording::{Terms, Wording};
 
 pub use dondoc::FEWEST_MONTHS;
 pub use problem::{Problem, Problems, Severity, did_you_mean};
+pub use doubts::Offered;
+pub use problem::{Problem, Problems, Severity, did_you_mean, sort};
 
 use layer::Layer;
+use calendars::{CalendarFile, UnitHours};
+use doubts::Places;
 use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
@@ -98,6 +104,15 @@ const TERMS: &str = "terms.toml";
 pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Problem>,
+    places: Places,
+}
+
+impl Loaded {
+    /// What is doubtful in the configuration as a whole, as things are on a day.
+    #[must_use]
+    pub fn doubts(&self, offered: &Offered<'_>, on: NaiveDate) -> Vec<Problem> {
+        doubts::all(&self.config, &self.places, offered, on)
+    }
 }
 
 /// Reads a configuration directory, with variables such as `DONDOC__SMTP__HOST` over `dondoc.toml`.
@@ -106,19 +121,26 @@ pub struct Loaded {
 /// All problems of all files, warnings included, when one of them is an error.
 pub fn load(dir: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Loaded, Problems> {
     let findings = Findings::default();
-    let config = read_all(dir, env, &findings);
+    let mut places = Places::default();
+    let config = read_all(dir, env, &findings, &mut places);
     let problems = findings.sorted();
     match config {
         Some(config) if problems.iter().all(|p| p.severity == Severity::Warning) => Ok(Loaded {
             config,
             warnings: problems,
+            places,
         }),
         _ => Err(Problems(problems)),
     }
 }
 
 /// Reads everything there is. `None` comes with at least one error among the findings.
-fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &Findings) -> Option<Config> {
+fn read_all(
+    dir: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    findings: &Findings,
+    places: &mut Places,
+) -> Option<Config> {
     if !dir.is_dir() {
         let place = Place::File(dir.display().to_string());
         findings.error(
@@ -129,6 +151,7 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
         return None;
     }
     let main = File::open(dir, "dondoc.toml", Some(Layer::environment(env)), findings);
+    main.iter().for_each(|file| places.note(file.root(findings)));
     let main = main.as_ref().and_then(|file| dondoc::read(file.root(findings), dir));
     let no_domains = mail::MailDomains::default();
     let domains = main.as_ref().map_or(&no_domains, |main| &main.domains);
@@ -136,11 +159,13 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
     let posts = main.as_ref().map_or(&default_webhooks, |main| &main.webhooks);
 
     let agencies = File::open(dir, "agencies.toml", None, findings);
+    agencies.iter().for_each(|file| places.note(file.root(findings)));
     let agencies = agencies
         .as_ref()
         .and_then(|file| agencies::read(file.root(findings), domains, posts, dir));
 
     let calendar = File::open(dir, "calendar.toml", None, findings);
+    calendar.iter().for_each(|file| places.note(file.root(findings)));
     let calendar = calendar.as_ref().and_then(|file| calendars::read(file.root(findings)));
     let no_hours = BTreeMap::new();
     let (directory, hours) = agencies
@@ -149,12 +174,15 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
     if let (Some(main), Some(directory)) = (&main, directory) {
         check_live_units(&main.live_units, directory, findings);
     }
+    if let (Some(file), Some(delivery)) = (&calendar, main.as_ref().and_then(|main| main.delivery.as_ref())) {
+        check_digest_time(delivery.digest_at, file, hours, places, findings);
+    }
     let calendars = calendar.and_then(|file| calendars::build(&file, directory, hours));
 
     let templates_dir = dir.join("templates");
     let locale = main.as_ref().map(|main| main.locale).unwrap_or_default();
     let terms = read_terms(dir, findings);
-    let rules = read_rules(dir, &Known::new(directory, &templates_dir, locale), findings);
+    let rules = read_rules(dir, &Known::new(directory, &templates_dir, locale), findings, places);
 
     let (main, agencies) = (main?, agencies?);
     let delivery = main.delivery?;
@@ -198,6 +226,38 @@ fn read_all(dir: &Path, env: impl Iterator<Item = (String, String)>, findings: &
     })
 }
 
+/// A digest after the office has closed would come on no day at all.
+fn check_digest_time(
+    digest_at: NaiveTime,
+    calendar: &CalendarFile<'_>,
+    hours: &BTreeMap<String, UnitHours>,
+    places: &Places,
+    findings: &Findings,
+) {
+    let province = calendar.patterns.iter().map(|pattern| ("the province", pattern));
+    let units = hours.iter().flat_map(|(id, own)| own.iter().map(|pattern| (id.as_str(), pattern)));
+    let mut seen = BTreeSet::new();
+    for (whose, pattern) in province.chain(units) {
+        let closes = pattern.week.iter().filter_map(|day| day.last()).map(|(_, closes)| *closes).max();
+        // A pattern without hours is another fault.
+        let Some(closes) = closes.filter(|closes| *closes <= digest_at) else { continue };
+        if !seen.insert(whose) {
+            continue;
+        }
+        let place = match whose {
+            _ if places.has(&["delivery", "digest_at"]) => places.of(&["delivery", "digest_at"]),
+            "the province" => places.of(&["hours"]),
+            unit => places.of(&["unit", unit, "hours"]),
+        };
+        let (at, closes) = (digest_at.format("%H:%M"), closes.format("%H:%M"));
+        findings.error(
+            &place,
+            format!("digests at {at} would never go out: the office of {whose} closes at {closes}"),
+            Some("write a `digest_at` within office hours".to_owned()),
+        );
+    }
+}
+
 /// Only units that can be told can go live.
 fn check_live_units(live: &BTreeMap<String, Place>, directory: &Directory, findings: &Findings) {
     for (id, place) in live {
@@ -225,11 +285,12 @@ fn read_terms(dir: &Path, findings: &Findings) -> Terms {
 }
 
 /// The rule files in the order of their names.
-fn read_rules(dir: &Path, known: &Known<'_>, findings: &Findings) -> RuleFiles {
+fn read_rules(dir: &Path, known: &Known<'_>, findings: &Findings, places: &mut Places) -> RuleFiles {
     let mut rules = RuleFiles::default();
     let names = toml_files(&dir.join("rules"));
     for name in &names {
         if let Some(file) = File::open(dir, &format!("rules/{name}"), None, findings) {
+            places.note(file.root(findings));
             rules.read(file.root(findings), known);
         }
     }

@@ -58,6 +58,12 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// By file, line and column; what was noted twice stands once.
+pub fn sort(problems: &mut Vec<Problem>) {
+    problems.sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
+    problems.dedup();
+}
+
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use config::{Map, Value, ValueKind};
 
 use super::layer::{self, AT};
-use super::problem::{Place, Problem, Severity, did_you_mean, resembling};
+use super::problem::{Place, Problem, Severity, did_you_mean, resembling, sort};
 use crate::domain::directory::Role;
 use crate::domain::text::nfc;
 use crate::domain::time::Span;
@@ -31,8 +31,7 @@ impl Findings {
     /// All of them by file, line and column; what was noted twice stands once.
     pub(super) fn sorted(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
-        problems.dedup();
+        sort(&mut problems);
         problems
     }
 }
@@ -147,6 +146,24 @@ impl<'a> Node<'a> {
             .collect();
         found.sort_by_key(|(key, _)| *key);
         found
+    }
+
+    /// What stands in a table by name, or in a list by the entry's `id` or number; nothing where it is neither.
+    pub(super) fn parts(self) -> Vec<(String, Node<'a>)> {
+        match &self.value.kind {
+            ValueKind::Table(_) => self.entries().into_iter().map(|(key, node)| (key.to_owned(), node)).collect(),
+            ValueKind::Array(items) => {
+                let named = |(number, item): (usize, &'a Value)| {
+                    let id = match &item.kind {
+                        ValueKind::Table(entries) => entries.get("id").and_then(|id| self.with(id).as_text()),
+                        _ => None,
+                    };
+                    (id.map_or_else(|| number.to_string(), str::to_owned), self.with(item))
+                };
+                items.iter().enumerate().map(named).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn map(self) -> Option<&'a Map<String, Value>> {

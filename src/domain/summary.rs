@@ -56,7 +56,8 @@ impl At {
     }
 
     /// When what is named by a day falls due.
-    fn due_of(self, cal: &Calendar, day: NaiveDate) -> Option<Due> {
+    #[must_use]
+    pub fn due_of(self, cal: &Calendar, day: NaiveDate) -> Option<Due> {
         let held_on = match self.weekday {
             None => Some(day).filter(|day| cal.is_working_day(*day)),
             Some(weekday) if day.weekday() == weekday => {

@@ -25,6 +25,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
+use crate::domain::rule::RuleSet;
 use crate::domain::wording::Wording;
 use breakdown::Breakdown;
 use view::{Addressee, DeadlineView, EndedView, LineView, MessageView, SectionView, SummaryView};
@@ -46,6 +47,9 @@ pub const WORDS: &str = "words.j2";
 const CORRECTION: &str = "correction";
 /// What follows the base name of a step's template.
 const STEP: &str = ".txt.j2";
+
+/// What letters say of a section.
+const BLOCKS: [&str; 5] = ["subject", "intro", "request", "ask", "tables"];
 
 /// What is wrong with a template, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -321,11 +325,51 @@ impl Renderer {
         of_sections.chain(shared).collect()
     }
 
-    /// Renders every step's template on sample data.
+    /// Renders every step's template on sample data, and on what the steps and summaries that use it offer.
     #[must_use]
-    pub fn check(&self) -> Vec<TemplateError> {
-        let samples = self.names().into_iter().flat_map(|name| samples::of(&name));
-        samples.filter_map(|sample| self.render(&sample).failed).collect()
+    pub fn check(&self, rules: &RuleSet) -> Vec<TemplateError> {
+        let names = self.names();
+        let is_there = |template: &String| names.contains(template);
+        let steps = rules.rules.iter().flat_map(|rule| rule.steps.iter().map(move |step| (rule, step)));
+        let steps = steps.filter(|(_, step)| is_there(&step.template));
+        let summaries = rules.summaries.iter().filter(|summary| is_there(&summary.template));
+        let samples = names.iter().flat_map(|name| samples::of(name));
+        let samples = samples
+            .chain(steps.flat_map(|(rule, step)| samples::of_step(rule, step)))
+            .chain(summaries.flat_map(samples::of_summary));
+        let failed = samples.filter_map(|sample| self.render(&sample).failed);
+        let mut errors: Vec<TemplateError> = failed.chain(self.strange_blocks()).collect();
+        // Each sample meets it again.
+        let mut seen = HashSet::new();
+        errors.retain(|e| seen.insert((e.file.clone(), e.line, e.column, e.message.clone())));
+        errors
+    }
+
+    /// Blocks of steps' templates that nobody asks for: what stands in them would be said nowhere.
+    fn strange_blocks(&self) -> Vec<TemplateError> {
+        let folder = self.wording.locale.folder();
+        let files = self.names().into_iter().map(|name| format!("{folder}{name}{STEP}"));
+        let mut errors = Vec::new();
+        for file in files {
+            let Ok(template) = self.templates.get_template(&file) else { continue };
+            let source = template.source();
+            for (at, _) in source.match_indices("{%") {
+                let inside = source.get(at + 2..).unwrap_or_default().trim_start_matches(['-', '+']);
+                let Some(name) = inside.trim_start().strip_prefix("block ") else { continue };
+                let name = name.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                let name = name.unwrap_or_default();
+                if !BLOCKS.contains(&name) {
+                    let before = source.get(..at).unwrap_or_default();
+                    errors.push(TemplateError {
+                        file: file.clone(),
+                        line: Some(before.matches('\n').count() + 1),
+                        column: before.rsplit('\n').next().map(|line| line.chars().count() + 1),
+                        message: format!("the block `{name}` is said nowhere; there are {}", BLOCKS.join(", ")),
+                    });
+                }
+            }
+        }
+        errors
     }
 
     /// A template of the language.

@@ -7,8 +7,8 @@ use super::view::{
     Addressee, AlarmView, DeadlineView, EndedView, Form, LineView, LongestView, MessageView, OperationView,
     SectionView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView,
 };
-use crate::domain::rule::RuleSet;
-use crate::domain::summary::{Counts, SUMMARY};
+use crate::domain::rule::{Digest, Rule, RuleSet, Step};
+use crate::domain::summary::{Counts, SUMMARY, Summary};
 use crate::domain::wording::Locale;
 
 /// 15/9/2021, a Wednesday.
@@ -560,4 +560,57 @@ pub fn of(template: &str) -> Vec<MessageView> {
         later,
         to_whomever(template),
     ]
+}
+
+/// What a template is tried on for a step that uses it: what there is in that step's letters, and nothing that only others
+/// have.
+#[must_use]
+pub fn of_step(rule: &Rule, step: &Step) -> Vec<MessageView> {
+    let of_rule = |section: SectionView| SectionView {
+        rule: rule.id.clone(),
+        step: step.id.clone(),
+        rule_title: rule.title.clone(),
+        when: rule.when.word().to_owned(),
+        summary: None,
+        alarms: Vec::new(),
+        more_alarms: 0,
+        more_over: 0,
+        settled: false,
+        reply_by: section.reply_by.filter(|_| step.reply.is_some()),
+        ..section
+    };
+    let form = match rule.digest {
+        Digest::Ticket => Form::Single,
+        Digest::Day | Digest::Week { .. } => Form::Digest,
+    };
+    let offered = |message: MessageView| MessageView {
+        form,
+        sections: message.sections.into_iter().map(of_rule).collect(),
+        ..message
+    };
+    of(&step.template).into_iter().map(offered).collect()
+}
+
+/// As [`of_step`], for a summary: figures, and no ticket.
+#[must_use]
+pub fn of_summary(summary: &Summary) -> Vec<MessageView> {
+    let section = |is_late| SectionView {
+        rule: SUMMARY.to_owned(),
+        step: summary.id.clone(),
+        rule_title: summary.title.clone(),
+        when: String::new(),
+        summary: Some(SummaryView {
+            is_late,
+            skipped: usize::from(is_late),
+            ..sample_summary()
+        }),
+        alarms: Vec::new(),
+        more_alarms: 0,
+        more_over: 0,
+        settled: false,
+        reply_by: None,
+        note: None,
+        ..section(&summary.template, Vec::new())
+    };
+    [false, true].map(|is_late| message(Form::Single, vec![section(is_late)])).into()
 }
