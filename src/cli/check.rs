@@ -39,10 +39,14 @@ const BUILT_IN: [&str; 7] = [
     "settled",
 ];
 
-/// Everything that is wrong or doubtful in the files of a configuration, as things are at an instant; and the
-/// configuration, where it can be used.
+/// Everything that is wrong or doubtful in the files of a configuration but in its templates, as things are at an instant;
+/// and the configuration, where it can be used.
 #[must_use]
-pub fn files(dir: &Path, env: impl Iterator<Item = (String, String)>, now: Moment) -> (Option<Config>, Vec<Problem>) {
+pub fn settings(
+    dir: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    now: Moment,
+) -> (Option<Config>, Vec<Problem>) {
     let loaded = match config::load(dir, env) {
         Ok(loaded) => loaded,
         Err(problems) => return (None, problems.0),
@@ -53,9 +57,7 @@ pub fn files(dir: &Path, env: impl Iterator<Item = (String, String)>, now: Momen
         templates: &BUILT_IN,
     };
     let mut problems = loaded.doubts(&offered, on);
-    problems.extend(template_problems(&loaded.config));
     problems.extend(loaded.warnings);
-    config::sort(&mut problems);
     (Some(loaded.config), problems)
 }
 
@@ -76,7 +78,9 @@ pub(super) async fn run(dir: &Path, asked: Asked) -> Result<(), CliError> {
         0 if asked.denies_warnings && !problems.is_empty() => CONFIGURATION_ERROR,
         code => code,
     };
-    let (config, mut problems) = files(dir, std::env::vars(), clock::now());
+    let (config, mut problems) = settings(dir, std::env::vars(), clock::now());
+    problems.extend(config.iter().flat_map(templates));
+    config::sort(&mut problems);
     let code = failure(&problems);
     let online = match config {
         Some(config) if exit_code(&problems) == 0 && !is_offline => Some((Online::look(&config).await, config)),
@@ -314,7 +318,6 @@ async fn probe_endpoints(config: &Config, now: Moment) -> Vec<(&'static str, Res
     join_all(probes).await
 }
 
-/// Every template, rendered on sample data: of the language of letters, and of others that there are.
 /// A template's fault with its place.
 pub(super) fn template_problem(config: &Config, e: TemplateError) -> Problem {
     Problem {
@@ -327,7 +330,9 @@ pub(super) fn template_problem(config: &Config, e: TemplateError) -> Problem {
     }
 }
 
-fn template_problems(config: &Config) -> Vec<Problem> {
+/// What is wrong with the templates, rendered on sample data: those of the language of letters, and of others that there are.
+#[must_use]
+pub fn templates(config: &Config) -> Vec<Problem> {
     let is_there = |locale: &Locale| {
         *locale == config.wording.locale || config.templates_dir.join(locale.folder()).join(WORDS).exists()
     };

@@ -43,6 +43,8 @@ const TEXT: &str = "digest.txt.j2";
 const HTML: &str = "digest.html.j2";
 /// What all letters of a language share.
 pub const WORDS: &str = "words.j2";
+/// The template of what has ended.
+const SETTLED: &str = "settled";
 /// The template of a letter that takes an earlier one back.
 const CORRECTION: &str = "correction";
 /// What follows the base name of a step's template.
@@ -325,7 +327,7 @@ impl Renderer {
         of_sections.chain(shared).collect()
     }
 
-    /// Renders every step's template on sample data, and on what the steps and summaries that use it offer.
+    /// Renders every step's template on sample data, and has each say what it says for the steps and summaries that use it.
     #[must_use]
     pub fn check(&self, rules: &RuleSet) -> Vec<TemplateError> {
         let names = self.names();
@@ -333,12 +335,17 @@ impl Renderer {
         let steps = rules.rules.iter().flat_map(|rule| rule.steps.iter().map(move |step| (rule, step)));
         let steps = steps.filter(|(_, step)| is_there(&step.template));
         let summaries = rules.summaries.iter().filter(|summary| is_there(&summary.template));
-        let samples = names.iter().flat_map(|name| samples::of(name));
-        let samples = samples
-            .chain(steps.flat_map(|(rule, step)| samples::of_step(rule, step)))
-            .chain(summaries.flat_map(samples::of_summary));
-        let failed = samples.filter_map(|sample| self.render(&sample).failed);
-        let mut errors: Vec<TemplateError> = failed.chain(self.strange_blocks()).collect();
+        let offered = steps.flat_map(|(rule, step)| samples::of_step(rule, step));
+        let offered = offered.chain(summaries.flat_map(samples::of_summary));
+        // The layouts see of a step's template its texts alone, so that all sections there can be are tried with one of them,
+        // and the fullest with each.
+        let of_one = names.iter().find(|name| *name == SETTLED).or(names.first());
+        let through_layouts = of_one.into_iter().flat_map(|name| samples::of(name));
+        let through_layouts = through_layouts.chain(names.iter().map(|name| samples::whole(name)));
+        let mut errors: Vec<TemplateError> = through_layouts.filter_map(|sample| self.render(&sample).failed).collect();
+        let offered = names.iter().flat_map(|name| samples::of(name)).chain(offered);
+        errors.extend(offered.filter_map(|sample| self.sections(&sample).err()));
+        errors.extend(self.strange_blocks());
         // Each sample meets it again.
         let mut seen = HashSet::new();
         errors.retain(|e| seen.insert((e.file.clone(), e.line, e.column, e.message.clone())));
@@ -380,8 +387,27 @@ impl Renderer {
     }
 
     fn by_templates(&self, message: &MessageView) -> Result<(String, String, String), TemplateError> {
-        let mut sections: Vec<Composed<'_>> = Vec::with_capacity(message.sections.len());
+        let (first, sections) = self.sections(message)?;
+        let glance = Value::from(Serde(&glance(message, &sections)));
+        let subject = self.subject(message, &first)?;
+        let said = context! {
+            message => Value::from(Serde(message)),
+            sections => Value::from(Serde(&sections)),
+            glance => glance,
+        };
+        let layout = |name: &str| {
+            let failed = |e: minijinja::Error| TemplateError::new(name, &e);
+            let template = self.templates.get_template(name).map_err(failed)?;
+            template.render(said.clone()).map_err(failed)
+        };
+        Ok((subject, layout(TEXT)?, layout(HTML)?))
+    }
+
+    /// What the steps' templates say of a message's sections, and the subject of the first.
+    fn sections<'m>(&self, message: &'m MessageView) -> Result<(String, Vec<Composed<'m>>), TemplateError> {
+        let mut sections: Vec<Composed<'m>> = Vec::with_capacity(message.sections.len());
         let mut first = None;
+        let said_once = Value::from(Serde(message));
         for section in &message.sections {
             let facts = Facts {
                 section,
@@ -392,7 +418,7 @@ impl Renderer {
             };
             let template = self.template(&format!("{}{STEP}", section.template))?;
             let failed = |e: &minijinja::Error| TemplateError::new(template.name(), e);
-            let said = context! { message => Value::from(Serde(message)), section => Value::from(Serde(&facts)) };
+            let said = context! { message => said_once.clone(), section => Value::from(Serde(&facts)) };
             let mut blocks = template.render_captured(said).map_err(|e| failed(&e))?;
             let mut block = |name: &str| match blocks.with_state_mut(|state| state.render_block(name)) {
                 Ok(text) => Ok(text.trim().to_owned()),
@@ -412,19 +438,7 @@ impl Renderer {
                 facts,
             });
         }
-        let glance = Value::from(Serde(&glance(message, &sections)));
-        let subject = self.subject(message, &first.unwrap_or_default())?;
-        let said = context! {
-            message => Value::from(Serde(message)),
-            sections => Value::from(Serde(&sections)),
-            glance => glance,
-        };
-        let layout = |name: &str| {
-            let failed = |e: minijinja::Error| TemplateError::new(name, &e);
-            let template = self.templates.get_template(name).map_err(failed)?;
-            template.render(said.clone()).map_err(failed)
-        };
-        Ok((subject, layout(TEXT)?, layout(HTML)?))
+        Ok((first.unwrap_or_default(), sections))
     }
 
     /// The subject in one line: what the highest step says, with how much else there is.

@@ -511,8 +511,30 @@ fn to_whomever(template: &str) -> MessageView {
 /// kind of desk.
 #[must_use]
 pub fn of(template: &str) -> Vec<MessageView> {
+    let without_date = SectionView {
+        reply_by: None,
+        ..section(template, vec![bare()])
+    };
+    vec![
+        letter(template, 0),
+        message(Form::Single, vec![without_date]),
+        whole(template),
+        to_whomever(template),
+    ]
+}
+
+/// A message with all that lines, sections and messages can have.
+#[must_use]
+pub fn whole(template: &str) -> MessageView {
     let bare = bare();
     let everything = full();
+    let ahead = LineView {
+        overdue_working_days: None,
+        due_in_working_days: Some(2),
+        due_today: true,
+        deadline: Some(five_on(day(17))),
+        ..full()
+    };
     let ended = [
         EndedView::Done,
         EndedView::Rejected,
@@ -525,10 +547,6 @@ pub fn of(template: &str) -> Vec<MessageView> {
         ended: Some(ended),
         ..full()
     });
-    let without_date = SectionView {
-        reply_by: None,
-        ..section(template, vec![bare.clone()])
-    };
     let late = SummaryView {
         is_late: true,
         skipped: 2,
@@ -540,9 +558,9 @@ pub fn of(template: &str) -> Vec<MessageView> {
         summary: Some(late),
         for_information: true,
         note: Some("số liệu nguồn chưa đúng".into()),
-        ..section(template, vec![everything.clone(), bare])
+        ..section(template, vec![everything.clone(), bare, ahead])
     };
-    let later = MessageView {
+    MessageView {
         data_as_of: Some(day(15).and_time(NaiveTime::MIN + TimeDelta::minutes(450))),
         annex: Some("danh-sach.xlsx".into()),
         ..message(
@@ -553,13 +571,7 @@ pub fn of(template: &str) -> Vec<MessageView> {
                 section(template, ended.to_vec()),
             ],
         )
-    };
-    vec![
-        letter(template, 0),
-        message(Form::Single, vec![without_date]),
-        later,
-        to_whomever(template),
-    ]
+    }
 }
 
 /// What a template is tried on for a step that uses it: what there is in that step's letters, and nothing that only others

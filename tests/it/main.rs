@@ -21,6 +21,7 @@ mod ladder;
 mod ladder_properties;
 mod letters;
 mod machine;
+mod mutants;
 mod postgres;
 mod preview;
 mod privacy;

@@ -431,17 +431,3 @@ async fn a_long_thread_is_answered_at_its_end() {
     assert_eq!(answers, [before.as_str()]);
     assert_eq!(references.last(), Some(&before));
 }
-
-#[tokio::test]
-async fn where_the_hour_of_the_digest_is_after_the_office_has_closed_the_opening_serves() {
-    let mut world = province_with_a_ticket().await;
-    world
-        .edit("dondoc.toml", |text| {
-            text.replace("[delivery]", "[delivery]\ndigest_at = \"18:00\"")
-        })
-        .await;
-    assert_eq!(
-        letters_of(&mut world, "2021-09-14", "2021-09-15").await,
-        ["15/09 07:00 syt digest: T1 overdue/L1"]
-    );
-}
