@@ -215,35 +215,34 @@ impl Doubts<'_> {
             Column::Tags,
         ];
         for column in COLUMNS {
-            let stands: Vec<(String, &Place)> = self
+            let stands: Vec<(String, &str, &Place)> = self
                 .places
                 .texts()
                 .filter(|(way, ..)| names_value_of(way, column))
-                .map(|(_, text, place)| (fold(text), place))
+                .map(|(_, text, place)| (fold(text), text, place))
                 .collect();
             let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-            for (word, _) in &stands {
+            for (word, ..) in &stands {
                 *count.entry(word).or_default() += 1;
             }
             let wording = &self.config.wording;
-            let mut known: BTreeSet<String> = BTreeSet::new();
+            let mut known: BTreeMap<String, &str> = BTreeMap::new();
             if column == Column::Tags {
-                known.extend(["procedure_late", "conduct", "regulation"].map(fold));
+                known.extend(["procedure_late", "conduct", "regulation"].map(|tag| (fold(tag), tag)));
             }
             if matches!(column, Column::Category | Column::Stage) {
-                known.extend(wording.terms.ids(wording.locale).map(fold));
+                known.extend(wording.terms.ids(wording.locale).map(|id| (fold(id), id)));
             }
             let mut slips = Vec::new();
-            for (word, place) in &stands {
-                if known.contains(word) || count.get(word.as_str()).is_some_and(|n| *n > 1) || is_a_number(word) {
+            for (word, text, place) in &stands {
+                if known.contains_key(word) || count.get(word.as_str()).is_some_and(|n| *n > 1) || is_a_number(word) {
                     continue;
                 }
-                let others = known.iter().chain(stands.iter().map(|(other, _)| other));
-                let others = others
-                    .map(String::as_str)
-                    .filter(|other| other != word && !is_a_number(other));
-                if let Some(hint) = resembling(word, others, 0.7) {
-                    let message = format!("`{word}` stands nowhere else as a `{}`", column.word());
+                let elsewhere = stands.iter().map(|(other, text, _)| (other, *text));
+                let others = known.iter().map(|(other, text)| (other, *text)).chain(elsewhere);
+                let others = others.filter(|(other, _)| *other != word && !is_a_number(other));
+                if let Some(hint) = resembling(text, others.map(|(_, text)| text), 0.7) {
+                    let message = format!("`{text}` stands nowhere else as a `{}`", column.word());
                     slips.push(((*place).clone(), message, hint));
                 }
             }
@@ -264,13 +263,14 @@ impl Doubts<'_> {
             let conditions = flat(&rule.matcher);
             if let Some(column) = impossible(&conditions) {
                 let message = format!(
-                    "the rule `{id}` can never fire: no ticket has such a `{}`",
+                    "the rule `{id}` can never fire: no ticket can have that `{}`",
                     column.word()
                 );
                 self.warn_at(&at_where, message, "");
             } else if let Some(column) = impossible(&[conditions.clone(), self.given(rule.when)].concat()) {
                 let (word, when) = (column.word(), rule.when.word());
-                let message = format!("the rule `{id}` can never fire: no ticket that is {when} has such a `{word}`");
+                let message =
+                    format!("the rule `{id}` can never fire: no ticket that is {when} can have that `{word}`");
                 self.warn_at(&at_where, message, "");
             } else if let Some(column) = self.unread(&conditions) {
                 let message = format!("the rule `{id}` can never fire: the query returns no `{column}`");
@@ -282,10 +282,17 @@ impl Doubts<'_> {
             let before = rule.steps.iter().take(at);
             for twin in before.filter(|twin| twin.after == step.after) {
                 if let Some(role) = step.to.iter().find(|role| twin.to.contains(role)) {
-                    let message = format!(
-                        "the steps `{}` and `{}` fall due together for `{role}`, who is told of the higher one only",
-                        twin.id, step.id
-                    );
+                    // A step that goes above contacts never comes before the one below it has been told.
+                    let message = match role.is_above_contact() {
+                        true => format!(
+                            "the steps `{}` and `{}` fall due together for `{role}`; the later one waits {} more",
+                            twin.id, step.id, step.min_gap
+                        ),
+                        false => format!(
+                            "the steps `{}` and `{}` fall due together for `{role}`, who is told of the later one only",
+                            twin.id, step.id
+                        ),
+                    };
                     self.warn_at(
                         &["rule", id, "step", &step.id, "after"],
                         message,
@@ -454,15 +461,15 @@ impl Doubts<'_> {
                 let (one, two) = (flat(&other.matcher), flat(&rule.matcher));
                 let message = match (implies(&one, &two), implies(&two, &one)) {
                     (true, true) => format!(
-                        "`{}` and `{}` are about the same tickets, who are told of twice",
+                        "`{}` and `{}` are about the same tickets, which are told of twice",
                         other.id, rule.id
                     ),
                     (false, true) => format!(
-                        "every ticket of `{}` is one of `{}` too, and is told of twice",
+                        "every ticket of `{}` is one of `{}` too and is told of twice",
                         rule.id, other.id
                     ),
                     (true, false) => format!(
-                        "every ticket of `{}` is one of `{}` too, and is told of twice",
+                        "every ticket of `{}` is one of `{}` too and is told of twice",
                         other.id, rule.id
                     ),
                     (false, false) => continue,
@@ -486,7 +493,7 @@ impl Doubts<'_> {
             let way = ["deadline", policy.id.as_str(), "where"];
             if let Some(column) = impossible(&conditions) {
                 let message = format!(
-                    "the policy `{}` never counts: no ticket has such a `{}`",
+                    "the policy `{}` never counts: no ticket can have that `{}`",
                     policy.id,
                     column.word()
                 );
@@ -530,7 +537,7 @@ impl Doubts<'_> {
             let reads_text = self.query.returns_all || self.query.returns("title") || self.query.returns("body");
             if let Some(column) = impossible(&conditions) {
                 let message = format!(
-                    "`{}` never proposes anything: no ticket has such a `{}`",
+                    "`{}` never proposes anything: no ticket can have that `{}`",
                     rule.id,
                     column.word()
                 );

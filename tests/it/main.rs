@@ -5,6 +5,7 @@ mod alarms;
 mod annex;
 mod architecture;
 mod audit;
+mod bad_config;
 mod bounces;
 mod calendar;
 mod chaos;
