@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use super::agencies::read_validity;
 use super::problem::did_you_mean;
 use super::read::{self, Id, Node, Read, Section};
-use crate::domain::calendar::{Calendar, CalendarData, CalendarError, DayKind, Pattern, SpecialDay};
+use crate::domain::calendar::{Calendar, CalendarData, CalendarError, DayKind, END_OF_DAY, Pattern, SpecialDay};
 use crate::domain::calendars::Calendars;
 use crate::domain::directory::{Directory, Unit};
 
@@ -124,7 +124,7 @@ fn read_interval(node: Node<'_>) -> Option<(NaiveTime, NaiveTime)> {
     let text = String::read(node)?;
     let times = text
         .split_once('-')
-        .and_then(|(start, end)| Some((read::time(start.trim())?, read::time(end.trim())?)));
+        .and_then(|(start, end)| Some((read::time(start.trim())?, read_close(end.trim())?)));
     match times {
         Some((start, end)) if start < end => Some((start, end)),
         Some(_) => {
@@ -139,6 +139,14 @@ fn read_interval(node: Node<'_>) -> Option<(NaiveTime, NaiveTime)> {
             None
         }
     }
+}
+
+/// A time of day, or 24:00.
+fn read_close(text: &str) -> Option<NaiveTime> {
+    if text == "24:00" {
+        return Some(END_OF_DAY);
+    }
+    read::time(text)
 }
 
 fn read_days(file: &mut Section<'_>, key: &'static str, kind: DayKind, days: &mut BTreeMap<NaiveDate, SpecialDay>) {

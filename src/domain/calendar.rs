@@ -21,6 +21,13 @@ use super::time::Span;
 
 pub use reckoning::{Counted, ReckonedDay};
 
+/// 24:00, as the close of an office that works until the day's end. It is the leap second after 23:59:59, which is later than
+/// any other time of the day and exactly as far from 00:00 as a day is long.
+pub const END_OF_DAY: NaiveTime = match NaiveTime::from_hms_nano_opt(23, 59, 59, 1_000_000_000) {
+    Some(time) => time,
+    None => NaiveTime::MIN,
+};
+
 /// Office hours of one day: intervals `[opens, closes)` in order.
 type Hours = Vec<(NaiveTime, NaiveTime)>;
 
@@ -219,7 +226,9 @@ impl Calendar {
 
     #[must_use]
     pub fn closes(&self, date: NaiveDate) -> Option<Moment> {
-        self.hours(date).last().map(|(_, closes)| self.instant(date, *closes))
+        self.hours(date)
+            .last()
+            .map(|(_, closes)| close_in(self.table.zone, date, *closes))
     }
 
     #[must_use]
@@ -398,7 +407,7 @@ impl Calendar {
     fn intervals(&self, date: NaiveDate) -> impl Iterator<Item = (Moment, Moment)> {
         self.hours(date)
             .iter()
-            .map(move |(opens, closes)| (self.instant(date, *opens), self.instant(date, *closes)))
+            .map(move |(opens, closes)| (self.instant(date, *opens), close_in(self.table.zone, date, *closes)))
     }
 
     /// Nanoseconds of working time from the table's start to the instant.
@@ -531,7 +540,7 @@ impl Table {
     fn length(&self, date: NaiveDate, hours: &[(NaiveTime, NaiveTime)], clock_changes: bool) -> i64 {
         let instant = |time| instant_in(self.zone, date, time);
         let each = hours.iter().map(|(opens, closes)| match clock_changes {
-            true => nanoseconds(instant(*closes) - instant(*opens)),
+            true => nanoseconds(close_in(self.zone, date, *closes) - instant(*opens)),
             false => nanoseconds(*closes - *opens),
         });
         each.fold(0, i64::saturating_add)
@@ -720,6 +729,14 @@ fn noon_offset(zone: Tz, date: NaiveDate) -> i32 {
 
 /// The longest gap a zone ever had is a whole day (Samoa left out 30/12/2011).
 const LONGEST_GAP_MINUTES: i64 = 26 * 60;
+
+/// As [`instant_in`], of a time at which an office closes.
+fn close_in(zone: Tz, date: NaiveDate, closes: NaiveTime) -> Moment {
+    if closes == END_OF_DAY {
+        return instant_in(zone, shift(date, 1), NaiveTime::MIN);
+    }
+    instant_in(zone, date, closes)
+}
 
 /// The instant of a local time: the earlier one where the clock goes back, the first after a gap.
 #[must_use]

@@ -17,9 +17,13 @@ fn folder() -> PathBuf {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder()).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let entries = std::fs::read_dir(folder())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path());
     // Beside them lies the configuration with many mistakes of `config.rs`.
-    let mut cases: Vec<PathBuf> = entries.filter(|path| path.is_dir() && !path.ends_with("rules") && !path.ends_with("templates")).collect();
+    let mut cases: Vec<PathBuf> = entries
+        .filter(|path| path.is_dir() && !path.ends_with("rules") && !path.ends_with("templates"))
+        .collect();
     cases.sort();
     cases
 }
@@ -42,11 +46,17 @@ fn spoilt(case: &Path) -> TempDir {
     let dir = TempDir::new().expect("a folder");
     let root = dir.path().join("config");
     copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), &root);
-    for file in files_below(case).into_iter().filter(|file| !file.ends_with("expected.txt")) {
+    for file in files_below(case)
+        .into_iter()
+        .filter(|file| !file.ends_with("expected.txt"))
+    {
         let text = std::fs::read_to_string(&file).expect("a text");
         let name = file.strip_prefix(case).expect("below").display().to_string();
         let (name, text) = if let Some(name) = name.strip_suffix(".add") {
-            (name.to_owned(), std::fs::read_to_string(root.join(name)).expect("a shipped file") + &text)
+            (
+                name.to_owned(),
+                std::fs::read_to_string(root.join(name)).expect("a shipped file") + &text,
+            )
         } else if let Some(name) = name.strip_suffix(".change") {
             let shipped = std::fs::read_to_string(root.join(name)).expect("a shipped file");
             (name.to_owned(), changed(shipped, &text))
@@ -106,7 +116,10 @@ fn what_ships_has_no_fault_and_no_doubt_and_warnings_fail_where_they_are_denied(
     let dir = TempDir::new().expect("a folder");
     let root = dir.path().join("config");
     copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), &root);
-    assert_eq!(check(&root, &["--deny-warnings"]), "the configuration is sound\nexit 0\n");
+    assert_eq!(
+        check(&root, &["--deny-warnings"]),
+        "the configuration is sound\nexit 0\n"
+    );
     let doubtful = spoilt(&folder().join("a-unit-is-not-confirmed"));
     let root = doubtful.path().join("config");
     let (allowed, denied) = (check(&root, &[]), check(&root, &["--deny-warnings"]));

@@ -23,6 +23,7 @@ mod ladder_properties;
 mod letters;
 mod machine;
 mod mutants;
+mod peers;
 mod postgres;
 mod preview;
 mod privacy;

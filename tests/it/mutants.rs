@@ -72,9 +72,39 @@ struct Mutant {
 
 /// Keys whose values are names: of units, templates, roles, statuses, zones, words of our own.
 const NAMES: [&str; 33] = [
-    "template", "when", "unless", "also_when", "to", "cc", "via", "approve", "parent", "unit", "root", "office", "role",
-    "mode", "tls", "midnight", "due_precision", "locale", "period", "time_zone", "zone", "pause", "from", "category",
-    "tags", "priority", "kind", "not", "one_of", "status", "rating", "deputy", "units",
+    "template",
+    "when",
+    "unless",
+    "also_when",
+    "to",
+    "cc",
+    "via",
+    "approve",
+    "parent",
+    "unit",
+    "root",
+    "office",
+    "role",
+    "mode",
+    "tls",
+    "midnight",
+    "due_precision",
+    "locale",
+    "period",
+    "time_zone",
+    "zone",
+    "pause",
+    "from",
+    "category",
+    "tags",
+    "priority",
+    "kind",
+    "not",
+    "one_of",
+    "status",
+    "rating",
+    "deputy",
+    "units",
 ];
 
 /// Tables whose keys are the source's words, or dates.
@@ -96,7 +126,11 @@ fn is_toml(name: &str) -> bool {
 
 /// The names in a file, as places in its text.
 fn names(file: &str, text: &str) -> Vec<Range<usize>> {
-    if is_toml(file) { names_in_toml(text) } else { names_in_template(text) }
+    if is_toml(file) {
+        names_in_toml(text)
+    } else {
+        names_in_template(text)
+    }
 }
 
 fn names_in_toml(text: &str) -> Vec<Range<usize>> {
@@ -115,7 +149,9 @@ fn names_in_toml(text: &str) -> Vec<Range<usize>> {
         }
         let mut add = |range: Range<usize>| found.push(here + range.start..here + range.end);
         if is_query {
-            let columns = IDENTIFIER.find_iter(line).filter(|w| dondoc::source::decode::COLUMNS.contains(&w.as_str()));
+            let columns = IDENTIFIER
+                .find_iter(line)
+                .filter(|w| dondoc::source::decode::COLUMNS.contains(&w.as_str()));
             // A column that nobody asks for is missed by nobody.
             columns.for_each(|word| add(word.range()));
             continue;
@@ -128,7 +164,11 @@ fn names_in_toml(text: &str) -> Vec<Range<usize>> {
         }
         let line = line.split(" #").next().unwrap_or(line);
         let is_free = FREE_KEYS.contains(&table.as_str());
-        let keys: Vec<(usize, &str)> = KEY.captures_iter(line).filter_map(|c| c.get(1)).map(|k| (k.start(), k.as_str())).collect();
+        let keys: Vec<(usize, &str)> = KEY
+            .captures_iter(line)
+            .filter_map(|c| c.get(1))
+            .map(|k| (k.start(), k.as_str()))
+            .collect();
         for (at, name) in &keys {
             let mut at = *at;
             for part in name.split('.') {
@@ -142,7 +182,11 @@ fn names_in_toml(text: &str) -> Vec<Range<usize>> {
         for value in QUOTED.captures_iter(line) {
             let inner = value.get(1).expect("the text");
             let is_key = line[value.get(0).expect("all").end()..].trim_start().starts_with('=');
-            let own = keys.iter().rev().find(|(at, _)| *at < inner.start()).map_or(key.as_str(), |(_, k)| *k);
+            let own = keys
+                .iter()
+                .rev()
+                .find(|(at, _)| *at < inner.start())
+                .map_or(key.as_str(), |(_, k)| *k);
             let own = own.rsplit('.').next().unwrap_or(own);
             let means_status = is_free && table.starts_with("source.") && !is_key;
             let is_date = inner.as_str().starts_with(|c: char| c.is_ascii_digit());
@@ -241,7 +285,11 @@ fn tables(text: &str) -> Vec<Range<usize>> {
     let mut starts: Vec<usize> = text.match_indices("\n[").map(|(at, _)| at + 1).collect();
     starts.insert(0, 0);
     starts.push(text.len());
-    starts.windows(2).map(|w| w[0]..w[1]).filter(|r| !r.is_empty()).collect()
+    starts
+        .windows(2)
+        .map(|w| w[0]..w[1])
+        .filter(|r| !r.is_empty())
+        .collect()
 }
 
 fn lines(text: &str) -> Vec<Range<usize>> {
@@ -250,11 +298,23 @@ fn lines(text: &str) -> Vec<Range<usize>> {
         at += line.len();
         at - line.len()..at
     });
-    all.filter(|r| !text[r.clone()].trim().is_empty() && !text[r.clone()].starts_with('#')).collect()
+    all.filter(|r| !text[r.clone()].trim().is_empty() && !text[r.clone()].starts_with('#'))
+        .collect()
 }
 
 const OTHER_TYPES: [&str; 12] = [
-    "7", "-1", "0", "1.5", "true", "\"\"", "\"text\"", "[]", "[1]", "{}", "2021-08-02", "99999999999999999999",
+    "7",
+    "-1",
+    "0",
+    "1.5",
+    "true",
+    "\"\"",
+    "\"text\"",
+    "[]",
+    "[1]",
+    "{}",
+    "2021-08-02",
+    "99999999999999999999",
 ];
 
 fn a_spoilt_copy(files: &Files, dice: &mut Dice) -> Mutant {
@@ -269,14 +329,24 @@ fn a_spoilt_copy(files: &Files, dice: &mut Dice) -> Mutant {
     };
     let table = dice.pick(&tables(text)).clone();
     match dice.roll(if is_toml(name) { 10 } else { 7 }) {
-        0 => one(format!("line {} is deleted", number(&line)), Some(replaced(text, line, ""))),
+        0 => one(
+            format!("line {} is deleted", number(&line)),
+            Some(replaced(text, line, "")),
+        ),
         1 => {
             let twice = text[line.clone()].repeat(2);
-            one(format!("line {} is doubled", number(&line)), Some(replaced(text, line, &twice)))
+            one(
+                format!("line {} is doubled", number(&line)),
+                Some(replaced(text, line, &twice)),
+            )
         }
         2 | 3 => {
             let other = dice.pick(&all).clone();
-            let (first, last) = if line.start < other.start { (line, other) } else { (other, line) };
+            let (first, last) = if line.start < other.start {
+                (line, other)
+            } else {
+                (other, line)
+            };
             let what = format!("lines {} and {} are swapped", number(&first), number(&last));
             let swapped = match first == last {
                 true => text.to_owned(),
@@ -304,7 +374,11 @@ fn a_spoilt_copy(files: &Files, dice: &mut Dice) -> Mutant {
         5 => one("is deleted".to_owned(), None),
         6 => {
             let slip = mistyped(name, dice);
-            let slip = if slip.is_empty() || slip.starts_with('/') || slip.contains("//") { format!("{name}x") } else { slip };
+            let slip = if slip.is_empty() || slip.starts_with('/') || slip.contains("//") {
+                format!("{name}x")
+            } else {
+                slip
+            };
             Mutant {
                 what: format!("{name}: is renamed to {slip}"),
                 changes: vec![(name.to_owned(), None), (slip, Some(text.to_owned()))],
@@ -317,17 +391,27 @@ fn a_spoilt_copy(files: &Files, dice: &mut Dice) -> Mutant {
         }
         8 => {
             let twice = text[table.clone()].repeat(2);
-            one(format!("the table at line {} is doubled", number(&table)), Some(replaced(text, table, &twice)))
+            one(
+                format!("the table at line {} is doubled", number(&table)),
+                Some(replaced(text, table, &twice)),
+            )
         }
         _ => {
-            let assigned: Vec<Range<usize>> = all.iter().filter(|l| text[(*l).clone()].contains(" = ")).cloned().collect();
+            let assigned: Vec<Range<usize>> = all
+                .iter()
+                .filter(|l| text[(*l).clone()].contains(" = "))
+                .cloned()
+                .collect();
             if assigned.is_empty() {
                 return one("nothing is done".to_owned(), Some(text.to_owned()));
             }
             let line = dice.pick(&assigned).clone();
             let from = line.start + text[line.clone()].find(" = ").expect("an assignment") + 3;
             let by = *dice.pick(&OTHER_TYPES);
-            one(format!("line {}: the value becomes {by}", number(&line)), Some(replaced(text, from..line.end - 1, by)))
+            one(
+                format!("line {}: the value becomes {by}", number(&line)),
+                Some(replaced(text, from..line.end - 1, by)),
+            )
         }
     }
 }
@@ -344,7 +428,10 @@ struct Bench {
 impl Bench {
     fn new(files: &Files) -> Bench {
         let dir = TempDir::new().expect("a folder");
-        copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), &dir.path().join("config"));
+        copy_all(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("config"),
+            &dir.path().join("config"),
+        );
         Bench {
             dir,
             files: files.clone(),
@@ -393,12 +480,26 @@ impl Bench {
         }
         // All that templates see of a configuration.
         let rules = config.rules.rules.iter().map(|r| {
-            let steps: Vec<_> = r.steps.iter().map(|s| (&s.id, &s.template, s.reply.is_some())).collect();
+            let steps: Vec<_> = r
+                .steps
+                .iter()
+                .map(|s| (&s.id, &s.template, s.reply.is_some()))
+                .collect();
             format!("{:?}", (&r.id, &r.title, r.when, &r.digest, steps))
         });
-        let summaries = config.rules.summaries.iter().map(|s| format!("{:?}", (&s.id, &s.title, &s.template)));
-        let seen = rules.chain(summaries).chain([format!("{:?}", config.wording)]).collect::<String>();
-        self.said.entry(seen).or_insert_with(|| check::templates(config)).clone()
+        let summaries = config
+            .rules
+            .summaries
+            .iter()
+            .map(|s| format!("{:?}", (&s.id, &s.title, &s.template)));
+        let seen = rules
+            .chain(summaries)
+            .chain([format!("{:?}", config.wording)])
+            .collect::<String>();
+        self.said
+            .entry(seen)
+            .or_insert_with(|| check::templates(config))
+            .clone()
     }
 }
 
@@ -444,13 +545,22 @@ fn two_thousand_spoilt_copies_of_what_ships_are_met_with_places_and_no_mistyped_
     for (name, text) in &files {
         vocabulary.extend(names(name, text).into_iter().map(|place| text[place].to_owned()));
     }
-    vocabulary.extend(files.values().flat_map(|text| QUOTED.captures_iter(text)).map(|c| c[1].to_owned()));
+    vocabulary.extend(
+        files
+            .values()
+            .flat_map(|text| QUOTED.captures_iter(text))
+            .map(|c| c[1].to_owned()),
+    );
     let mut dice = Dice(0x1022_2021);
     let mutants: Vec<Mutant> = std::iter::repeat_with(|| match dice.roll(5) {
         0 | 1 => a_mistyped_name(&files, &vocabulary, &mut dice),
         _ => a_spoilt_copy(&files, &mut dice),
     })
-    .filter(|mutant| !OF_THE_SOURCE.iter().any(|word| mutant.what.contains(&format!("`{word}`"))))
+    .filter(|mutant| {
+        !OF_THE_SOURCE
+            .iter()
+            .any(|word| mutant.what.contains(&format!("`{word}`")))
+    })
     .take(COPIES)
     .collect();
     let halves: Vec<&[Mutant]> = mutants.chunks(COPIES / 2).collect();
@@ -461,13 +571,23 @@ fn two_thousand_spoilt_copies_of_what_ships_are_met_with_places_and_no_mistyped_
                 let files = &files;
                 scope.spawn(move || {
                     let mut bench = Bench::new(files);
-                    half.iter().filter_map(|mutant| verdict(&mut bench, mutant)).collect::<Vec<_>>()
+                    half.iter()
+                        .filter_map(|mutant| verdict(&mut bench, mutant))
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a thread")).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("a thread"))
+            .collect()
     });
-    assert!(complaints.is_empty(), "{}:\n{}", complaints.len(), complaints.join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "{}:\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
     let mistyped = mutants.iter().filter(|m| m.is_mistyped_name).count();
     assert!(mistyped > COPIES / 3, "{mistyped} mistyped names");
 }
@@ -477,7 +597,10 @@ fn the_copy_that_is_not_spoilt_has_no_problem() {
     let mut bench = Bench::new(&shipped());
     let nothing = Mutant {
         what: String::new(),
-        changes: vec![("templates/overdue-1.txt.j2".into(), Some(shipped()["templates/overdue-1.txt.j2"].clone()))],
+        changes: vec![(
+            "templates/overdue-1.txt.j2".into(),
+            Some(shipped()["templates/overdue-1.txt.j2"].clone()),
+        )],
         is_mistyped_name: false,
     };
     assert_eq!(bench.problems(&nothing), []);
