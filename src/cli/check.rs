@@ -331,22 +331,26 @@ pub(super) fn template_problem(config: &Config, e: TemplateError) -> Problem {
 }
 
 /// What is wrong with the templates, rendered on sample data: those of the language of letters, and of others that there are.
-#[must_use]
-pub fn templates(config: &Config) -> Vec<Problem> {
+fn templates(config: &Config) -> Vec<Problem> {
     let is_there = |locale: &Locale| {
         *locale == config.wording.locale || config.templates_dir.join(locale.folder()).join(WORDS).exists()
     };
-    let failed = Locale::ALL.into_iter().filter(is_there).flat_map(|locale| {
-        let wording = Wording {
-            locale,
-            ..config.wording.clone()
-        };
-        match Renderer::load(&config.templates_dir, &wording) {
-            Ok(renderer) => renderer.check(&config.rules),
-            Err(errors) => errors,
-        }
-    });
-    failed.map(|e| template_problem(config, e)).collect()
+    let locales = Locale::ALL.into_iter().filter(is_there);
+    locales.flat_map(|locale| templates_in(config, locale)).collect()
+}
+
+/// What is wrong with the templates of a language.
+#[must_use]
+pub fn templates_in(config: &Config, locale: Locale) -> Vec<Problem> {
+    let wording = Wording {
+        locale,
+        ..config.wording.clone()
+    };
+    let failed = match Renderer::load(&config.templates_dir, &wording) {
+        Ok(renderer) => renderer.check(&config.rules),
+        Err(errors) => errors,
+    };
+    failed.into_iter().map(|e| template_problem(config, e)).collect()
 }
 
 /// 0, or [`CONFIGURATION_ERROR`] when one of the problems is an error.

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use dondoc::cli::check;
 use dondoc::config::{Config, Problem, Severity};
 use dondoc::domain::Moment;
+use dondoc::domain::wording::Locale;
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -476,7 +477,8 @@ impl Bench {
     fn said_by_templates(&mut self, config: &Config, mutant: &Mutant) -> Vec<Problem> {
         let is_settings = |name: &String| is_toml(name) && name != "terms.toml";
         if !mutant.changes.iter().all(|(name, _)| is_settings(name)) {
-            return check::templates(config);
+            let is_english = mutant.changes.iter().any(|(name, _)| name.starts_with("templates/en/"));
+            return check::templates_in(config, if is_english { Locale::En } else { Locale::Vi });
         }
         // All that templates see of a configuration.
         let rules = config.rules.rules.iter().map(|r| {
@@ -498,7 +500,7 @@ impl Bench {
             .collect::<String>();
         self.said
             .entry(seen)
-            .or_insert_with(|| check::templates(config))
+            .or_insert_with(|| check::templates_in(config, Locale::Vi))
             .clone()
     }
 }
