@@ -42,9 +42,9 @@ pub use problem::{Problem, Problems, Severity, did_you_mean};
 pub use doubts::Offered;
 pub use problem::{Problem, Problems, Severity, did_you_mean, sort};
 
-use layer::Layer;
 use calendars::{CalendarFile, UnitHours};
 use doubts::Places;
+use layer::Layer;
 use problem::Place;
 use read::{Findings, Node};
 use rules::{Known, RuleFiles};
@@ -235,12 +235,21 @@ fn check_digest_time(
     findings: &Findings,
 ) {
     let province = calendar.patterns.iter().map(|pattern| ("the province", pattern));
-    let units = hours.iter().flat_map(|(id, own)| own.iter().map(|pattern| (id.as_str(), pattern)));
+    let units = hours
+        .iter()
+        .flat_map(|(id, own)| own.iter().map(|pattern| (id.as_str(), pattern)));
     let mut seen = BTreeSet::new();
     for (whose, pattern) in province.chain(units) {
-        let closes = pattern.week.iter().filter_map(|day| day.last()).map(|(_, closes)| *closes).max();
+        let closes = pattern
+            .week
+            .iter()
+            .filter_map(|day| day.last())
+            .map(|(_, closes)| *closes)
+            .max();
         // A pattern without hours is another fault.
-        let Some(closes) = closes.filter(|closes| *closes <= digest_at) else { continue };
+        let Some(closes) = closes.filter(|closes| *closes <= digest_at) else {
+            continue;
+        };
         if !seen.insert(whose) {
             continue;
         }

@@ -151,7 +151,11 @@ impl<'a> Node<'a> {
     /// What stands in a table by name, or in a list by the entry's `id` or number; nothing where it is neither.
     pub(super) fn parts(self) -> Vec<(String, Node<'a>)> {
         match &self.value.kind {
-            ValueKind::Table(_) => self.entries().into_iter().map(|(key, node)| (key.to_owned(), node)).collect(),
+            ValueKind::Table(_) => self
+                .entries()
+                .into_iter()
+                .map(|(key, node)| (key.to_owned(), node))
+                .collect(),
             ValueKind::Array(items) => {
                 let named = |(number, item): (usize, &'a Value)| {
                     let id = match &item.kind {

@@ -332,7 +332,10 @@ impl Renderer {
     pub fn check(&self, rules: &RuleSet) -> Vec<TemplateError> {
         let names = self.names();
         let is_there = |template: &String| names.contains(template);
-        let steps = rules.rules.iter().flat_map(|rule| rule.steps.iter().map(move |step| (rule, step)));
+        let steps = rules
+            .rules
+            .iter()
+            .flat_map(|rule| rule.steps.iter().map(move |step| (rule, step)));
         let steps = steps.filter(|(_, step)| is_there(&step.template));
         let summaries = rules.summaries.iter().filter(|summary| is_there(&summary.template));
         let offered = steps.flat_map(|(rule, step)| samples::of_step(rule, step));
@@ -342,7 +345,9 @@ impl Renderer {
         let of_one = names.iter().find(|name| *name == SETTLED).or(names.first());
         let through_layouts = of_one.into_iter().flat_map(|name| samples::of(name));
         let through_layouts = through_layouts.chain(names.iter().map(|name| samples::whole(name)));
-        let mut errors: Vec<TemplateError> = through_layouts.filter_map(|sample| self.render(&sample).failed).collect();
+        let mut errors: Vec<TemplateError> = through_layouts
+            .filter_map(|sample| self.render(&sample).failed)
+            .collect();
         let offered = names.iter().flat_map(|name| samples::of(name)).chain(offered);
         errors.extend(offered.filter_map(|sample| self.sections(&sample).err()));
         errors.extend(self.strange_blocks());
@@ -358,12 +363,19 @@ impl Renderer {
         let files = self.names().into_iter().map(|name| format!("{folder}{name}{STEP}"));
         let mut errors = Vec::new();
         for file in files {
-            let Ok(template) = self.templates.get_template(&file) else { continue };
+            let Ok(template) = self.templates.get_template(&file) else {
+                continue;
+            };
             let source = template.source();
             for (at, _) in source.match_indices("{%") {
                 let inside = source.get(at + 2..).unwrap_or_default().trim_start_matches(['-', '+']);
-                let Some(name) = inside.trim_start().strip_prefix("block ") else { continue };
-                let name = name.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                let Some(name) = inside.trim_start().strip_prefix("block ") else {
+                    continue;
+                };
+                let name = name
+                    .trim_start()
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next();
                 let name = name.unwrap_or_default();
                 if !BLOCKS.contains(&name) {
                     let before = source.get(..at).unwrap_or_default();

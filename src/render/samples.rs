@@ -624,5 +624,7 @@ pub fn of_summary(summary: &Summary) -> Vec<MessageView> {
         note: None,
         ..section(&summary.template, Vec::new())
     };
-    [false, true].map(|is_late| message(Form::Single, vec![section(is_late)])).into()
+    [false, true]
+        .map(|is_late| message(Form::Single, vec![section(is_late)]))
+        .into()
 }
