@@ -38,7 +38,6 @@ use crate::domain::rule::RuleSet;
 use crate::domain::wording::{Terms, Wording};
 
 pub use dondoc::FEWEST_MONTHS;
-pub use problem::{Problem, Problems, Severity, did_you_mean};
 pub use doubts::Offered;
 pub use problem::{Problem, Problems, Severity, did_you_mean, sort};
 
