@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::calendars::{self, UnitHours};
 use super::mail::MailDomains;
 use super::problem::did_you_mean;
-use super::read::{Id, Node, Read, Section};
+use super::read::{Id, Node, Section};
 use super::settings::WebhookSettings;
 use super::webhooks::{Endpoints, read_endpoints};
 use crate::domain::directory::{Absence, Base, Contact, Dated, Deputy, Desk, Directory, Role, Successor, Unit};
@@ -155,7 +155,7 @@ fn read_dated<'a>(
     inner: &'static str,
     links: &mut Links<'a>,
 ) -> Vec<Dated<String>> {
-    let always = s.get(single).and_then(|node| Some((node, String::read(node)?)));
+    let always = s.get(single).and_then(|node| Some((node, node.read::<String>()?)));
     let dated = s.items(list);
     if let (Some((node, _)), false) = (&always, dated.is_empty()) {
         node.error(format!("`{single}` and `{list}` cannot both be given"));
@@ -204,8 +204,8 @@ pub(super) fn read_validity(
 }
 
 fn read_contact(s: &mut Section<'_>, domains: &MailDomains) -> Option<Contact> {
-    let desk = required_node(s, "role").and_then(|node| node.choice(&DESKS));
-    let address = required_node(s, "address").and_then(|node| domains.recipient(node));
+    let desk = s.needed("role").and_then(|node| node.choice(&DESKS));
+    let address = s.needed("address").and_then(|node| domains.recipient(node));
     let (from, until) = read_validity(s, "from", "until");
     let (confirmed, suspended_until) = (s.optional("confirmed"), s.optional("suspended_until"));
     Some(Contact {
@@ -220,17 +220,17 @@ fn read_contact(s: &mut Section<'_>, domains: &MailDomains) -> Option<Contact> {
 
 /// The deputy is an address, or the desk of a unit as in a step: `id:SXD:head`.
 fn read_absence<'a>(s: &mut Section<'a>, domains: &MailDomains, links: &mut Links<'a>) -> Option<Absence> {
-    let desk = required_node(s, "role").and_then(|node| node.choice(&DESKS));
+    let desk = s.needed("role").and_then(|node| node.choice(&DESKS));
     let (from, until) = (s.required("from"), s.required("until"));
     // The interval is held against the calendar as others are.
     read_validity(s, "from", "until");
-    let node = required_node(s, "deputy");
+    let node = s.needed("deputy");
     let deputy = node.and_then(|node| match node.as_text() {
         Some(text) if text.contains('@') => domains.recipient(node).map(|address| Deputy::Address {
             address,
             suspended_until: None,
         }),
-        _ => match Role::read(node)? {
+        _ => match node.read::<Role>()? {
             Role {
                 base: Base::Unit(unit),
                 desk,
@@ -257,14 +257,6 @@ fn read_absence<'a>(s: &mut Section<'a>, domains: &MailDomains, links: &mut Link
 
 const DESKS: [(&str, Desk); 3] = [("contact", Desk::Contact), ("clerk", Desk::Clerk), ("head", Desk::Head)];
 
-pub(super) fn required_node<'a>(s: &mut Section<'a>, key: &'static str) -> Option<Node<'a>> {
-    let node = s.get(key);
-    if node.is_none() {
-        s.node.error(format!("`{key}` is missing"));
-    }
-    node
-}
-
 fn read_successor<'a>(s: &mut Section<'a>, links: &mut Links<'a>) -> Option<Successor> {
     let mut unit = |key| {
         let id = s.required::<String>(key);
@@ -287,7 +279,7 @@ fn read_successor<'a>(s: &mut Section<'a>, links: &mut Links<'a>) -> Option<Succ
 }
 
 fn read_ops(file: &mut Section<'_>, domains: &MailDomains) -> Vec<String> {
-    let Some(node) = required_node(file, "ops") else {
+    let Some(node) = file.needed("ops") else {
         return Vec::new();
     };
     if let Some(address) = node.as_text() {
@@ -295,7 +287,7 @@ fn read_ops(file: &mut Section<'_>, domains: &MailDomains) -> Vec<String> {
         return Vec::new();
     }
     let items = node.items();
-    if items.is_empty() && node.is_list() {
+    if node.lacks_items() {
         node.error("ops need an address: they are told what can reach nobody else");
     }
     items.into_iter().filter_map(|item| domains.recipient(item)).collect()

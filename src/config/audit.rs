@@ -4,6 +4,7 @@ use chrono::{NaiveTime, TimeDelta};
 
 use super::read::{Node, Read, Section};
 use super::settings::AuditSettings;
+use super::shape::{self, Shape, Written};
 use crate::domain::time::Span;
 
 pub(super) fn by_default() -> AuditSettings {
@@ -16,12 +17,20 @@ pub(super) fn by_default() -> AuditSettings {
 pub(super) fn read_audit(s: &mut Section<'_>) -> AuditSettings {
     let default = by_default();
     AuditSettings {
-        at: match s.get("at") {
-            None => default.at,
-            Some(node) if node.as_text() == Some("off") => None,
-            Some(node) => NaiveTime::read(node).or(default.at),
-        },
+        at: read_at(s, default.at),
         grace: s.or("grace", Grace(default.grace)).0,
+    }
+}
+
+/// A time of day, or off.
+fn read_at(s: &mut Section<'_>, default: Option<NaiveTime>) -> Option<NaiveTime> {
+    if let Some(default) = &default {
+        s.defaults_to("at", default);
+    }
+    match s.get("at") {
+        None => default,
+        Some(node) if node.is_word("off") => None,
+        Some(node) => node.read().or(default),
     }
 }
 
@@ -29,7 +38,17 @@ pub(super) fn read_audit(s: &mut Section<'_>) -> AuditSettings {
 /// a night's audit would see nothing of the day before.
 struct Grace(Span);
 
+impl Written for Grace {
+    fn written(&self) -> serde_json::Value {
+        self.0.written()
+    }
+}
+
 impl Read for Grace {
+    fn shape() -> Shape {
+        Shape::Like(shape::SPAN)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         match Span::read(node)? {
             span @ (Span::WorkingTime(time) | Span::Elapsed(time)) if time > TimeDelta::zero() => Some(Grace(span)),

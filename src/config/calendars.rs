@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 
 use super::agencies::read_validity;
 use super::problem::did_you_mean;
-use super::read::{self, Id, Node, Read, Section};
+use super::read::{self, Id, Node, Section};
+use super::shape;
 use crate::domain::calendar::{Calendar, CalendarData, CalendarError, DayKind, END_OF_DAY, Pattern, SpecialDay};
 use crate::domain::calendars::Calendars;
 use crate::domain::directory::{Directory, Unit};
@@ -52,6 +53,7 @@ pub(super) fn read(root: Node<'_>) -> Option<CalendarFile<'_>> {
     let file = root.table(|file| {
         let zone = file.required::<Tz>("zone");
         let filled_until = file.required::<NaiveDate>("filled_until");
+        file.needs("hours");
         let hours = file.items("hours");
         let patterns: Vec<Pattern> = hours.iter().filter_map(|n| n.table(read_pattern).flatten()).collect();
         // A calendar without the hours that could not be read would be another calendar, with other faults.
@@ -121,7 +123,7 @@ fn read_intervals(node: Node<'_>) -> Option<Vec<(NaiveTime, NaiveTime)>> {
 }
 
 fn read_interval(node: Node<'_>) -> Option<(NaiveTime, NaiveTime)> {
-    let text = String::read(node)?;
+    let text = node.read_like(shape::INTERVAL)?;
     let times = text
         .split_once('-')
         .and_then(|(start, end)| Some((read::time(start.trim())?, read_close(end.trim())?)));
@@ -150,7 +152,11 @@ fn read_close(text: &str) -> Option<NaiveTime> {
 }
 
 fn read_days(file: &mut Section<'_>, key: &'static str, kind: DayKind, days: &mut BTreeMap<NaiveDate, SpecialDay>) {
-    for (text, node) in file.get(key).map(Node::entries).unwrap_or_default() {
+    for (text, node) in file
+        .get(key)
+        .map(|node| node.entries(Some(shape::DATE)))
+        .unwrap_or_default()
+    {
         let Some(date) = read_key_date(text, node) else {
             continue;
         };
@@ -158,7 +164,7 @@ fn read_days(file: &mut Section<'_>, key: &'static str, kind: DayKind, days: &mu
             let message = format!("{date} is no Saturday or Sunday, so it needs no entry to be worked");
             node.error_in_key(message, None);
         }
-        let Some(label) = String::read(node) else { continue };
+        let Some(label) = node.read::<String>() else { continue };
         if days
             .insert(
                 date,
@@ -185,7 +191,11 @@ fn read_key_date(text: &str, node: Node<'_>) -> Option<NaiveDate> {
 
 fn read_lunar(file: &mut Section<'_>) -> BTreeMap<i32, (NaiveDate, NaiveDate)> {
     let mut lunar = BTreeMap::new();
-    for (text, node) in file.get("lunar").map(Node::entries).unwrap_or_default() {
+    for (text, node) in file
+        .get("lunar")
+        .map(|node| node.entries(Some(shape::YEAR)))
+        .unwrap_or_default()
+    {
         let Ok(year) = text.parse::<i32>() else {
             node.error(format!("`{text}` is not a year"));
             continue;
@@ -212,7 +222,7 @@ fn read_closure<'a>(s: &mut Section<'a>) -> Option<Closure<'a>> {
     let units = s
         .items("units")
         .into_iter()
-        .filter_map(|n| Some((n, String::read(n)?)))
+        .filter_map(|n| Some((n, n.read()?)))
         .collect();
     Some(Closure {
         from: from?,
@@ -241,7 +251,8 @@ pub(super) fn read_named_hours(nodes: Vec<Node<'_>>) -> BTreeMap<String, UnitHou
 
 /// `hours = "pattern"`, or the patterns themselves.
 pub(super) fn read_unit_hours(node: Node<'_>, named: &BTreeMap<String, UnitHours>) -> Option<UnitHours> {
-    if let Some(id) = node.as_text() {
+    if node.is_text() {
+        let id = &node.read::<String>()?;
         let found = named.get(id).cloned();
         if found.is_none() {
             let message = format!("no `[[hours]]` of this file has the id `{id}`");

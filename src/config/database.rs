@@ -5,19 +5,20 @@ use std::path::Path;
 use secrecy::SecretString;
 use url::Url;
 
-use super::read::{Node, Read, Section};
+use super::read::{Node, Section};
 use super::settings::{Database, Server};
+use super::shape;
 
 /// Reads `url` with `password` or `password_file`. `default` serves where no `url` is written.
 pub(super) fn read_database(s: &mut Section<'_>, dir: &Path, default: Option<Database>) -> Option<Database> {
     let password = read_secret(s, ("password", "password_file"), dir);
-    let Some(node) = s.get("url") else {
-        if default.is_none() {
-            s.node.error("`url` is missing");
-        }
-        return default;
+    let node = if default.is_none() {
+        s.needed("url")
+    } else {
+        s.get("url")
     };
-    let text = String::read(node)?;
+    let Some(node) = node else { return default };
+    let text = node.read_like(shape::DATABASE)?;
     let Some((scheme, rest)) = text.split_once(':') else {
         return not_a_database(node, &text);
     };
@@ -71,7 +72,7 @@ fn read_server(node: Node<'_>, text: &str, password: Option<SecretString>) -> Op
 /// A secret from a variable (`keys.0`) or from a file that `keys.1` names; both is a fault. A file's last line break does
 /// not belong to it.
 pub(super) fn read_secret(s: &mut Section<'_>, keys: (&'static str, &'static str), dir: &Path) -> Option<SecretString> {
-    let (direct, by_file) = (s.get(keys.0), s.get(keys.1));
+    let (direct, by_file) = (s.variable(keys.0), s.get(keys.1));
     match (direct, by_file) {
         (None, None) => None,
         (Some(node), Some(_)) => {
@@ -97,7 +98,7 @@ pub(super) fn read_secret(s: &mut Section<'_>, keys: (&'static str, &'static str
 
 /// The secret in the file that a value names.
 pub(super) fn read_secret_file(node: Node<'_>, dir: &Path) -> Option<SecretString> {
-    let path = dir.join(String::read(node)?);
+    let path = dir.join(node.read::<String>()?);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {

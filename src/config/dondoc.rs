@@ -8,7 +8,7 @@ use chrono::{NaiveTime, TimeDelta};
 
 use super::audit::{self, read_audit};
 use super::database::{read_database, read_secret};
-use super::mail::{Address, Domain, MailDomains};
+use super::mail::{Domain, MailDomains};
 use super::ops::{self, read_ops};
 use super::problem::Place;
 use super::read::{Node, Read, Section};
@@ -16,6 +16,7 @@ use super::settings::{
     AuditSettings, Database, DeliverySettings, HttpSettings, Limits, OpsSettings, PrivacySettings, RetentionSettings,
     RunSettings, SmtpSettings, SourceSettings, StoreSettings, UpdatedAtFormat, WebhookSettings,
 };
+use super::shape::{self, Shape, Written};
 use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
 use crate::domain::Moment;
@@ -121,17 +122,20 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .get("limits")
                 .and_then(|n| n.table(read_limits))
                 .unwrap_or(NO_LIMITS),
-            locale: choice(file, "locale", &Locale::ALL.map(|locale| (locale.word(), locale))).unwrap_or_default(),
+            locale: file.choice_or(
+                "locale",
+                &Locale::ALL.map(|locale| (locale.word(), locale)),
+                Locale::default(),
+            ),
             two_digits: file.or("two_digits", false),
-            period: choice(
-                file,
+            period: file.choice_or(
                 "period",
                 &[
                     ("month", PeriodKind::CalendarMonth),
                     ("from_15th", PeriodKind::FromThe15th),
                 ],
-            )
-            .unwrap_or_default(),
+                PeriodKind::default(),
+            ),
             since: file.optional::<Instant>("since").map(|since| since.0),
         }
     })
@@ -143,15 +147,12 @@ fn section<'a, T>(
     key: &'static str,
     read: impl FnOnce(&mut Section<'a>) -> Option<T>,
 ) -> Option<T> {
+    file.needs(key);
     let Some(node) = file.get(key) else {
         file.node.error(format!("the table `[{key}]` is missing"));
         return None;
     };
     node.table(read).flatten()
-}
-
-pub(super) fn choice<T: Copy>(section: &mut Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
-    section.get(key).and_then(|node| node.choice(words))
 }
 
 fn read_source(s: &mut Section<'_>, dir: &Path) -> Option<SourceSettings> {
@@ -160,6 +161,7 @@ fn read_source(s: &mut Section<'_>, dir: &Path) -> Option<SourceSettings> {
     let time_zone = s.required("time_zone");
     let has_updated_at = s.or("has_updated_at", true);
     let stale_after = s.or("stale_after", OffOr(Some(Span::WorkingTime(TimeDelta::hours(4)))));
+    s.needs("status");
     let settings = SourceSettings {
         database: database.unwrap_or(Database::Sqlite(dir.to_owned())),
         query: query.as_ref().map(|q| q.0.clone()).unwrap_or_default(),
@@ -208,7 +210,11 @@ const RATINGS: [(&str, Rating); 4] = [
 /// The source's words by their folded form. Two spellings of one word may not mean two things.
 fn words<T: Copy + PartialEq>(s: &mut Section<'_>, key: &'static str, meanings: &[(&str, T)]) -> HashMap<String, T> {
     let mut words = HashMap::new();
-    for (word, node) in s.get(key).map(Node::entries).unwrap_or_default() {
+    for (word, node) in s
+        .get(key)
+        .map(|node| node.entries(None))
+        .unwrap_or_default()
+    {
         if let Some(meaning) = node.choice(meanings) {
             let before = words.insert(fold(word), meaning);
             if before.is_some_and(|before| before != meaning) {
@@ -223,9 +229,12 @@ fn words<T: Copy + PartialEq>(s: &mut Section<'_>, key: &'static str, meanings: 
 
 fn read_due_reading(s: &mut Section<'_>) -> DueReading {
     DueReading {
-        day_precision: choice(s, "due_precision", &[("time", false), ("day", true)]).unwrap_or_default(),
-        midnight_is_previous_day: choice(s, "midnight", &[("as_written", false), ("end_of_previous_day", true)])
-            .unwrap_or_default(),
+        day_precision: s.choice_or("due_precision", &[("time", false), ("day", true)], false),
+        midnight_is_previous_day: s.choice_or(
+            "midnight",
+            &[("as_written", false), ("end_of_previous_day", true)],
+            false,
+        ),
     }
 }
 
@@ -252,10 +261,7 @@ fn default_store(dir: &Path) -> StoreSettings {
 /// Nobody may be mailed unless their domain is listed, so a list has to be there.
 fn read_domains(s: &mut Section<'_>) -> MailDomains {
     let domains = s.required::<Vec<Domain>>("allowed_domains");
-    if let Some(node) = s
-        .get("allowed_domains")
-        .filter(|node| node.is_list() && node.items().is_empty())
-    {
+    if let Some(node) = s.get("allowed_domains").filter(|node| node.lacks_items()) {
         node.error_hint(
             "no domain is listed, so mail could go to nobody",
             "list the province's mail domains".to_owned(),
@@ -268,7 +274,7 @@ fn read_domains(s: &mut Section<'_>) -> MailDomains {
 fn read_live_units(s: &mut Section<'_>) -> BTreeMap<String, Place> {
     let mut units = BTreeMap::new();
     for node in s.items("live_units") {
-        let Some(id) = String::read(node) else { continue };
+        let Some(id) = node.read::<String>() else { continue };
         if units.insert(id.clone(), node.place()).is_some() {
             node.error(format!("`{id}` stands here twice"));
         }
@@ -282,12 +288,9 @@ fn read_delivery(
     live_units: &BTreeMap<String, Place>,
 ) -> Option<DeliverySettings> {
     let mut sender = |key| {
-        let node = s.get(key);
-        if node.is_none() {
-            s.node.error(format!("`{key}` is missing"));
-        }
-        let address = node.and_then(Address::read)?;
-        domains.refuse_free_mail(node?, &address);
+        let node = s.needed(key)?;
+        let address = node.read()?;
+        domains.refuse_free_mail(node, &address);
         Some(address.0)
     };
     let from_address = sender("from_address");
@@ -301,7 +304,7 @@ fn read_delivery(
     let give_up_after = s.or("give_up_after", TimeDelta::hours(72));
     let retry = read_retry(s);
     let annex_above = s.or("annex_above", 20u32);
-    let mode = choice(s, "mode", &[("live", Mode::Live), ("shadow", Mode::Shadow)]).unwrap_or(Mode::Live);
+    let mode = s.choice_or("mode", &[("live", Mode::Live), ("shadow", Mode::Shadow)], Mode::Live);
     if let (Mode::Live, false, Some(node)) = (mode, live_units.is_empty(), s.get("live_units")) {
         node.warn(
             "every unit is live, so `live_units` means nothing",
@@ -332,18 +335,14 @@ fn read_delivery(
 const RETRY: [i64; 5] = [1, 5, 15, 30, 60];
 
 fn read_retry(s: &mut Section<'_>) -> Vec<TimeDelta> {
-    let spans: Vec<TimeDelta> = s.items("retry").into_iter().filter_map(TimeDelta::read).collect();
-    match s.get("retry") {
-        Some(node) if spans.is_empty() && node.is_list() && node.items().is_empty() => {
-            node.error_hint(
-                "no span is listed, so nothing would be tried again",
-                "write such as `[\"1m\", \"5m\", \"15m\", \"30m\", \"1h\"]`".to_owned(),
-            );
-            spans
-        }
-        Some(_) => spans,
-        None => RETRY.map(TimeDelta::minutes).to_vec(),
+    let spans = s.or("retry", RETRY.map(TimeDelta::minutes).to_vec());
+    if let Some(node) = s.get("retry").filter(|node| node.lacks_items()) {
+        node.error_hint(
+            "no span is listed, so nothing would be tried again",
+            "write such as `[\"1m\", \"5m\", \"15m\", \"30m\", \"1h\"]`".to_owned(),
+        );
     }
+    spans
 }
 
 const NO_LIMITS: Limits = Limits {
@@ -405,6 +404,10 @@ fn read_retention(s: &mut Section<'_>) -> RetentionSettings {
 struct Query(String);
 
 impl Read for Query {
+    fn shape() -> Shape {
+        Shape::Text
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let query = String::read(node)?;
         let statement = query.trim().trim_end_matches(';').trim();
@@ -422,6 +425,10 @@ impl Read for Query {
 }
 
 impl Read for UpdatedAtFormat {
+    fn shape() -> Shape {
+        Shape::Text
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         match text.as_str() {
@@ -467,6 +474,10 @@ impl RunSettings {
 struct Beat(TimeDelta);
 
 impl Read for Beat {
+    fn shape() -> Shape {
+        Shape::Like(shape::ELAPSED)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let every = TimeDelta::read(node)?;
         let seconds = every.num_seconds();
@@ -493,9 +504,11 @@ const ON_LOOPBACK: HttpSettings = HttpSettings {
 fn read_http(s: &mut Section<'_>, dir: &Path) -> HttpSettings {
     let token = read_secret(s, ("token", "token_file"), dir);
     let node = s.get("listen");
-    let listen = node.map_or(ON_LOOPBACK.listen, |node| match node.as_text() {
-        Some("off") => None,
-        _ => SocketAddr::read(node),
+    if let Some(default) = ON_LOOPBACK.listen {
+        s.defaults_to("listen", &default.to_string());
+    }
+    let listen = node.map_or(ON_LOOPBACK.listen, |node| {
+        if node.is_word("off") { None } else { node.read() }
     });
     if let (Some(node), Some(address), None) = (node, listen, &token)
         && !address.ip().is_loopback()
@@ -509,6 +522,10 @@ fn read_http(s: &mut Section<'_>, dir: &Path) -> HttpSettings {
 }
 
 impl Read for SocketAddr {
+    fn shape() -> Shape {
+        Shape::Like(shape::SOCKET)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let address = text.parse().ok();
@@ -526,6 +543,14 @@ impl Read for SocketAddr {
 struct OffOr(Option<Span>);
 
 impl Read for OffOr {
+    fn shape() -> Shape {
+        Shape::Either(vec![
+            Shape::Like(shape::SPAN),
+            Shape::Words(vec!["0".to_owned()]),
+            Shape::Whole { least: 0, most: 0 },
+        ])
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         if node.as_text().is_none() {
             let number = i64::read(node)?;
@@ -559,6 +584,13 @@ impl Read for OffOr {
 pub(super) struct AtLeastOne(pub u32);
 
 impl Read for AtLeastOne {
+    fn shape() -> Shape {
+        Shape::Whole {
+            least: 1,
+            most: i64::from(u32::MAX),
+        }
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let number = u32::read(node)?;
         if number == 0 {
@@ -573,6 +605,10 @@ impl Read for AtLeastOne {
 struct Share(f64);
 
 impl Read for Share {
+    fn shape() -> Shape {
+        Shape::Number { above: 0.0, most: 1.0 }
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let share = f64::read(node)?;
         if !(share > 0.0 && share <= 1.0) {
@@ -590,6 +626,10 @@ impl Read for Share {
 struct Instant(Moment);
 
 impl Read for Instant {
+    fn shape() -> Shape {
+        Shape::Like(shape::INSTANT)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let at = chrono::DateTime::parse_from_rfc3339(&text).ok();
@@ -600,5 +640,34 @@ impl Read for Instant {
             );
         }
         at.map(|at| Instant(at.to_utc()))
+    }
+}
+
+macro_rules! written_as_its_content {
+    ($($type:ty),*) => {$(
+        impl Written for $type {
+            fn written(&self) -> serde_json::Value {
+                self.0.written()
+            }
+        }
+    )*};
+}
+
+written_as_its_content!(Beat, AtLeastOne, Share);
+
+impl Written for OffOr {
+    fn written(&self) -> serde_json::Value {
+        self.0.map_or_else(|| 0_i64.written(), |span| span.written())
+    }
+}
+
+impl Written for UpdatedAtFormat {
+    fn written(&self) -> serde_json::Value {
+        match self {
+            UpdatedAtFormat::Text(format) => format.as_str(),
+            UpdatedAtFormat::EpochSeconds => "epoch_seconds",
+            UpdatedAtFormat::EpochMillis => "epoch_millis",
+        }
+        .written()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::problem::resembling;
 use super::read::{Node, Read};
+use super::shape::{self, Shape};
 
 /// Personal boxes are not for state business (`domain.md` §6.3 names the orders); a listed domain cannot lift this.
 const FREE_MAIL: [&str; 24] = [
@@ -42,6 +43,10 @@ impl Address {
 }
 
 impl Read for Address {
+    fn shape() -> Shape {
+        Shape::Like(shape::ADDRESS)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let address = text.split_once('@').and_then(|(local, domain)| {
@@ -82,6 +87,10 @@ fn free_provider(domain: &str) -> Option<&'static str> {
 pub(super) struct Domain(String);
 
 impl Read for Domain {
+    fn shape() -> Shape {
+        Shape::Like(shape::DOMAIN)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let Some(name) = domain_name(&text) else {
@@ -130,7 +139,7 @@ impl MailDomains {
 
     /// A recipient's address, where it is one that mail may go to.
     pub(super) fn recipient(&self, node: Node<'_>) -> Option<String> {
-        let address = Address::read(node)?;
+        let address: Address = node.read()?;
         if !self.refuse_free_mail(node, &address) {
             return None;
         }

@@ -78,6 +78,13 @@ pub(super) enum Place {
 }
 
 impl Place {
+    pub(super) fn line(&self) -> Option<usize> {
+        match self {
+            Place::Text { line, .. } => Some(*line),
+            Place::File(_) | Place::Variable(_) => None,
+        }
+    }
+
     pub(super) fn problem(&self, severity: Severity, message: String, hint: Option<String>) -> Problem {
         let (file, line, column) = match self {
             Place::File(file) | Place::Variable(file) => (file, None, None),

@@ -9,6 +9,7 @@ use config::{Map, Value, ValueKind};
 
 use super::layer::{self, AT};
 use super::problem::{Place, Problem, Severity, did_you_mean, resembling, sort};
+use super::shape::{self, Drawing, Like, Shape, Spot, Written};
 use crate::domain::directory::Role;
 use crate::domain::text::nfc;
 use crate::domain::time::Span;
@@ -17,9 +18,24 @@ use crate::domain::time::Span;
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
+    /// What is asked for, where that is to be known.
+    drawing: Option<Drawing>,
 }
 
 impl Findings {
+    /// Those of a file by which its form is drawn.
+    pub(super) fn drawing() -> Self {
+        Findings {
+            drawing: Some(Drawing::default()),
+            ..Findings::default()
+        }
+    }
+
+    /// What was drawn, if anything was to be.
+    pub(super) fn drawn(self) -> Option<Drawing> {
+        self.drawing
+    }
+
     pub(super) fn add(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
     }
@@ -42,15 +58,66 @@ pub(super) struct Node<'a> {
     value: &'a Value,
     file: &'a str,
     findings: &'a Findings,
+    /// The spot that is drawn by it; `None` where nothing is drawn.
+    spot: Option<(&'a Drawing, Spot)>,
 }
 
 impl<'a> Node<'a> {
     pub(super) fn new(value: &'a Value, file: &'a str, findings: &'a Findings) -> Self {
-        Node { value, file, findings }
+        let spot = findings.drawing.as_ref().map(|drawing| (drawing, drawing.spot()));
+        Node {
+            value,
+            file,
+            findings,
+            spot,
+        }
     }
 
-    fn with(self, value: &'a Value) -> Self {
-        Node { value, ..self }
+    /// A value below this one, drawn at a spot below this one's.
+    fn below(self, value: &'a Value, spot: impl FnOnce(&Drawing, Spot) -> Spot) -> Self {
+        let spot = self.spot.map(|(drawing, own)| (drawing, spot(drawing, own)));
+        Node { value, spot, ..self }
+    }
+
+    /// Reads the value as one of a type.
+    pub(super) fn read<T: Read>(self) -> Option<T> {
+        self.draw(T::shape);
+        T::read(Node { spot: None, ..self })
+    }
+
+    /// Reads a text that has to be of a certain writing, which the caller holds it against.
+    pub(super) fn read_like(self, like: Like) -> Option<String> {
+        self.draw(|| Shape::Like(like));
+        String::read(Node { spot: None, ..self })
+    }
+
+    fn draw(self, shape: impl FnOnce() -> Shape) {
+        if let Some((drawing, spot)) = self.spot {
+            drawing.add(spot, shape());
+        }
+    }
+
+    /// The same value; its form is drawn once under a name.
+    pub(super) fn drawn_as(self, name: &'static str) -> Self {
+        let spot = self.spot.map(|(drawing, spot)| (drawing, drawing.as_named(spot, name)));
+        Node { spot, ..self }
+    }
+
+    /// Whether the value is of a form that decides how it is read.
+    fn fork(self, question: &'static str, answer: bool) -> bool {
+        if let Some((drawing, spot)) = self.spot {
+            drawing.fork(spot, question, answer);
+        }
+        answer
+    }
+
+    /// The entry of a table with a known key.
+    fn with_key(self, value: &'a Value, key: &'static str) -> Self {
+        let node = self.below(value, |drawing, table| drawing.key(table, key));
+        if let Some((drawing, table)) = self.spot {
+            drawing.stands(table, key, node.places().0.line(), plain(value));
+        }
+        node
     }
 
     fn places(self) -> (Place, Place) {
@@ -114,12 +181,32 @@ impl<'a> Node<'a> {
             .filter(|_| self.value.origin().is_some_and(|origin| origin.starts_with('$')))
     }
 
+    /// Whether it is that text, which has a meaning of its own here.
+    pub(super) fn is_word(self, word: &str) -> bool {
+        self.draw(|| Shape::Words(vec![word.to_owned()]));
+        self.as_text().is_some_and(|text| nfc(text) == word)
+    }
+
+    /// Whether it is a text, where it may be something else too.
+    pub(super) fn is_text(self) -> bool {
+        self.fork("is a text", self.as_text().is_some())
+    }
+
+    /// Whether it is a table, where it may be something else too.
     pub(super) fn is_table(self) -> bool {
-        matches!(self.value.kind, ValueKind::Table(_))
+        self.fork("is a table", matches!(self.value.kind, ValueKind::Table(_)))
     }
 
     pub(super) fn is_list(self) -> bool {
         matches!(self.value.kind, ValueKind::Array(_))
+    }
+
+    /// Whether it is a list without items, where it has to have some.
+    pub(super) fn lacks_items(self) -> bool {
+        if let Some((drawing, spot)) = self.spot {
+            drawing.needs_items(spot);
+        }
+        matches!(&self.value.kind, ValueKind::Array(items) if items.is_empty())
     }
 
     /// Whether the value is a table with such an entry.
@@ -130,19 +217,27 @@ impl<'a> Node<'a> {
     /// The items of a list; a single fault where it is none.
     pub(super) fn items(self) -> Vec<Node<'a>> {
         if let ValueKind::Array(items) = &self.value.kind {
-            return items.iter().map(|item| self.with(item)).collect();
+            return items.iter().map(|item| self.below(item, Drawing::item)).collect();
         }
         self.expected("a list");
         Vec::new()
     }
 
-    /// The entries of a table by name; a single fault where it is none.
-    pub(super) fn entries(self) -> Vec<(&'a str, Node<'a>)> {
+    /// The items of a list, or the one value that stands in its stead.
+    pub(super) fn one_or_more(self) -> Vec<Node<'a>> {
+        if self.fork("is a list", self.is_list()) {
+            return self.items();
+        }
+        vec![self]
+    }
+
+    /// The entries of a table by name, which is the user's; a single fault where it is none.
+    pub(super) fn entries(self, names: Option<Like>) -> Vec<(&'a str, Node<'a>)> {
         let Some(entries) = self.map() else { return Vec::new() };
         let mut found: Vec<_> = entries
             .iter()
             .filter(|(key, _)| *key != AT)
-            .map(|(key, value)| (key.as_str(), self.with(value)))
+            .map(|(key, value)| (key.as_str(), self.below(value, |drawing, own| drawing.entry(own, names))))
             .collect();
         found.sort_by_key(|(key, _)| *key);
         found
@@ -184,7 +279,11 @@ impl<'a> Node<'a> {
             node: self,
             entries: self.map()?,
             known: Vec::new(),
+            needed: Vec::new(),
         };
+        if let Some((drawing, spot)) = self.spot {
+            drawing.visit(spot);
+        }
         let result = read(&mut section);
         section.close();
         Some(result)
@@ -192,7 +291,8 @@ impl<'a> Node<'a> {
 
     /// One of a few words.
     pub(super) fn choice<T: Copy>(self, words: &[(&str, T)]) -> Option<T> {
-        let text = String::read(self)?;
+        self.draw(|| Shape::Words(words.iter().map(|(word, _)| (*word).to_owned()).collect()));
+        let text = String::read(Node { spot: None, ..self })?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             self.not_one_of(&text, words.iter().map(|(word, _)| *word));
@@ -215,30 +315,89 @@ pub(super) struct Section<'a> {
     pub(super) node: Node<'a>,
     entries: &'a Map<String, Value>,
     known: Vec<&'static str>,
+    /// Keys without which it is not sound; kept only while it is drawn.
+    needed: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     /// The entry's value, where there is one.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.known.push(key);
-        self.entries.get(key).map(|value| self.node.with(value))
+        let found = self.entries.get(key).map(|value| self.node.with_key(value, key));
+        if let (None, Some((drawing, table))) = (&found, self.node.spot) {
+            drawing.key(table, key);
+        }
+        found
+    }
+
+    /// As [`Section::get`], of what only a variable gives: it stands in no file.
+    pub(super) fn variable(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.known.push(key);
+        self.entries.get(key).map(|value| Node {
+            value,
+            spot: None,
+            ..self.node
+        })
     }
 
     pub(super) fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
-        self.get(key).and_then(T::read)
+        self.draws(key, T::shape);
+        self.get(key).and_then(Node::read)
     }
 
     /// As written, or the default where nothing is. A value that is wrong also gives the default: it is a fault anyway.
-    pub(super) fn or<T: Read>(&mut self, key: &'static str, default: T) -> T {
+    pub(super) fn or<T: Read + Written>(&mut self, key: &'static str, default: T) -> T {
+        self.defaults_to(key, &default);
         self.optional(key).unwrap_or(default)
     }
 
     pub(super) fn required<T: Read>(&mut self, key: &'static str) -> Option<T> {
+        self.draws(key, T::shape);
+        self.needed(key).and_then(Node::read)
+    }
+
+    /// As [`Section::get`], of what has to be there.
+    pub(super) fn needed(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.needs(key);
         let found = self.get(key);
         if found.is_none() {
             self.node.error(format!("`{key}` is missing"));
         }
-        found.and_then(T::read)
+        found
+    }
+
+    /// One of a few words, or the default.
+    pub(super) fn choice_or<T: Copy + PartialEq>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+        default: T,
+    ) -> T {
+        if let Some((word, _)) = words.iter().find(|(_, value)| *value == default) {
+            self.defaults_to(key, word);
+        }
+        self.get(key).and_then(|node| node.choice(words)).unwrap_or(default)
+    }
+
+    /// What it means that the entry is absent. For the drawing alone.
+    pub(super) fn defaults_to(&mut self, key: &'static str, default: &impl Written) {
+        if let Some((drawing, table)) = self.node.spot {
+            drawing.key(table, key);
+            drawing.defaults_to(table, key, default.written());
+        }
+    }
+
+    /// That the entry has to be there: the caller says so where it is not. For the drawing alone.
+    pub(super) fn needs(&mut self, key: &'static str) {
+        if self.node.spot.is_some() && !self.needed.contains(&key) {
+            self.needed.push(key);
+        }
+    }
+
+    fn draws(&mut self, key: &'static str, shape: impl FnOnce() -> Shape) {
+        if let Some((drawing, table)) = self.node.spot {
+            drawing.add(drawing.key(table, key), shape());
+        }
     }
 
     /// The items of `[[key]]` or of a list; none where the entry is absent.
@@ -252,7 +411,14 @@ impl<'a> Section<'a> {
         self.entries
             .iter()
             .filter(|(key, _)| strange(key))
-            .map(|(key, value)| (key.as_str(), self.node.with(value)))
+            .map(|(key, value)| {
+                let node = Node {
+                    value,
+                    spot: None,
+                    ..self.node
+                };
+                (key.as_str(), node)
+            })
             .collect()
     }
 
@@ -265,6 +431,9 @@ impl<'a> Section<'a> {
     }
 
     fn close(self) {
+        if let Some((drawing, table)) = self.node.spot {
+            drawing.needed(table, &self.needed);
+        }
         for (key, node) in self.unknown() {
             let hint = did_you_mean(key, self.known.iter().copied());
             for place in unknown_places(node.value).unwrap_or_else(|| vec![node.places().0]) {
@@ -274,6 +443,18 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+/// The value in JSON, where it is no table and holds none.
+fn plain(value: &Value) -> Option<serde_json::Value> {
+    Some(match &value.kind {
+        ValueKind::String(text) => text.as_str().into(),
+        ValueKind::Boolean(flag) => (*flag).into(),
+        ValueKind::I64(number) => (*number).into(),
+        ValueKind::Float(number) => (*number).into(),
+        ValueKind::Array(items) => items.iter().map(plain).collect::<Option<_>>()?,
+        _ => return None,
+    })
 }
 
 static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
@@ -300,11 +481,20 @@ fn unknown_places(value: &Value) -> Option<Vec<Place>> {
 }
 
 /// A type that can be read from one value. A value of the wrong type is noted and gives nothing.
+///
+/// Readers ask by [`Node::read`] and [`Section`], which draw the shape too.
 pub(super) trait Read: Sized {
+    /// The form of what is read; it takes all that `read` takes, perhaps more.
+    fn shape() -> Shape;
+
     fn read(node: Node<'_>) -> Option<Self>;
 }
 
 impl Read for String {
+    fn shape() -> Shape {
+        Shape::Text
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = node.as_text().map(nfc);
         match &text {
@@ -320,6 +510,10 @@ impl Read for String {
 }
 
 impl Read for bool {
+    fn shape() -> Shape {
+        Shape::Flag
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let flag = match (&node.value.kind, node.variable_text()) {
             (ValueKind::Boolean(flag), _) => Some(*flag),
@@ -335,6 +529,13 @@ impl Read for bool {
 }
 
 impl Read for i64 {
+    fn shape() -> Shape {
+        Shape::Whole {
+            least: i64::MIN,
+            most: i64::MAX,
+        }
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let number = match (&node.value.kind, node.variable_text()) {
             (ValueKind::I64(number), _) => Some(*number),
@@ -351,6 +552,14 @@ impl Read for i64 {
 macro_rules! read_small_number {
     ($($type:ty),*) => {$(
         impl Read for $type {
+            fn shape() -> Shape {
+                // Wider where the largest is more than a number of a file can be.
+                Shape::Whole {
+                    least: i64::try_from(<$type>::MIN).unwrap_or(i64::MIN),
+                    most: i64::try_from(<$type>::MAX).unwrap_or(i64::MAX),
+                }
+            }
+
             fn read(node: Node<'_>) -> Option<Self> {
                 let number = i64::read(node)?;
                 let small = <$type>::try_from(number).ok();
@@ -366,6 +575,13 @@ macro_rules! read_small_number {
 read_small_number!(u16, u32, i32, usize);
 
 impl Read for f64 {
+    fn shape() -> Shape {
+        Shape::Number {
+            above: f64::MIN,
+            most: f64::MAX,
+        }
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let number = match (&node.value.kind, node.variable_text()) {
             (ValueKind::Float(number), _) => Some(*number),
@@ -382,6 +598,10 @@ impl Read for f64 {
 }
 
 impl<T: Read> Read for Vec<T> {
+    fn shape() -> Shape {
+        Shape::List(Box::new(T::shape()))
+    }
+
     /// What cannot be read is left out, and noted. A variable holds its items between commas.
     fn read(node: Node<'_>) -> Option<Self> {
         if let Some(text) = node.variable_text() {
@@ -411,18 +631,30 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(node: Node<'_>) -> Optio
 }
 
 impl Read for Span {
+    fn shape() -> Shape {
+        Shape::Like(shape::SPAN)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         parsed(node)
     }
 }
 
 impl Read for Role {
+    fn shape() -> Shape {
+        Shape::Like(shape::ROLE)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         parsed(node)
     }
 }
 
 impl Read for TimeDelta {
+    fn shape() -> Shape {
+        Shape::Like(shape::ELAPSED)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         match Span::read(node)? {
             Span::Elapsed(time) if time > TimeDelta::zero() => Some(time),
@@ -438,6 +670,10 @@ impl Read for TimeDelta {
 }
 
 impl Read for NaiveDate {
+    fn shape() -> Shape {
+        Shape::Like(shape::DATE)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let date = date(&text);
@@ -454,7 +690,7 @@ impl Read for NaiveDate {
 /// An ISO date and nothing else: chrono alone would also take `2021-9-1`.
 pub(super) fn date(text: &str) -> Option<NaiveDate> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    (date.to_string() == text).then_some(date)
+    (date.to_string() == text && text.len() == 10).then_some(date)
 }
 
 /// A clock time with two digits each: `08:00`.
@@ -464,6 +700,10 @@ pub(super) fn time(text: &str) -> Option<NaiveTime> {
 }
 
 impl Read for NaiveTime {
+    fn shape() -> Shape {
+        Shape::Like(shape::TIME)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let time = time(&text);
@@ -478,6 +718,10 @@ impl Read for NaiveTime {
 }
 
 impl Read for Tz {
+    fn shape() -> Shape {
+        Shape::Like(shape::ZONE)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let zone = text.parse().ok();
@@ -492,7 +736,17 @@ impl Read for Tz {
 /// An identity: it stands in keys of the store, so it is plain.
 pub(super) struct Id(pub(super) String);
 
+impl Written for Id {
+    fn written(&self) -> serde_json::Value {
+        self.0.written()
+    }
+}
+
 impl Read for Id {
+    fn shape() -> Shape {
+        Shape::Like(shape::ID)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');

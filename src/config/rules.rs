@@ -108,7 +108,7 @@ fn claim(node: Node<'_>, what: &str, id: &str, ids: &mut BTreeMap<String, Place>
 fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, Place>) -> Option<Rule> {
     let id = read_id(s, "rule", ids);
     let was = s.items("was").into_iter().filter_map(|node| {
-        let was = Id::read(node)?.0;
+        let was = node.read::<Id>()?.0;
         claim(node, "rule", &was, ids);
         Some(was)
     });
@@ -117,6 +117,7 @@ fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, 
     let when = read_when(s);
     let threshold = read_threshold(s, when);
     let matcher = read_where(s, known, Text::Forbidden);
+    s.defaults_to("digest", &"day");
     let digest = s.get("digest").and_then(read_digest).unwrap_or(Digest::Day);
     let unless = read_facts(s, "unless");
     let steps = read_steps(s, known, when);
@@ -135,9 +136,10 @@ fn read_rule(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, 
 
 /// One title, or one for each language.
 pub(super) fn read_title(s: &mut Section<'_>, locale: Locale) -> Option<String> {
-    let Some(node) = s.get("title").filter(|node| node.is_table()) else {
-        return s.required("title");
-    };
+    let node = s.needed("title")?;
+    if !node.is_table() {
+        return node.read();
+    }
     node.table(|titles| {
         let all = Locale::ALL.map(|locale| (locale, titles.optional::<String>(locale.word())));
         let title = all.into_iter().find_map(|(l, title)| title.filter(|_| l == locale));
@@ -157,10 +159,7 @@ fn whens() -> Vec<(&'static str, When)> {
 }
 
 fn read_when(s: &mut Section<'_>) -> Option<When> {
-    let Some(node) = s.get("when") else {
-        s.node.error("`when` is missing");
-        return None;
-    };
+    let node = s.needed("when")?;
     if node.as_text() == Some("obligation") {
         node.error_hint(
             "`obligation` cannot be used yet",
@@ -220,11 +219,7 @@ fn read_digest(node: Node<'_>) -> Option<Digest> {
             .map(|each| if each { Digest::Ticket } else { Digest::Day });
     }
     let digest = node.table(|s| {
-        let Some(at) = s.get("at") else {
-            s.node.error("`at` is missing");
-            return None;
-        };
-        at.choice(&[("week", ())])?;
+        s.needed("at")?.choice(&[("week", ())])?;
         Some(Digest::Week {
             also_when: read_facts(s, "also_when"),
         })
@@ -249,6 +244,7 @@ fn read_facts(s: &mut Section<'_>, key: &'static str) -> Vec<When> {
 fn read_steps(s: &mut Section<'_>, known: &Known<'_>, when: Option<When>) -> Vec<Step> {
     let mut ids = BTreeMap::new();
     let mut steps: Vec<Step> = Vec::new();
+    s.needs("step");
     let nodes = s.items("step");
     if nodes.is_empty() {
         s.node.error_hint(
@@ -269,6 +265,8 @@ fn read_steps(s: &mut Section<'_>, known: &Known<'_>, when: Option<When>) -> Vec
     steps
 }
 
+const MIN_GAP: Span = Span::WorkingDays(2);
+
 fn read_step(
     s: &mut Section<'_>,
     known: &Known<'_>,
@@ -280,20 +278,20 @@ fn read_step(
     if let (Some(span), Some(when), Some(node)) = (after, when, s.get("after")) {
         check_sign(node, span, when);
     }
+    s.needs("to");
     let to = read_roles(s, "to", known);
-    if s.get("to").is_none()
-        || s.get("to")
-            .is_some_and(|node| node.is_list() && node.items().is_empty())
-    {
+    if s.get("to").is_none_or(|node| node.lacks_items()) {
         s.node.error("the step has nobody to tell: `to` is empty");
     }
     let cc = read_roles(s, "cc", known);
+    s.defaults_to("via", &vec!["email"]);
     let via = s
         .get("via")
         .map_or_else(|| vec![Channel::Email], |node| read_channels(node, known));
     let template = read_template(s, known);
     let repeat = s.get("repeat").and_then(|node| node.table(read_repeat).flatten());
-    let min_gap = positive(s, "min_gap").unwrap_or(Span::WorkingDays(2));
+    s.defaults_to("min_gap", &MIN_GAP);
+    let min_gap = positive(s, "min_gap").unwrap_or(MIN_GAP);
     let urgent = s.or("urgent", false);
     let approvers = Approver::ALL.map(|who| (who.word(), who));
     let approve = s.get("approve").and_then(|node| node.choice(&approvers));
@@ -366,7 +364,7 @@ fn usual_length(span: Span) -> TimeDelta {
 pub(super) fn read_roles(s: &mut Section<'_>, key: &'static str, known: &Known<'_>) -> Vec<Role> {
     let mut roles = Vec::new();
     for node in s.items(key) {
-        let Some(role) = Role::read(node) else { continue };
+        let Some(role) = node.read::<Role>() else { continue };
         if let Some(directory) = known.directory {
             check_role(node, &role, directory);
         }
@@ -404,7 +402,7 @@ fn check_role(node: Node<'_>, role: &Role, directory: &Directory) {
 
 fn read_channels(node: Node<'_>, known: &Known<'_>) -> Vec<Channel> {
     let items = node.items();
-    if items.is_empty() && node.is_list() {
+    if node.lacks_items() {
         node.error("`via` is empty; leave it out for mail");
     }
     let words = [("email", Channel::Email), ("webhook", Channel::Webhook)];
@@ -434,9 +432,7 @@ pub(super) fn read_template(s: &mut Section<'_>, known: &Known<'_>) -> Option<St
 }
 
 fn read_repeat(s: &mut Section<'_>) -> Option<Repeat> {
-    if s.get("every").is_none() {
-        s.node.error("`every` is missing");
-    }
+    s.needed("every");
     let every = positive(s, "every");
     let times = s.required::<u32>("times");
     if let (Some(0), Some(node)) = (times, s.get("times")) {
@@ -453,13 +449,8 @@ fn read_deadline(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<Stri
     let matcher = read_where(s, known, Text::Forbidden);
     let (valid_from, valid_until) = read_validity(s, "valid_from", "valid_until");
     let starts = [("received_at", From::ReceivedAt), ("assigned_at", From::AssignedAt)];
-    let from = s
-        .get("from")
-        .and_then(|node| node.choice(&starts))
-        .unwrap_or(From::ReceivedAt);
-    if s.get("due").is_none() {
-        s.node.error("`due` is missing");
-    }
+    let from = s.choice_or("from", &starts, From::ReceivedAt);
+    s.needed("due");
     let due = positive(s, "due");
     let pause = s.items("pause").into_iter().filter_map(read_pause).collect();
     Some(DeadlinePolicy {
@@ -474,10 +465,10 @@ fn read_deadline(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<Stri
 }
 
 fn read_pause(node: Node<'_>) -> Option<Status> {
-    let text = String::read(node)?;
-    if text == Status::Waiting.word() {
+    if node.is_word(Status::Waiting.word()) {
         return Some(Status::Waiting);
     }
+    let text = String::read(node)?;
     node.error_hint(
         format!("the clock cannot stand while a ticket is `{text}`"),
         "only `waiting` pauses".to_owned(),
@@ -487,6 +478,7 @@ fn read_pause(node: Node<'_>) -> Option<Status> {
 
 fn read_classify(s: &mut Section<'_>, known: &Known<'_>, ids: &mut BTreeMap<String, Place>) -> Option<Classify> {
     let id = read_id(s, "classify", ids);
+    s.needs("where");
     let Some(node) = s.get("where") else {
         s.node.error("`where` is missing: this would classify every ticket");
         return None;
@@ -527,10 +519,16 @@ fn read_where(s: &mut Section<'_>, known: &Known<'_>, text: Text) -> Matcher {
 /// A table of conditions that must all hold.
 fn read_conditions(node: Node<'_>, known: &Known<'_>, text: Text) -> Matcher {
     let mut all = Vec::new();
+    let node = node.drawn_as(match text {
+        Text::Forbidden => "conditions",
+        Text::Allowed => "conditions_with_text",
+    });
+    let mut columns = Column::ALL;
+    columns.sort_by_key(|column| column.word());
     node.table(|s| {
         if let Some(any) = s.get("any") {
             let branches = any.items();
-            if any.is_list() && branches.is_empty() {
+            if any.lacks_items() {
                 any.error("an empty `any` never holds");
             }
             all.push(Matcher::Any(
@@ -538,17 +536,21 @@ fn read_conditions(node: Node<'_>, known: &Known<'_>, text: Text) -> Matcher {
             ));
         }
         all.extend(s.items("all").into_iter().map(|n| read_conditions(n, known, text)));
+        for column in columns {
+            if (column, text) == (Column::Text, Text::Forbidden) {
+                continue;
+            }
+            if let Some(node) = s.get(column.word()) {
+                read_column(node, column, known, &mut all);
+            }
+        }
         for (name, node) in s.rest() {
-            match Column::parse(name) {
-                None => {
-                    let columns = Column::ALL.into_iter().map(Column::word).chain(["any", "all"]);
-                    node.error_in_key(format!("`{name}` is not a column"), did_you_mean(name, columns));
-                }
-                Some(Column::Text) if text == Text::Forbidden => {
-                    let hint = "classify first, then use `category`".to_owned();
-                    node.error_in_key("`text` is looked at only in `[[classify]]`", Some(hint));
-                }
-                Some(column) => read_column(node, column, known, &mut all),
+            if Column::parse(name) == Some(Column::Text) {
+                let hint = "classify first, then use `category`".to_owned();
+                node.error_in_key("`text` is looked at only in `[[classify]]`", Some(hint));
+            } else {
+                let columns = Column::ALL.into_iter().map(Column::word).chain(["any", "all"]);
+                node.error_in_key(format!("`{name}` is not a column"), did_you_mean(name, columns));
             }
         }
     });
@@ -561,6 +563,12 @@ fn read_conditions(node: Node<'_>, known: &Known<'_>, text: Text) -> Matcher {
 
 /// `column = "x"`, or a table of comparisons that must all hold.
 fn read_column(node: Node<'_>, column: Column, known: &Known<'_>, all: &mut Vec<Matcher>) {
+    let node = node.drawn_as(match column {
+        Column::Level => "number_condition",
+        Column::IsProcedure | Column::Confidential | Column::RatingExcluded => "flag_condition",
+        Column::Status => "status_condition",
+        _ => "text_condition",
+    });
     if node.is_list() {
         node.error_hint(
             "a list needs a comparison",
@@ -574,8 +582,8 @@ fn read_column(node: Node<'_>, column: Column, known: &Known<'_>, all: &mut Vec<
     }
     node.table(|s| {
         let values = |node: Node<'_>| -> Vec<String> {
-            let nodes = if node.is_list() { node.items() } else { vec![node] };
-            if nodes.is_empty() {
+            let nodes = node.one_or_more();
+            if node.lacks_items() {
                 node.error("this list is empty");
             }
             nodes
@@ -613,13 +621,13 @@ fn one_of(column: Column, mut values: Vec<String>) -> Matcher {
 /// A value as the column's tickets have it. A unit stands for every word that the source may write for it.
 fn read_value(node: Node<'_>, column: Column, known: &Known<'_>) -> Option<Vec<String>> {
     let value = match column {
-        Column::Level => i64::read(node)?.to_string(),
-        Column::IsProcedure | Column::Confidential | Column::RatingExcluded => bool::read(node)?.to_string(),
+        Column::Level => node.read::<i64>()?.to_string(),
+        Column::IsProcedure | Column::Confidential | Column::RatingExcluded => node.read::<bool>()?.to_string(),
         Column::Status => {
             let words = ["open", "waiting", "answered", "closed", "rejected", "void"].map(|word| (word, word));
             node.choice(&words)?.to_owned()
         }
-        _ => String::read(node)?,
+        _ => node.read()?,
     };
     let is_unit = matches!(column, Column::Agency | Column::SubjectAgency | Column::WaitingOn);
     match known.directory.filter(|_| is_unit) {
@@ -642,7 +650,7 @@ fn unit_words(node: Node<'_>, word: String, directory: &Directory) -> Vec<String
 }
 
 fn read_pattern(node: Node<'_>) -> Option<Regex> {
-    let text = nfc(&String::read(node)?);
+    let text = nfc(&node.read::<String>()?);
     // The parser draws the place under the pattern, over several lines; its last line says what is wrong.
     let fault = |e: regex::Error| {
         let reason = e
@@ -659,9 +667,9 @@ fn read_pattern(node: Node<'_>) -> Option<Regex> {
 
 /// A phrase, or several of which one is enough.
 fn read_phrases(node: Node<'_>, column: Column) -> Option<Matcher> {
-    let nodes = if node.is_list() { node.items() } else { vec![node] };
+    let nodes = node.one_or_more();
     let phrase = |node: Node<'_>| {
-        let words = Matcher::phrase(&String::read(node)?);
+        let words = Matcher::phrase(&node.read::<String>()?);
         if words.is_empty() {
             node.error("there is no word in this text");
             return None;

@@ -10,24 +10,22 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use secrecy::ExposeSecret as _;
 
 use super::database::read_secret;
-use super::dondoc::{AtLeastOne, choice};
+use super::dondoc::AtLeastOne;
 use super::mail::Address;
-use super::read::{Node, Read, Section};
+use super::read::{Node, Section};
 use super::settings::{BounceSettings, SmtpLogin, SmtpSettings, SmtpTls};
 
 /// Reads the table. `hello` serves where none is written; relative paths start at `dir`.
 pub(super) fn read_smtp(s: &mut Section<'_>, hello: Option<String>, dir: &Path) -> Option<SmtpSettings> {
     let host = s.required::<String>("host");
     let is_near = host.as_deref().is_some_and(is_this_machine);
-    let tls = choice(
-        s,
-        "tls",
-        &[
+    let tls = s.get("tls").and_then(|node| {
+        node.choice(&[
             ("none", SmtpTls::None),
             ("starttls", SmtpTls::StartTls),
             ("implicit", SmtpTls::Implicit),
-        ],
-    );
+        ])
+    });
     let tls = tls.unwrap_or(if is_near { SmtpTls::None } else { SmtpTls::StartTls });
     let authorities = s.get("ca_file").and_then(|node| read_authorities(node, dir));
     let login = read_login(s, dir);
@@ -88,7 +86,7 @@ fn read_bounces(s: &mut Section<'_>, dir: &Path) -> Option<BounceSettings> {
         }
         return None;
     };
-    let address = Address::read(node)?.0;
+    let address = node.read::<Address>()?.0;
     let local = address.split_once('@').map_or("", |(local, _)| local);
     if local.len() > MOST_LOCAL || local.contains('+') {
         node.error_hint(
@@ -137,7 +135,7 @@ fn read_login(s: &mut Section<'_>, dir: &Path) -> Option<SmtpLogin> {
         );
     }
     let login = SmtpLogin {
-        username: String::read(node)?,
+        username: node.read()?,
         password: password?,
     };
     let password = login.password.expose_secret();
@@ -151,7 +149,7 @@ fn read_login(s: &mut Section<'_>, dir: &Path) -> Option<SmtpLogin> {
 
 /// The certificates of a PEM file, each fit to be trusted.
 pub(super) fn read_authorities(node: Node<'_>, dir: &Path) -> Option<Vec<CertificateDer<'static>>> {
-    let path = dir.join(String::read(node)?);
+    let path = dir.join(node.read::<String>()?);
     let fault = |why: String| node.error(format!("the certificates in {} cannot be read: {why}", path.display()));
     let pem = std::fs::read(&path).map_err(|e| fault(e.to_string())).ok()?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();

@@ -6,6 +6,7 @@ use chrono::{NaiveTime, Weekday};
 
 use super::problem::Place;
 use super::read::{Node, Read, Section, time};
+use super::shape::{self, Shape};
 use super::rules::{Known, read_id, read_roles, read_template, read_title};
 use crate::domain::directory::{Base, Role};
 use crate::domain::summary::{At, Summary};
@@ -18,6 +19,7 @@ pub(super) fn read_summary(
     let id = read_id(s, "summary", ids);
     let title = read_title(s, known.locale);
     let at = s.required::<At>("at");
+    s.needs("to");
     let to = read_roles(s, "to", known);
     let nodes = s.items("to");
     if nodes.is_empty() {
@@ -56,6 +58,10 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
 ];
 
 impl Read for At {
+    fn shape() -> Shape {
+        Shape::Like(shape::WEEK_TIME)
+    }
+
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
         let (weekday, clock) = match text.split_once(' ') {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::agencies::read_validity;
-use super::read::{Id, Node, Read, Section};
+use super::read::{Id, Node, Section};
 use crate::domain::directory::Dated;
 use crate::domain::wording::{Locale, Terms};
 
@@ -44,13 +44,13 @@ fn read_term(s: &mut Section<'_>, terms: &mut Terms, ids: &mut BTreeMap<String, 
 
 /// One name for all time, or a list of dated ones.
 fn read_names(node: Node<'_>) -> Vec<Dated<String>> {
-    if node.as_text().is_some() {
+    if node.is_text() {
         let always = |value| Dated {
             value,
             from: None,
             until: None,
         };
-        return String::read(node).map(always).into_iter().collect();
+        return node.read().map(always).into_iter().collect();
     }
     let dated = |s: &mut Section<'_>| {
         let value = s.required::<String>("name");
@@ -62,7 +62,7 @@ fn read_names(node: Node<'_>) -> Vec<Dated<String>> {
         })
     };
     let items = node.items();
-    if items.is_empty() && node.is_list() {
+    if node.lacks_items() {
         node.error("the list of names is empty");
     }
     items

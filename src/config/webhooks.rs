@@ -11,11 +11,12 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::agencies::{read_validity, required_node};
+use super::agencies::read_validity;
 use super::database::read_secret_file;
 use super::dondoc::AtLeastOne;
 use super::problem::Place;
 use super::read::{Id, Node, Read, Section};
+use super::shape::{self, Shape, Written};
 use super::settings::{NoWay, WebhookSettings};
 use super::smtp::read_authorities;
 use crate::domain::directory::Endpoint;
@@ -47,7 +48,17 @@ pub(super) fn read_webhooks(s: &mut Section<'_>, dir: &Path) -> WebhookSettings 
     }
 }
 
+impl Written for IpNet {
+    fn written(&self) -> serde_json::Value {
+        self.to_string().written()
+    }
+}
+
 impl Read for IpNet {
+    fn shape() -> Shape {
+        Shape::Like(shape::NETWORK)
+    }
+
     /// A network, or a single address.
     fn read(node: Node<'_>) -> Option<Self> {
         let text = String::read(node)?;
@@ -100,8 +111,8 @@ impl<'a> Endpoints<'a> {
                 self.seen.insert(id.clone(), node.place());
             }
         }
-        let url = required_node(s, "url").and_then(|node| read_url(node, self.settings));
-        let keys = required_node(s, "key_files").map_or_else(Vec::new, |node| read_keys(node, self.dir));
+        let url = s.needed("url").and_then(|node| read_url(node, self.settings));
+        let keys = s.needed("key_files").map_or_else(Vec::new, |node| read_keys(node, self.dir));
         let (from, until) = read_validity(s, "from", "until");
         let window = s.or("window", false);
         let id = id?;
@@ -127,7 +138,7 @@ pub(super) fn read_endpoints(s: &mut Section<'_>, all: &mut Endpoints<'_>) -> Ve
 
 /// The place to post to. What its name means is looked up, and held against the rules, at each post.
 fn read_url(node: Node<'_>, settings: &WebhookSettings) -> Option<String> {
-    let text = String::read(node)?;
+    let text = node.read_like(shape::URL)?;
     let url = Url::parse(&text)
         .map_err(|e| node.error_hint(format!("this is no url: {e}"), "write `https://HOST/PATH`".to_owned()))
         .ok()?;
@@ -152,7 +163,7 @@ fn read_url(node: Node<'_>, settings: &WebhookSettings) -> Option<String> {
 
 fn read_keys(node: Node<'_>, dir: &Path) -> Vec<SecretString> {
     let items = node.items();
-    if items.is_empty() && node.is_list() {
+    if node.lacks_items() {
         node.error_hint("there is no key to sign with", "name a file in `key_files`".to_owned());
     }
     items.into_iter().filter_map(|item| read_key(item, dir)).collect()
