@@ -249,6 +249,8 @@ pub(super) fn read_named_hours(nodes: Vec<Node<'_>>) -> BTreeMap<String, UnitHou
     patterns
 }
 
+const OFFICE_HOURS: &str = "office_hours";
+
 /// `hours = "pattern"`, or the patterns themselves.
 pub(super) fn read_unit_hours(node: Node<'_>, named: &BTreeMap<String, UnitHours>) -> Option<UnitHours> {
     if node.is_text() {
@@ -261,12 +263,12 @@ pub(super) fn read_unit_hours(node: Node<'_>, named: &BTreeMap<String, UnitHours
         return found;
     }
     if node.is_table() {
-        return Some(vec![node.table(read_pattern).flatten()?]);
+        return Some(vec![node.drawn_as(OFFICE_HOURS).table(read_pattern).flatten()?]);
     }
     Some(
         node.items()
             .into_iter()
-            .filter_map(|item| item.table(read_pattern).flatten())
+            .filter_map(|item| item.drawn_as(OFFICE_HOURS).table(read_pattern).flatten())
             .collect(),
     )
 }

@@ -42,6 +42,7 @@ use crate::domain::wording::{Terms, Wording};
 pub use dondoc::FEWEST_MONTHS;
 pub use doubts::Offered;
 pub use problem::{Problem, Problems, Severity, did_you_mean, sort};
+pub use schema::{FileKind, Incomplete, reference};
 
 use calendars::{CalendarFile, UnitHours};
 use doubts::Places;

@@ -225,10 +225,10 @@ impl<'a> Node<'a> {
 
     /// The items of a list, or the one value that stands in its stead.
     pub(super) fn one_or_more(self) -> Vec<Node<'a>> {
-        if self.fork("is a list", self.is_list()) {
-            return self.items();
+        if let ValueKind::Array(items) = &self.value.kind {
+            return items.iter().map(|item| self.below(item, Drawing::one_or_more)).collect();
         }
-        vec![self]
+        vec![self.below(self.value, Drawing::one_or_more)]
     }
 
     /// The entries of a table by name, which is the user's; a single fault where it is none.

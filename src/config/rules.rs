@@ -519,10 +519,8 @@ fn read_where(s: &mut Section<'_>, known: &Known<'_>, text: Text) -> Matcher {
 /// A table of conditions that must all hold.
 fn read_conditions(node: Node<'_>, known: &Known<'_>, text: Text) -> Matcher {
     let mut all = Vec::new();
-    let node = node.drawn_as(match text {
-        Text::Forbidden => "conditions",
-        Text::Allowed => "conditions_with_text",
-    });
+    // One drawing for both: it does not know where `text` is forbidden.
+    let node = node.drawn_as("conditions");
     let mut columns = Column::ALL;
     columns.sort_by_key(|column| column.word());
     node.table(|s| {

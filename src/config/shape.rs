@@ -2,7 +2,7 @@
 //! its default and its form. Nothing is drawn while a configuration is loaded.
 
 use std::cell::{Ref, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveTime, TimeDelta};
 use serde_json::{Value, json};
@@ -165,6 +165,8 @@ pub(super) struct Spot(usize);
 pub(super) struct Forms {
     pub shapes: Vec<Shape>,
     pub item: Option<Spot>,
+    /// One item may stand in the list's stead.
+    pub or_item: bool,
     /// A list without items is a fault.
     pub needs_items: bool,
     pub table: Option<Table>,
@@ -174,6 +176,20 @@ pub(super) struct Forms {
     pub name: Option<&'static str>,
     /// Questions about the form that decide how it is read, with the answers they got.
     forks: BTreeMap<&'static str, [bool; 2]>,
+}
+
+impl Forms {
+    /// What keeps them from being all: nobody said what the value is, or a question got one answer only.
+    pub(super) fn gaps(&self) -> Vec<String> {
+        let is_blank = self.shapes.is_empty() && self.item.is_none() && self.table.is_none() && self.map.is_none();
+        let unsaid = (is_blank && self.name.is_none()).then(|| "what it is is never read".to_owned());
+        let one_sided = self.forks.iter().filter(|(_, answers)| **answers != [true, true]);
+        let one_sided = one_sided.map(|(question, answers)| {
+            let only = if answers[1] { "always" } else { "never" };
+            format!("it {only} {question}")
+        });
+        unsaid.into_iter().chain(one_sided).collect()
+    }
 }
 
 /// The keys of a table, in the order in which they were asked for first.
@@ -191,8 +207,8 @@ pub(super) struct Key {
     /// In how many tables it had to be.
     needed: usize,
     pub default: Option<Value>,
-    /// Line on which it first stands, from 1; `None` where it stands nowhere.
-    pub line: Option<usize>,
+    /// Lines on which it stands, from 1.
+    pub lines: BTreeSet<usize>,
     /// As it first stands there, where it is a plain value or a list of such.
     pub example: Option<Value>,
 }
@@ -212,6 +228,9 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
+    /// That of the whole file, which is read first.
+    pub(super) const ROOT: Spot = Spot(0);
+
     pub(super) fn spot(&self) -> Spot {
         let mut spots = self.spots.borrow_mut();
         spots.push(Forms::default());
@@ -249,6 +268,12 @@ impl Drawing {
             self.change(spot, |forms| forms.item = Some(item));
             item
         })
+    }
+
+    /// As [`Drawing::item`], where one item may stand in the list's stead.
+    pub(super) fn one_or_more(&self, spot: Spot) -> Spot {
+        self.change(spot, |forms| forms.or_item = true);
+        self.item(spot)
     }
 
     pub(super) fn needs_items(&self, spot: Spot) {
@@ -298,7 +323,7 @@ impl Drawing {
                 spot,
                 needed: 0,
                 default: None,
-                line: None,
+                lines: BTreeSet::new(),
                 example: None,
             };
             self.change(table, |forms| forms.table.get_or_insert_default().keys.push(key));
@@ -315,12 +340,11 @@ impl Drawing {
         });
     }
 
-    /// Where it stands, and what, if that is not known yet.
+    /// Where it stands, and what.
     pub(super) fn stands(&self, table: Spot, name: &str, line: Option<usize>, example: Option<Value>) {
         self.change_key(table, name, |key| {
-            if key.line.is_none() {
-                (key.line, key.example) = (line, example);
-            }
+            key.lines.extend(line);
+            key.example = key.example.take().or(example);
         });
     }
 
@@ -333,21 +357,5 @@ impl Drawing {
         for name in names {
             self.change_key(table, name, |key| key.needed += 1);
         }
-    }
-
-    /// What was not read to the end: values of which nobody said what they are, questions that got one answer only.
-    pub(super) fn gaps(&self) -> Vec<(Spot, String)> {
-        let spots = self.spots.borrow();
-        let mut gaps = Vec::new();
-        for (at, forms) in spots.iter().enumerate() {
-            let is_blank = forms.shapes.is_empty() && forms.item.is_none() && forms.table.is_none();
-            if is_blank && forms.map.is_none() && forms.name.is_none() {
-                gaps.push((Spot(at), "nothing says what stands there".to_owned()));
-            }
-            for (question, _) in forms.forks.iter().filter(|(_, answers)| **answers != [true, true]) {
-                gaps.push((Spot(at), format!("it {question} always, or never")));
-            }
-        }
-        gaps
     }
 }
