@@ -19,6 +19,7 @@ mod prune;
 mod quote;
 mod report;
 mod run;
+mod schema;
 mod send_test;
 mod silence;
 mod status;
@@ -240,6 +241,18 @@ enum Command {
     Status {
         #[arg(long)]
         json: bool,
+    },
+    /// Prints the JSON Schema of a file, by which editors of TOML check and complete; or writes all of them into a folder.
+    #[command(group(clap::ArgGroup::new("what").required(true)))]
+    Schema {
+        #[arg(value_enum, group = "what")]
+        file: Option<schema::Of>,
+        /// Writes all schemas into this folder, over those that are there.
+        #[arg(long, value_name = "DIR", group = "what")]
+        out: Option<PathBuf>,
+        /// Prints the reference of all keys instead, in Markdown.
+        #[arg(long, group = "what")]
+        reference: bool,
     },
     /// Prints the completions for a shell.
     Completions {
@@ -551,6 +564,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         } => prune::run(&dir, archive, dry_run, yes, json).await,
         Command::Forget { code, yes } => forget::run(&dir, &code, yes).await,
         Command::Status { json } => status::run(&dir, json).await,
+        Command::Schema { reference: true, .. } => schema::reference(),
+        Command::Schema { file, out, .. } => schema::run(file, out.as_deref()),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::man(dir.as_deref()),
     }

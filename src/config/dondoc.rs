@@ -210,11 +210,7 @@ const RATINGS: [(&str, Rating); 4] = [
 /// The source's words by their folded form. Two spellings of one word may not mean two things.
 fn words<T: Copy + PartialEq>(s: &mut Section<'_>, key: &'static str, meanings: &[(&str, T)]) -> HashMap<String, T> {
     let mut words = HashMap::new();
-    for (word, node) in s
-        .get(key)
-        .map(|node| node.entries(None))
-        .unwrap_or_default()
-    {
+    for (word, node) in s.get(key).map(|node| node.entries(None)).unwrap_or_default() {
         if let Some(meaning) = node.choice(meanings) {
             let before = words.insert(fold(word), meaning);
             if before.is_some_and(|before| before != meaning) {
@@ -507,9 +503,12 @@ fn read_http(s: &mut Section<'_>, dir: &Path) -> HttpSettings {
     if let Some(default) = ON_LOOPBACK.listen {
         s.defaults_to("listen", &default.to_string());
     }
-    let listen = node.map_or(ON_LOOPBACK.listen, |node| {
-        if node.is_word("off") { None } else { node.read() }
-    });
+    let listen = node.map_or(
+        ON_LOOPBACK.listen,
+        |node| {
+            if node.is_word("off") { None } else { node.read() }
+        },
+    );
     if let (Some(node), Some(address), None) = (node, listen, &token)
         && !address.ip().is_loopback()
     {

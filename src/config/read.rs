@@ -226,7 +226,10 @@ impl<'a> Node<'a> {
     /// The items of a list, or the one value that stands in its stead.
     pub(super) fn one_or_more(self) -> Vec<Node<'a>> {
         if let ValueKind::Array(items) = &self.value.kind {
-            return items.iter().map(|item| self.below(item, Drawing::one_or_more)).collect();
+            return items
+                .iter()
+                .map(|item| self.below(item, Drawing::one_or_more))
+                .collect();
         }
         vec![self.below(self.value, Drawing::one_or_more)]
     }
@@ -237,7 +240,12 @@ impl<'a> Node<'a> {
         let mut found: Vec<_> = entries
             .iter()
             .filter(|(key, _)| *key != AT)
-            .map(|(key, value)| (key.as_str(), self.below(value, |drawing, own| drawing.entry(own, names))))
+            .map(|(key, value)| {
+                (
+                    key.as_str(),
+                    self.below(value, |drawing, own| drawing.entry(own, names)),
+                )
+            })
             .collect();
         found.sort_by_key(|(key, _)| *key);
         found
@@ -367,12 +375,7 @@ impl<'a> Section<'a> {
     }
 
     /// One of a few words, or the default.
-    pub(super) fn choice_or<T: Copy + PartialEq>(
-        &mut self,
-        key: &'static str,
-        words: &[(&str, T)],
-        default: T,
-    ) -> T {
+    pub(super) fn choice_or<T: Copy + PartialEq>(&mut self, key: &'static str, words: &[(&str, T)], default: T) -> T {
         if let Some((word, _)) = words.iter().find(|(_, value)| *value == default) {
             self.defaults_to(key, word);
         }

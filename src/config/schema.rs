@@ -2,8 +2,8 @@
 //! the specimen: a configuration that has every key in every form, with what it means above it.
 //!
 //! A schema takes every file that the readers take, perhaps more: what hangs on other values, on other files or on what
-//! is in the world is for `check`. Two things are forgiven by readers alone: blanks around a text and invisible characters
-//! in it.
+//! is in the world is for `check`. Three things are forgiven by readers alone: blanks around a text, invisible characters in
+//! it, and that a variable gives what `dondoc.toml` lacks.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::mail::MailDomains;
 use super::read::Findings;
 use super::rules::{Known, RuleFiles};
-use super::shape::{Drawing, Forms, Key, Like, Shape, Spot, Table};
+use super::shape::{Drawing, Forms, Key, LIKES, Like, Shape, Spot, Table};
 use super::{File, agencies, calendars, dondoc, terms, webhooks};
 use crate::domain::wording::Locale;
 
@@ -28,7 +28,13 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    pub const ALL: [FileKind; 5] = [FileKind::Dondoc, FileKind::Agencies, FileKind::Calendar, FileKind::Terms, FileKind::Rules];
+    pub const ALL: [FileKind; 5] = [
+        FileKind::Dondoc,
+        FileKind::Agencies,
+        FileKind::Calendar,
+        FileKind::Terms,
+        FileKind::Rules,
+    ];
 
     /// The word by which its schema is called.
     #[must_use]
@@ -79,6 +85,10 @@ impl FileKind {
 /// When the readers ask for something that the specimen does not show.
 pub fn reference() -> Result<String, Incomplete> {
     let mut text = String::from(INTRODUCTION);
+    for Like { what, such_as, .. } in LIKES {
+        let such_as: Vec<String> = such_as.iter().map(|text| format!("`{text}`")).collect();
+        let _ = writeln!(text, "| {what} | {} |", such_as.join(", "));
+    }
     for kind in FileKind::ALL {
         Drawn::complete(kind)?.reference(&mut text);
     }
@@ -87,9 +97,10 @@ pub fn reference() -> Result<String, Incomplete> {
 
 const INTRODUCTION: &str = "# Configuration\n\n\
     Made from what the program reads, by `dondoc schema --reference`. A configuration is a directory with these files and \
-    `templates/`. What is written in none of them has the default that stands here. `dondoc check` says everything that is \
-    wrong in them; `dondoc schema --out DIR` writes JSON Schemas by which editors of TOML check and complete while one \
-    writes.\n";
+    `templates/`. A key that is left out has the default that stands here; one that is required may be left to a variable. \
+    `dondoc check` says everything that is wrong; with the JSON Schemas of `schema/` an editor of TOML (Taplo, Even Better \
+    TOML) says what it can see while one writes, and what each key means.\n\n\
+    Texts of a certain writing:\n\n| type | such as |\n|---|---|\n";
 
 /// The specimen lacks something that readers ask for: keys, the meaning of keys, forms of values.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +199,12 @@ fn draw(kind: FileKind) -> Drawing {
         let root = file.root(&findings);
         match kind {
             FileKind::Dondoc => drop(dondoc::read(root, dir)),
-            FileKind::Agencies => drop(agencies::read(root, &MailDomains::default(), &webhooks::by_default(), dir)),
+            FileKind::Agencies => drop(agencies::read(
+                root,
+                &MailDomains::default(),
+                &webhooks::by_default(),
+                dir,
+            )),
             FileKind::Calendar => drop(calendars::read(root)),
             FileKind::Terms => drop(terms::read(root)),
             FileKind::Rules => {
@@ -254,7 +270,12 @@ impl Drawn {
         let properties = table.keys.iter().map(|key| (key.name.to_owned(), self.property(key)));
         let properties: Map<String, Value> = properties.collect();
         let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
-        let needed: Vec<&str> = self.keys(table).iter().filter(|key| table.needs(key)).map(|key| key.name).collect();
+        let needed: Vec<&str> = self
+            .keys(table)
+            .iter()
+            .filter(|key| table.needs(key))
+            .map(|key| key.name)
+            .collect();
         if !needed.is_empty() {
             schema["required"] = needed.into();
         }
@@ -273,7 +294,11 @@ impl Drawn {
         if let Some(default) = &key.default {
             property["default"] = default.clone();
         }
-        if let Some(example) = key.example.clone().filter(|_| !self.drawing.forms(key.spot).is_closed()) {
+        if let Some(example) = key
+            .example
+            .clone()
+            .filter(|_| !self.drawing.forms(key.spot).is_closed())
+        {
             property["examples"] = json!([example]);
         }
         property
@@ -344,7 +369,9 @@ impl Drawn {
         for key in &keys {
             let default = match &key.default {
                 _ if table.needs(key) => "required".to_owned(),
-                Some(default) if *default != json!([]) => format!("`{default}`"),
+                Some(default) if *default != json!([]) => {
+                    format!("`{}`", default.to_string().replace("\",\"", "\", \""))
+                }
                 _ => "–".to_owned(),
             };
             let _ = writeln!(
@@ -375,12 +402,18 @@ impl Drawn {
         if let Some(item) = forms.item {
             self.describe_below(item, path, true, meaning.clone(), text);
         }
-        let deeper = forms.map.filter(|(entry, _)| self.drawing.forms(*entry).table.is_some());
+        let deeper = forms
+            .map
+            .filter(|(entry, _)| self.drawing.forms(*entry).table.is_some());
         if let Some((entry, names)) = deeper {
             let name = names.map_or("NAME", |like| like.what).to_uppercase();
             self.describe_below(entry, &format!("{path}.{name}"), false, meaning, text);
         } else if forms.table.is_some() || forms.map.is_some() {
-            let heading = if listed { format!("[[{path}]]") } else { format!("[{path}]") };
+            let heading = if listed {
+                format!("[[{path}]]")
+            } else {
+                format!("[{path}]")
+            };
             let _ = write!(text, "\n### {}: `{heading}`\n\n{meaning}\n", self.kind.word());
             self.describe(spot, path, text);
         }
@@ -402,8 +435,13 @@ impl Drawn {
         if forms.table.is_some() || forms.map.is_some() {
             all.push("table, see below".to_owned());
         }
-        all.join(" or ")
+        alternatives(all)
     }
+}
+
+fn alternatives(mut all: Vec<String>) -> String {
+    all.dedup();
+    all.join(" or ")
 }
 
 fn plain_name(name: &str) -> String {
@@ -418,7 +456,11 @@ fn type_of_shape(shape: &Shape) -> String {
     match shape {
         Shape::Text => "text".to_owned(),
         Shape::Like(Like { what, .. }) => (*what).to_owned(),
-        Shape::Words(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+        Shape::Words(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            let one_of = if words.len() > 1 { "one of " } else { "" };
+            format!("{one_of}{}", words.join(", "))
+        }
         Shape::Flag => "`true` or `false`".to_owned(),
         Shape::Whole { least, most } if least == most => format!("`{least}`"),
         Shape::Whole { least: 1, .. } => "whole number from 1 on".to_owned(),
@@ -427,7 +469,7 @@ fn type_of_shape(shape: &Shape) -> String {
         Shape::Number { above, most } if *most < f64::MAX => format!("number above {above}, up to {most}"),
         Shape::Number { .. } => "number".to_owned(),
         Shape::List(item) => format!("list: {}", type_of_shape(item)),
-        Shape::Either(shapes) => shapes.iter().map(type_of_shape).collect::<Vec<_>>().join(" or "),
+        Shape::Either(shapes) => alternatives(shapes.iter().map(type_of_shape).collect()),
     }
 }
 
@@ -438,7 +480,12 @@ impl Forms {
         let mut others = Vec::new();
         for shape in &self.shapes {
             match shape {
-                Shape::Words(more) => words.extend(more.iter().filter(|word| !words.contains(word)).cloned().collect::<Vec<_>>()),
+                Shape::Words(more) => words.extend(
+                    more.iter()
+                        .filter(|word| !words.contains(word))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                ),
                 other => others.push(other.clone()),
             }
         }

@@ -35,8 +35,9 @@ pub(super) enum Shape {
 /// (blanks around it, invisible characters) it does not know.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Like {
-    /// What it is, for the reference.
+    /// What it is, and texts that are such, for the reference.
     pub what: &'static str,
+    pub such_as: &'static [&'static str],
     pub pattern: &'static str,
 }
 
@@ -47,73 +48,100 @@ macro_rules! clock_time {
 }
 
 pub(super) const SPAN: Like = Like {
-    what: "span (`30m`, `4h`, `2d`, `4wh`, `5wd`, `15cd`)",
+    what: "span",
+    such_as: &["30m", "4h", "2d", "4wh", "5wd", "15cd"],
     pattern: "^-?[0-9]+(s|m|h|d|wh|wd|cd)$",
 };
 pub(super) const ELAPSED: Like = Like {
-    what: "elapsed time (`30s`, `2m`, `72h`, `90d`)",
+    what: "elapsed time",
+    such_as: &["30s", "2m", "72h", "90d"],
     pattern: "^[0-9]+(s|m|h|d)$",
 };
 pub(super) const DATE: Like = Like {
-    what: "date (`2021-09-28`)",
+    what: "date",
+    such_as: &["2021-09-28"],
     pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
 };
 pub(super) const TIME: Like = Like {
-    what: "time of day (`08:00`)",
+    what: "time of day",
+    such_as: &["08:00"],
     pattern: concat!("^", clock_time!(), "$"),
 };
 pub(super) const INTERVAL: Like = Like {
-    what: "interval (`07:00-11:30`)",
+    what: "interval",
+    such_as: &["07:00-11:30"],
     pattern: concat!("^", clock_time!(), "\\s*-\\s*", clock_time!(), "$"),
 };
 pub(super) const WEEK_TIME: Like = Like {
-    what: "time of the week (`Fri 15:00`) or of each working day (`16:30`)",
+    what: "time of the week",
+    such_as: &["Fri 15:00", "16:30"],
     pattern: concat!("^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?", clock_time!(), "$"),
 };
 pub(super) const INSTANT: Like = Like {
-    what: "instant (`2021-08-01T00:00:00+07:00`)",
+    what: "instant",
+    such_as: &["2021-08-01T00:00:00+07:00"],
     pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}",
 };
 pub(super) const YEAR: Like = Like {
     what: "year",
+    such_as: &["2027"],
     pattern: "^[+-]?[0-9]+$",
 };
 pub(super) const ZONE: Like = Like {
-    what: "time zone (`Asia/Ho_Chi_Minh`)",
+    what: "time zone",
+    such_as: &["Asia/Ho_Chi_Minh"],
     pattern: "^[A-Za-z0-9_+/-]+$",
 };
 pub(super) const ID: Like = Like {
     what: "id",
+    such_as: &["overdue-1"],
     pattern: "^[A-Za-z0-9._-]+$",
 };
 pub(super) const ROLE: Like = Like {
-    what: "role (`agency:contact`, `office`, `id:CAT:head`)",
+    what: "role",
+    such_as: &["agency:contact", "agency.parent:head", "office", "ops", "id:CAT:head"],
     pattern: "^(agency|subject_agency|co_agencies|agency\\.parent|office|ops|id:[^:]+)(:(contact|clerk|head))?$",
 };
 pub(super) const ADDRESS: Like = Like {
     what: "mail address",
+    such_as: &["truc1022@dongthap.example"],
     pattern: "^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$",
 };
 pub(super) const DOMAIN: Like = Like {
     what: "domain",
+    such_as: &["dongthap.example"],
     pattern: "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$",
 };
 pub(super) const DATABASE: Like = Like {
-    what: "`sqlite:PATH`, `postgres://USER@HOST/NAME` or `mysql://USER@HOST/NAME`",
+    what: "place of a database",
+    such_as: &[
+        "sqlite:tickets.db",
+        "postgres://USER@HOST/NAME",
+        "mysql://USER@HOST/NAME",
+    ],
     pattern: "^(sqlite|postgres|postgresql|mysql|mariadb):",
 };
 pub(super) const SOCKET: Like = Like {
-    what: "address and port (`127.0.0.1:9122`)",
+    what: "address and port",
+    such_as: &["127.0.0.1:9122"],
     pattern: "^\\S+:[0-9]+$",
 };
 pub(super) const NETWORK: Like = Like {
-    what: "network (`10.20.0.0/16`)",
+    what: "network",
+    such_as: &["10.20.0.0/16", "fd00::/8"],
     pattern: "^[0-9A-Fa-f.:]+(/[0-9]+)?$",
 };
 pub(super) const URL: Like = Like {
     what: "url",
+    such_as: &["https://syt.dongthap.example/dondoc"],
     pattern: "^[Hh][Tt][Tt][Pp][Ss]?:",
 };
+
+/// All kinds of writing.
+pub(super) const LIKES: [Like; 17] = [
+    SPAN, ELAPSED, DATE, TIME, INTERVAL, WEEK_TIME, INSTANT, YEAR, ZONE, ID, ROLE, ADDRESS, DOMAIN, DATABASE, SOCKET,
+    NETWORK, URL,
+];
 
 /// A value as a file would write it.
 pub(super) trait Written {

@@ -6,8 +6,8 @@ use chrono::{NaiveTime, Weekday};
 
 use super::problem::Place;
 use super::read::{Node, Read, Section, time};
-use super::shape::{self, Shape};
 use super::rules::{Known, read_id, read_roles, read_template, read_title};
+use super::shape::{self, Shape};
 use crate::domain::directory::{Base, Role};
 use crate::domain::summary::{At, Summary};
 

@@ -16,8 +16,8 @@ use super::database::read_secret_file;
 use super::dondoc::AtLeastOne;
 use super::problem::Place;
 use super::read::{Id, Node, Read, Section};
-use super::shape::{self, Shape, Written};
 use super::settings::{NoWay, WebhookSettings};
+use super::shape::{self, Shape, Written};
 use super::smtp::read_authorities;
 use crate::domain::directory::Endpoint;
 
@@ -112,7 +112,9 @@ impl<'a> Endpoints<'a> {
             }
         }
         let url = s.needed("url").and_then(|node| read_url(node, self.settings));
-        let keys = s.needed("key_files").map_or_else(Vec::new, |node| read_keys(node, self.dir));
+        let keys = s
+            .needed("key_files")
+            .map_or_else(Vec::new, |node| read_keys(node, self.dir));
         let (from, until) = read_validity(s, "from", "until");
         let window = s.or("window", false);
         let id = id?;

@@ -1,11 +1,12 @@
 //! What a webhook says: the facts of a message as JSON in pages, from the same view as its mail.
 //!
-//! The types are the contract with the receivers; `docs/webhook.schema.json` is made of them. Fields may be added under
+//! The types are the contract with the receivers; `docs/webhook.schema.json` is made of them by [`schema`]. Fields may be added under
 //! `version` 1; none is taken away or given another meaning. No text of a citizen's and no name of a person is here or
 //! can be.
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime};
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
 use super::view::{EndedView, Form, LineView, MessageView, SectionView};
@@ -16,6 +17,13 @@ const MOST_BYTES: usize = 20_000;
 const MOST_TEXT: usize = 200;
 /// Most bytes of a link; what is longer leads nowhere.
 const MOST_LINK: usize = 2_000;
+
+/// The JSON Schema of a page.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<Payload<'static>>().into()
+}
 
 /// What a message's pages have in common that its view does not know.
 #[derive(Debug, Clone, Copy)]
