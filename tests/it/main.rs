@@ -30,6 +30,7 @@ mod privacy;
 mod readers;
 mod readme;
 mod render;
+mod schema;
 mod sink;
 mod smtp;
 mod smtp_tls;
