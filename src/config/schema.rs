@@ -241,10 +241,8 @@ impl Drawn {
 
     fn form(&self, spot: Spot) -> Value {
         let forms = self.drawing.forms(spot);
-        if let Some(name) = forms.name {
-            return json!({ "$ref": format!("#/definitions/{name}") });
-        }
         let mut all: Vec<Value> = forms.shapes().iter().map(shape).collect();
+        all.extend(forms.name.map(|name| json!({ "$ref": format!("#/definitions/{name}") })));
         if let Some(item) = forms.item {
             if forms.or_item {
                 all.push(self.form(item));
@@ -396,9 +394,6 @@ impl Drawn {
     /// The tables that a value may be, or hold.
     fn describe_below(&self, spot: Spot, path: &str, listed: bool, meaning: String, text: &mut String) {
         let forms = self.drawing.forms(spot);
-        if forms.name.is_some() {
-            return;
-        }
         if let Some(item) = forms.item {
             self.describe_below(item, path, true, meaning.clone(), text);
         }
@@ -421,10 +416,8 @@ impl Drawn {
 
     fn type_of(&self, spot: Spot) -> String {
         let forms = self.drawing.forms(spot);
-        if let Some(name) = forms.name {
-            return format!("{}, see below", plain_name(name));
-        }
         let mut all: Vec<String> = forms.shapes().iter().map(type_of_shape).collect();
+        all.extend(forms.name.map(|name| format!("{}, see below", plain_name(name))));
         if let Some(item) = forms.item {
             let item = self.type_of(item);
             if forms.or_item {
@@ -496,7 +489,7 @@ impl Forms {
     /// Whether an example would say no more than the form itself.
     fn is_closed(&self) -> bool {
         let closed = |shape: &Shape| matches!(shape, Shape::Words(_) | Shape::Flag);
-        self.name.is_some() || !self.shapes.is_empty() && self.shapes.iter().all(closed)
+        !self.shapes.is_empty() && self.shapes.iter().all(closed)
     }
 }
 

@@ -200,7 +200,7 @@ pub(super) struct Forms {
     pub table: Option<Table>,
     /// A table with keys of the user's own, and how these are written.
     pub map: Option<(Spot, Option<Like>)>,
-    /// The spot is as the one of this name.
+    /// It may be as the spot of this name.
     pub name: Option<&'static str>,
     /// Questions about the form that decide how it is read, with the answers they got.
     forks: BTreeMap<&'static str, [bool; 2]>,
