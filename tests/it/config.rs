@@ -156,7 +156,12 @@ impl Folder {
         let variables = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        load(self.dir.path(), variables).map_err(|problems| self.shown(&problems.0))
+        let are_files_all = variables.len() == 0;
+        let loaded = load(self.dir.path(), variables).map_err(|problems| self.shown(&problems.0));
+        if are_files_all && loaded.is_ok() {
+            crate::schema::takes(self.dir.path());
+        }
+        loaded
     }
 
     pub fn config(&self) -> Config {

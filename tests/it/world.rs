@@ -229,7 +229,10 @@ impl World {
 
     pub fn config(&self) -> Config {
         match config::load(self.dir.path(), std::iter::empty()) {
-            Ok(loaded) => loaded.config,
+            Ok(loaded) => {
+                crate::schema::takes(self.dir.path());
+                loaded.config
+            }
             Err(problems) => panic!("{problems}"),
         }
     }
