@@ -373,7 +373,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "monday = [\"07:00-11:30\"]",
     ),
     ("calendar.toml", "\"2021-09-02\" =", "\"02-09-2021\" ="),
-    ("calendar.toml", "filled_until = \"2026-12-31\"", ""),
+    ("calendar.toml", "zone = \"Asia/Ho_Chi_Minh\"", ""),
     (
         "calendar.toml",
         "\n[off]\n",
