@@ -154,7 +154,7 @@ fn read_close(text: &str) -> Option<NaiveTime> {
 fn read_days(file: &mut Section<'_>, key: &'static str, kind: DayKind, days: &mut BTreeMap<NaiveDate, SpecialDay>) {
     for (text, node) in file
         .get(key)
-        .map(|node| node.entries(Some(shape::DATE)))
+        .map(|node| node.entries_like(shape::DATE))
         .unwrap_or_default()
     {
         let Some(date) = read_key_date(text, node) else {
@@ -193,7 +193,7 @@ fn read_lunar(file: &mut Section<'_>) -> BTreeMap<i32, (NaiveDate, NaiveDate)> {
     let mut lunar = BTreeMap::new();
     for (text, node) in file
         .get("lunar")
-        .map(|node| node.entries(Some(shape::YEAR)))
+        .map(|node| node.entries_like(shape::YEAR))
         .unwrap_or_default()
     {
         let Ok(year) = text.parse::<i32>() else {

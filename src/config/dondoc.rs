@@ -210,7 +210,7 @@ const RATINGS: [(&str, Rating); 4] = [
 /// The source's words by their folded form. Two spellings of one word may not mean two things.
 fn words<T: Copy + PartialEq>(s: &mut Section<'_>, key: &'static str, meanings: &[(&str, T)]) -> HashMap<String, T> {
     let mut words = HashMap::new();
-    for (word, node) in s.get(key).map(|node| node.entries(None)).unwrap_or_default() {
+    for (word, node) in s.get(key).map(Node::entries).unwrap_or_default() {
         if let Some(meaning) = node.choice(meanings) {
             let before = words.insert(fold(word), meaning);
             if before.is_some_and(|before| before != meaning) {

@@ -73,6 +73,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// A value below this one that is not drawn.
+    fn with(self, value: &'a Value) -> Self {
+        Node {
+            value,
+            spot: None,
+            ..self
+        }
+    }
+
     /// A value below this one, drawn at a spot below this one's.
     fn below(self, value: &'a Value, spot: impl FnOnce(&Drawing, Spot) -> Spot) -> Self {
         let spot = self.spot.map(|(drawing, own)| (drawing, spot(drawing, own)));
@@ -235,7 +244,16 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a table by name, which is the user's; a single fault where it is none.
-    pub(super) fn entries(self, names: Option<Like>) -> Vec<(&'a str, Node<'a>)> {
+    pub(super) fn entries(self) -> Vec<(&'a str, Node<'a>)> {
+        self.entries_named(None)
+    }
+
+    /// As [`Node::entries`], of names of a certain writing, which the caller holds them against.
+    pub(super) fn entries_like(self, names: Like) -> Vec<(&'a str, Node<'a>)> {
+        self.entries_named(Some(names))
+    }
+
+    fn entries_named(self, names: Option<Like>) -> Vec<(&'a str, Node<'a>)> {
         let Some(entries) = self.map() else { return Vec::new() };
         let mut found: Vec<_> = entries
             .iter()
@@ -341,11 +359,7 @@ impl<'a> Section<'a> {
     /// As [`Section::get`], of what only a variable gives: it stands in no file.
     pub(super) fn variable(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.known.push(key);
-        self.entries.get(key).map(|value| Node {
-            value,
-            spot: None,
-            ..self.node
-        })
+        self.entries.get(key).map(|value| self.node.with(value))
     }
 
     pub(super) fn optional<T: Read>(&mut self, key: &'static str) -> Option<T> {
@@ -414,14 +428,7 @@ impl<'a> Section<'a> {
         self.entries
             .iter()
             .filter(|(key, _)| strange(key))
-            .map(|(key, value)| {
-                let node = Node {
-                    value,
-                    spot: None,
-                    ..self.node
-                };
-                (key.as_str(), node)
-            })
+            .map(|(key, value)| (key.as_str(), self.node.with(value)))
             .collect()
     }
 

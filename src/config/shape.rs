@@ -70,7 +70,7 @@ pub(super) const TIME: Like = Like {
 pub(super) const INTERVAL: Like = Like {
     what: "interval",
     such_as: &["07:00-11:30"],
-    pattern: concat!("^", clock_time!(), "\\s*-\\s*", clock_time!(), "$"),
+    pattern: concat!("^", clock_time!(), "\\s*-\\s*(", clock_time!(), "|24:00)$"),
 };
 pub(super) const WEEK_TIME: Like = Like {
     what: "time of the week",

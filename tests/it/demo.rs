@@ -60,6 +60,7 @@ async fn play(seed: u64, totals: Totals) -> Played {
         }
     });
     let outcome = outcome.await.expect("played");
+    crate::schema::takes(&dir.path().join("config"));
     Played {
         audits: audits.into_inner().expect("the lock"),
         world,
