@@ -242,7 +242,11 @@ impl Drawn {
     fn form(&self, spot: Spot) -> Value {
         let forms = self.drawing.forms(spot);
         let mut all: Vec<Value> = forms.shapes().iter().map(shape).collect();
-        all.extend(forms.name.map(|name| json!({ "$ref": format!("#/definitions/{name}") })));
+        all.extend(
+            forms
+                .name
+                .map(|name| json!({ "$ref": format!("#/definitions/{name}") })),
+        );
         if let Some(item) = forms.item {
             if forms.or_item {
                 all.push(self.form(item));

@@ -22,7 +22,10 @@ const MOST_LINK: usize = 2_000;
 #[must_use]
 pub fn schema() -> serde_json::Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
-    settings.into_generator().into_root_schema_for::<Payload<'static>>().into()
+    settings
+        .into_generator()
+        .into_root_schema_for::<Payload<'static>>()
+        .into()
 }
 
 /// What a message's pages have in common that its view does not know.
