@@ -205,6 +205,7 @@ pub fn words(why: &Counted) -> String {
         Counted::Closure(label) => format!("closed: {label}"),
         Counted::RolledTo => "the next working day".to_owned(),
         Counted::WorkingTime(time) => format!("{} of office hours", hours_and_minutes(*time)),
+        Counted::Waiting => "the ticket waited at its close".to_owned(),
         Counted::OutsideHours => "outside office hours".to_owned(),
     }
 }

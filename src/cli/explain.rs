@@ -8,19 +8,20 @@ use super::outbox::{in_shadow, local, rfc3339, to_json as message_json};
 use super::{CliError, instant, load, say, say_json};
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::calendar::Due;
+use crate::domain::calendar::{Calendar, Counted, Due, ReckonedDay};
 use crate::domain::deadline::{Basis, Reckoned};
 use crate::domain::directory::Unit;
 use crate::domain::evaluate::{Evaluation, Judged, Verdict};
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{Mode, NewNotice, Wait};
+use crate::domain::notice::{Mode, NewNotice, Notice, NoticeState, Wait};
 use crate::domain::rule::Approver;
 use crate::domain::scrub;
-use crate::domain::ticket::Memory;
+use crate::domain::ticket::{Memory, Status};
+use crate::domain::time::Span;
 use crate::engine::{self, Ahead, Explained, NoticeShown, Waiting};
 use crate::store::Store;
 use crate::store::as_of::Past;
-use crate::store::outbox::Listed;
+use crate::store::outbox::{Attempt, Listed};
 
 pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool) -> Result<(), CliError> {
     let config = load(dir)?;
@@ -47,11 +48,15 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
                 local(at, &config)
             ),
             None => anyhow::anyhow!(
-                "ticket {code} is not known at {}: it was received later, was closed before {}, or is not in the ticket database",
+                "ticket {code} is not known at {}: it was received later, was closed before {}, or is not in the ticket database{}",
                 local(now, &config),
                 match meta.kept_from {
                     Some(from) => format!("{}, from when on records are kept", local(from, &config)),
                     None => "dondoc's first turn".to_owned(),
+                },
+                match near(&store, &code).await? {
+                    codes if codes.is_empty() => String::new(),
+                    codes => format!("; did you mean {}?", codes.join(", ")),
                 }
             ),
         }));
@@ -63,7 +68,14 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         .into_iter()
         .filter(|m| m.created() <= now)
         .collect();
+    let mut attempts = Vec::new();
+    for message in &messages {
+        let mut of_message = store.attempts(&message.id).await?;
+        of_message.retain(|attempt| attempt.at <= now);
+        attempts.push(of_message);
+    }
     let shown = Shown {
+        attempts: &attempts,
         config: &config,
         context: &context,
         past: &past,
@@ -83,6 +95,30 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
     Ok(())
 }
 
+/// How many slips of the keys a code may be away from the one that was meant.
+const SLIPS: usize = 2;
+
+/// The known codes that are nearest to one that is not, three at most. Of a ticket that was forgotten no code is known.
+async fn near(store: &Store, code: &str) -> Result<Vec<String>, CliError> {
+    const PAGE: i64 = 10_000;
+    let wanted = code.trim().to_lowercase();
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let keys = store.kept_keys(&after, PAGE).await?;
+        let Some(last) = keys.last() else { break };
+        after.clone_from(&last.code);
+        let slips = |known: &str| strsim::damerau_levenshtein(&wanted, &known.to_lowercase());
+        let is_near = |known: &str| known != code && known.chars().count().abs_diff(wanted.chars().count()) <= SLIPS;
+        let near = keys.into_iter().filter(|key| is_near(&key.code));
+        let near = near.map(|key| (slips(&key.code), key.code));
+        found.extend(near.filter(|(slips, known)| *slips <= SLIPS && slips * 3 < known.chars().count()));
+    }
+    found.sort();
+    found.truncate(3);
+    Ok(found.into_iter().map(|(_, known)| known).collect())
+}
+
 /// Before those to whom a step would go.
 const AHEAD: &str = "                      -> ";
 
@@ -100,6 +136,11 @@ fn reached(waits: &Waiting) -> String {
     )
 }
 
+/// The part of the configuration that a notice was withdrawn with.
+fn removed(notice: &Notice) -> Option<Wait> {
+    (notice.state == NoticeState::Lapsed && matches!(notice.wait, Wait::Rule | Wait::Step)).then_some(notice.wait)
+}
+
 /// The keys of both objects.
 fn joined(mut one: Value, other: Value) -> Value {
     if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
@@ -115,6 +156,8 @@ struct Shown<'a> {
     mode: Mode,
     found: &'a Evaluation,
     messages: &'a [Listed],
+    /// Of each message, oldest first.
+    attempts: &'a [Vec<Attempt>],
     ahead: &'a [Ahead],
     notices: &'a [NoticeShown],
     kept_from: Option<Moment>,
@@ -136,6 +179,27 @@ impl Shown<'_> {
     fn next(&self) -> Option<Moment> {
         let waiting = self.notices.iter().filter_map(|shown| shown.waits.as_ref()?.until);
         waiting.chain(self.found.next).filter(|at| *at > self.now).min()
+    }
+
+    /// What of rules and notices comes at an instant.
+    fn what_comes(&self, at: Moment) -> String {
+        let steps = self.found.judged.iter().filter(|j| match j.verdict {
+            Verdict::NotYet { at: due } => due == at,
+            Verdict::BehindStep { until, .. } => until == Some(at),
+            _ => false,
+        });
+        let steps = steps.map(|j| format!("{}/{} falls due", j.rule, j.step));
+        let waiting = self
+            .notices
+            .iter()
+            .filter(|n| n.waits.as_ref().is_some_and(|w| w.until == Some(at)));
+        let waiting = waiting.map(|n| format!("{}/{} may go out", n.key.rule, n.key.step));
+        let mut all: Vec<String> = steps.chain(waiting).collect();
+        all.dedup();
+        match all.is_empty() {
+            true => String::new(),
+            false => format!(": {}", all.join(", ")),
+        }
     }
 
     fn due(&self) -> Option<String> {
@@ -187,11 +251,25 @@ impl Shown<'_> {
             "reckoning": self.reckoning(),
             "verdicts": verdicts,
             "sensitive": t.is_sensitive(),
+            "gone_since": self.past.gone_at.map(|at| rfc3339(at, self.config)),
             "notices": self.notices.iter().map(|n| self.notice_json(n)).collect::<Vec<_>>(),
-            "messages": self.messages.iter().map(|m| message_json(m, self.config)).collect::<Vec<_>>(),
+            "messages": self.messages_json(),
             "next": self.next().map(|at| rfc3339(at, self.config)),
             "kept_from": self.kept_from.map(|at| rfc3339(at, self.config)),
         })
+    }
+
+    fn messages_json(&self) -> Vec<Value> {
+        let with_attempts = |(message, attempts): (&Listed, &Vec<Attempt>)| {
+            let history = attempts
+                .iter()
+                .map(|a| json!({ "at": rfc3339(a.at, self.config), "answer": a.answer, "detail": a.detail }));
+            joined(
+                message_json(message, self.config),
+                json!({ "history": history.collect::<Vec<_>>() }),
+            )
+        };
+        self.messages.iter().zip(self.attempts).map(with_attempts).collect()
     }
 
     fn ahead_of(&self, judged: &Judged) -> Option<&Ahead> {
@@ -231,7 +309,14 @@ impl Shown<'_> {
             "at": rfc3339(notice.at, self.config),
             "message": notice.message,
         });
-        joined(said, self.waits_json(waits.as_ref()))
+        let waits = self.waits_json(waits.as_ref());
+        match removed(notice) {
+            Some(part) => joined(
+                joined(said, waits),
+                json!({ "waits_for": part.word(), "reason": part.to_string() }),
+            ),
+            None => joined(said, waits),
+        }
     }
 
     fn meant_json(&self, new: &NewNotice, waits: &Waiting) -> Value {
@@ -277,7 +362,10 @@ impl Shown<'_> {
             notice.channel.word(),
             if notice.cc { ", for information" } else { "" },
             notice.state.word(),
-            waits.unwrap_or_else(|| format!(" since {}", local(notice.at, self.config))),
+            waits.unwrap_or_else(|| {
+                let why = removed(notice).map(|part| format!(": {part}"));
+                format!(" since {}{}", local(notice.at, self.config), why.unwrap_or_default())
+            }),
         )
     }
 
@@ -308,6 +396,44 @@ impl Shown<'_> {
         lines.collect()
     }
 
+    /// The days of a policy's span to the deadline. A working day at whose close the ticket waited does not count.
+    fn days(&self, cal: &Calendar, from: Moment, span: Span) -> Vec<ReckonedDay> {
+        let pauses = &self.past.memory.pauses;
+        let Span::WorkingDays(wanted) = span else {
+            return cal.reckon(from, span).1;
+        };
+        let is_paused = |day: &ReckonedDay| {
+            let close = cal.closes(day.date).unwrap_or_else(|| cal.end_of_day(day.date));
+            let holds = |(start, end): &(Moment, Option<Moment>)| *start <= close && end.is_none_or(|end| close < end);
+            pauses.iter().any(holds)
+        };
+        let mut asked = wanted;
+        loop {
+            let mut days = cal.reckon(from, Span::WorkingDays(asked)).1;
+            let paused = days.iter().filter(|d| d.counted.is_some() && is_paused(d)).count();
+            let more = wanted.saturating_add(i32::try_from(paused).unwrap_or(i32::MAX));
+            if more <= asked || days.is_empty() {
+                let mut number = 0;
+                for day in days.iter_mut().filter(|d| d.counted.is_some()) {
+                    if is_paused(day) {
+                        (day.counted, day.why) = (None, Counted::Waiting);
+                    } else if wanted > 0 {
+                        number += 1;
+                        day.counted = Some(number);
+                    }
+                }
+                return days;
+            }
+            asked = more;
+        }
+    }
+
+    /// Whether a policy's clock stands while a ticket waits.
+    fn clock_stands(&self, policy: &str) -> bool {
+        let mut policies = self.config.rules.deadlines.iter();
+        policies.any(|p| p.id == policy && p.pause.contains(&Status::Waiting))
+    }
+
     fn reckoning(&self) -> Vec<String> {
         let cal = self.context.calendar(&self.past.memory);
         match self.reckoned() {
@@ -328,15 +454,30 @@ impl Shown<'_> {
                     Basis::Source => vec![format!("due_at of the source: {}", deadline.written)],
                     Basis::Policy { id, from, span } => {
                         let mut lines = vec![format!("policy {id}: {span} from {}", local(*from, self.config))];
-                        lines.extend(super::calendar::reckoning_lines(&cal.reckon(*from, *span).1));
+                        let stands = self.clock_stands(id);
+                        let not = if stands {
+                            ""
+                        } else {
+                            ", while the clock of this policy goes on"
+                        };
                         for (start, end) in &self.past.memory.pauses {
                             let end = end.map_or("now".to_owned(), |e| local(e, self.config));
-                            lines.push(format!("waiting from {} to {end}", local(*start, self.config)));
+                            lines.push(format!("waiting from {} to {end}{not}", local(*start, self.config)));
                         }
+                        let days = match stands {
+                            true => self.days(cal, *from, *span),
+                            false => cal.reckon(*from, *span).1,
+                        };
+                        lines.extend(super::calendar::reckoning_lines(&days));
                         lines
                     }
                 };
                 lines.push(format!("due {shown}"));
+                if let Some(days) = facts::overdue_working_days(&self.reckoned(), cal, self.now)
+                    .filter(|_| self.past.ticket.status.is_open())
+                {
+                    lines.push(format!("late by {days} working days"));
+                }
                 lines
             }
         }
@@ -362,6 +503,11 @@ impl Shown<'_> {
                 .unwrap_or_default(),
             local(t.received_at, self.config),
         );
+        if let Some(at) = t.answered_at.or(t.closed_at).or(self.past.memory.first_done_at)
+            && t.status.is_done()
+        {
+            out.push_str(&format!("done      {}\n", local(at, self.config)));
+        }
         if !t.co_agencies.is_empty() {
             let helpers: Vec<String> = t.co_agencies.iter().map(|w| self.unit_line(w)).collect();
             out.push_str(&format!("helpers   {}\n", helpers.join("; ")));
@@ -380,6 +526,12 @@ impl Shown<'_> {
         if self.mode == Mode::Shadow {
             let to = self.config.shadow_box().join(", ");
             out.push_str(&format!("mode      shadow: told to {to} only\n"));
+        }
+        if let Some(since) = self.past.gone_at {
+            out.push_str(&format!(
+                "note      not in the ticket database since {}: nothing is told of it unless it comes back\n",
+                local(since, self.config)
+            ));
         }
         if !self.past.logged {
             out.push_str("note      first seen after this instant: shown by its time columns\n");
@@ -425,7 +577,7 @@ impl Shown<'_> {
             out.push_str(&self.notice_line(notice));
         }
         out.push_str("messages\n");
-        for m in self.messages {
+        for (m, attempts) in self.messages.iter().zip(self.attempts) {
             out.push_str(&format!(
                 "  {}  {:8} {}/{}{}  {}\n",
                 local(m.created(), self.config),
@@ -435,6 +587,10 @@ impl Shown<'_> {
                 in_shadow(m),
                 m.subject
             ));
+            out.extend(attempts.iter().map(|a| {
+                let at = local(a.at, self.config);
+                format!("    {at}  {}: {}\n", a.answer, a.detail)
+            }));
         }
         if self.messages.is_empty() {
             out.push_str("  none\n");
@@ -447,7 +603,11 @@ impl Shown<'_> {
             ));
         }
         match self.next() {
-            Some(at) => out.push_str(&format!("next      {}\n", local(at, self.config))),
+            Some(at) => out.push_str(&format!(
+                "next      {}{}\n",
+                local(at, self.config),
+                self.what_comes(at)
+            )),
             None => out.push_str("next      nothing until its row changes\n"),
         }
         out

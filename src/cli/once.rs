@@ -41,6 +41,7 @@ fn to_json(r: &TurnReport, zone: chrono_tz::Tz) -> serde_json::Value {
         "unknown": r.delivered.unknown,
         "dead": r.delivered.dead,
         "waiting": r.waiting,
+        "outdated": r.outdated,
         "paused": r.is_paused,
         "leading": r.is_leading,
         "problems": r.problems(),
@@ -62,6 +63,12 @@ fn to_text(r: &TurnReport) -> String {
         r.delivered.dead,
         r.waiting
     );
+    if r.outdated > 0 {
+        let outdated = r.outdated;
+        text.push_str(&format!(
+            "! {outdated} tickets are still to be evaluated by the changed configuration: the next turns go on\n"
+        ));
+    }
     if r.is_paused {
         text.push_str("! paused: nothing is composed or sent until `dondoc resume`\n");
     }

@@ -9,6 +9,7 @@ use super::{CliError, load, say, say_json};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::Moment;
+use crate::domain::change::Change;
 use crate::domain::directory::{Endpoint, Unit};
 use crate::domain::notice::Mode;
 use crate::engine::NIGHT;
@@ -35,6 +36,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     let suspended = store.suspensions(now).await?;
     let mut alarms = store.alarms().await?;
     alarms.retain(|alarm| alarm.cleared_at.is_none());
+    let outdated = store.count_outdated(meta.generation).await?;
     let until = config.calendars.base().entered_until();
     if as_json {
         say_json(&json!({
@@ -54,6 +56,16 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "bounced": count("bounced"),
             "config_loaded_at": meta.config_loaded_at.map(|at| rfc3339(at, &config)),
             "config_refused": meta.config_refused,
+            "config_change": meta.change.as_ref().map(|c| json!({
+                "at": rfc3339(c.at, &config),
+                "parts": c.parts,
+                "withdrawn": c.withdrawn,
+                "differing": c.differing,
+                "lapsed": c.lapsed,
+                "moved": c.moved,
+                "evaluated_at": c.evaluated_at.map(|at| rfc3339(at, &config)),
+                "outdated": outdated,
+            })),
             "paused": meta.paused,
             "storm": meta.storm.as_ref().map(|s| json!({
                 "since": rfc3339(s.since, &config),
@@ -111,6 +123,9 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
             "! official holidays are entered until {until} only: enter the next year's days in calendar.toml\n"
         ));
     }
+    if let Some(change) = &meta.change {
+        notes.push_str(&changed(change, outdated, &config));
+    }
     if let Some(why) = &meta.config_refused {
         notes.push_str(&format!(
             "! the last reload was refused; the configuration before it is in force:\n{why}\n"
@@ -165,6 +180,19 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         endpoints.len(),
     ));
     Ok(())
+}
+
+/// What the last change of the configuration changed.
+fn changed(change: &Change, outdated: i64, config: &Config) -> String {
+    let mut text = format!("last change    {}\n", local(change.at, config));
+    for line in change.lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str(&format!("  {}\n", change.notices()));
+    if outdated > 0 {
+        text.push_str(&format!("  {outdated} tickets are still to be evaluated by it\n"));
+    }
+    text
 }
 
 /// What the last nightly audit found.

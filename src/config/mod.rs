@@ -15,6 +15,7 @@ mod doubts;
 mod layer;
 mod mail;
 mod ops;
+mod parts;
 mod problem;
 mod read;
 mod rules;
@@ -33,6 +34,7 @@ use ::config::Value;
 use chrono::{NaiveDate, NaiveTime};
 
 use crate::domain::calendars::Calendars;
+use crate::domain::change::fnv;
 use crate::domain::directory::Directory;
 use crate::domain::matcher::Matcher;
 use crate::domain::notice::Mode;
@@ -386,7 +388,7 @@ impl File {
     }
 }
 
-/// FNV-1a over the files that decide: small, stable between builds, and no secret depends on it.
+/// Over the files that decide.
 fn fingerprint(dir: &Path) -> String {
     let mut names = vec![
         "dondoc.toml".to_owned(),
@@ -398,13 +400,9 @@ fn fingerprint(dir: &Path) -> String {
             .into_iter()
             .map(|name| format!("rules/{name}")),
     );
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for name in names {
+    fnv(names.into_iter().flat_map(|name| {
         // A file that cannot be read has been reported; it takes part by its name.
         let bytes = std::fs::read(dir.join(&name)).unwrap_or_default();
-        for byte in name.bytes().chain([0]).chain(bytes).chain([0]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-    format!("{hash:016x}")
+        name.into_bytes().into_iter().chain([0]).chain(bytes).chain([0])
+    }))
 }

@@ -165,6 +165,7 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
         let backlog = watch.over(engine.store().backlog()).await?;
         watch.state.backlog(backlog, clock());
         systemd::status(&watch.state.line());
+        let is_unfinished = matches!(&turn, Ok(report) if report.outdated > 0 && !report.source_failed());
         loop {
             if watch.pulse.is_stopping() {
                 return Ok(());
@@ -173,7 +174,7 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
                 take_up(engine, alarm, watch, reload, clock).await?;
                 break;
             }
-            if watch.idle(alarm).await? {
+            if is_unfinished || watch.idle(alarm).await? {
                 break;
             }
         }
@@ -189,7 +190,8 @@ async fn after_turn(
     report: &TurnReport,
     clock: fn() -> Moment,
 ) -> Result<(), Ending> {
-    if report.source_failed() || watch.pulse.is_stopping() {
+    // What is still to be evaluated is not yet told.
+    if report.source_failed() || report.outdated > 0 || watch.pulse.is_stopping() {
         return Ok(());
     }
     let audited = watch.over(Box::pin(engine.audit_nightly(&clock))).await?;

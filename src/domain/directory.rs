@@ -257,7 +257,8 @@ impl Unit {
     }
 
     /// The parent's id at a date; the last one known where none is valid.
-    fn parent(&self, on: NaiveDate) -> Option<&str> {
+    #[must_use]
+    pub fn parent(&self, on: NaiveDate) -> Option<&str> {
         let parent = self.parents.iter().find(|p| p.holds(on)).or(self.parents.last())?;
         Some(&parent.value)
     }
@@ -368,6 +369,40 @@ pub struct Recipient {
 /// The pseudo-unit of ops in recipients and notices.
 pub const OPS: &str = "@ops";
 
+/// A matter went from one unit to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passing<'a> {
+    pub from: &'a Unit,
+    pub to: &'a Unit,
+    pub on: NaiveDate,
+    /// The successor that is competent; otherwise that cannot be told, and the parent has to assign it.
+    pub is_decided: bool,
+}
+
+impl<'a> Passing<'a> {
+    fn new(from: &'a Unit, to: &'a Unit, on: NaiveDate, is_decided: bool) -> Passing<'a> {
+        Passing {
+            from,
+            to,
+            on,
+            is_decided,
+        }
+    }
+}
+
+impl std::fmt::Display for Passing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (from, to, on) = (&self.from.id, &self.to.id, self.on);
+        match self.is_decided {
+            true => write!(f, "{to} took over from {from} on {on}"),
+            false => write!(
+                f,
+                "since {on} it cannot be told who took over from {from}: {to}, above it, has to assign it"
+            ),
+        }
+    }
+}
+
 /// What a dated succession says about one ticket of a unit.
 enum Handover<'a> {
     /// Nothing left the unit for others.
@@ -465,26 +500,42 @@ impl Directory {
         area: Option<&str>,
         on: NaiveDate,
     ) -> Option<&'a Unit> {
+        self.passed_on(id, category, area, on).map(|(unit, _)| unit)
+    }
+
+    /// The same with the way by which the matter came there.
+    #[must_use]
+    pub fn passed_on<'a>(
+        &'a self,
+        id: &'a str,
+        category: Option<&str>,
+        area: Option<&str>,
+        on: NaiveDate,
+    ) -> Option<(&'a Unit, Vec<Passing<'a>>)> {
         let mut unit = self.unit(id)?;
+        let mut way = Vec::new();
         // A matter that came to a unit on some day is not touched by what that unit gave away before.
         let mut since = NaiveDate::MIN;
         let mut seen = BTreeSet::new();
         while seen.insert((unit.id.as_str(), since)) {
             match self.handover(unit, category, area, since, on) {
                 Handover::To(successor) => {
-                    unit = self.unit(&successor.to)?;
-                    since = successor.on;
+                    let to = self.unit(&successor.to)?;
+                    way.push(Passing::new(unit, to, successor.on, true));
+                    (unit, since) = (to, successor.on);
                 }
-                Handover::Undecided(from) => {
-                    unit = self.unit(unit.parent(on)?)?;
-                    since = from;
+                Handover::Undecided(day) => {
+                    let to = self.unit(unit.parent(on)?)?;
+                    way.push(Passing::new(unit, to, day, false));
+                    (unit, since) = (to, day);
                 }
                 Handover::Stays => match unit.valid_until.filter(|until| *until <= on) {
                     Some(ended) => {
-                        unit = self.unit(unit.parent(on)?)?;
-                        since = since.max(ended);
+                        let to = self.unit(unit.parent(on)?)?;
+                        way.push(Passing::new(unit, to, ended, false));
+                        (unit, since) = (to, since.max(ended));
                     }
-                    None => return Some(unit),
+                    None => return Some((unit, way)),
                 },
             }
         }

@@ -217,6 +217,25 @@ pub fn evaluate(subject: &Subject<'_>, ctx: &Context<'_>, now: Moment) -> Evalua
     out
 }
 
+/// The same of a ticket that is gone from the source since an instant: what waits about it lapses, and waits again should
+/// it return.
+#[must_use]
+pub fn evaluate_gone(known: &[Telling], ctx: &Context<'_>, since: Moment) -> Evaluation {
+    let notices = known.iter().flat_map(|t| &t.notices);
+    let waiting = notices.filter(|n| n.state == NoticeState::Waiting);
+    let steps = ctx
+        .rules
+        .rules
+        .iter()
+        .flat_map(|rule| rule.steps.iter().map(move |step| (rule, step)));
+    let verdict = Verdict::NotConcerned(Unconcerned::Gone(since));
+    Evaluation {
+        judged: steps.map(|(rule, step)| judged(rule, step, verdict.clone())).collect(),
+        lapse: waiting.map(|n| n.id).collect(),
+        ..Evaluation::default()
+    }
+}
+
 /// Whether a telling still holds for a ticket: its rule and step exist and its fact and occurrence are the present ones.
 #[must_use]
 pub fn still_holds(telling: &Telling, subject: &Subject<'_>, ctx: &Context<'_>, now: Moment) -> bool {
@@ -291,6 +310,18 @@ pub fn to_come(
 #[must_use]
 pub fn rule_of<'a>(ctx: &Context<'a>, id: &str) -> Option<&'a Rule> {
     ctx.rules.named(id)
+}
+
+/// The part of the configuration that a telling was made by and that is there no more.
+#[must_use]
+pub fn removed(key: &TellingKey, ctx: &Context<'_>) -> Option<Wait> {
+    if matches!(&*key.rule, SETTLED | COMPETENCE) {
+        return None;
+    }
+    match rule_of(ctx, &key.rule) {
+        None => Some(Wait::Rule),
+        Some(rule) => (!rule.steps.iter().any(|s| s.id == key.step)).then_some(Wait::Step),
+    }
 }
 
 /// The occurrences that concern a ticket, each with whom a step is for that has fallen due or falls due before an
@@ -414,7 +445,8 @@ fn ladder(l: &Ladder<'_>, out: &mut Evaluation, holding: &mut BTreeSet<i64>) {
     }
     let fact_holds = occurrence.from <= now && occurrence.until.is_none_or(|u| now < u);
     if fact_holds {
-        holding.extend(mine.iter().map(|t| t.id));
+        let has_step = |t: &&&Telling| rule.steps.iter().any(|s| s.id == t.key.step);
+        holding.extend(mine.iter().filter(has_step).map(|t| t.id));
     } else if occurrence.from > now && !mine.is_empty() {
         // What was decided under an earlier reading of the deadline has lapsed, and waits again from then on.
         look_again(out, occurrence.from);
@@ -1119,7 +1151,10 @@ impl Verdict {
             }
             Verdict::BehindStep { until, .. } => *until,
             Verdict::NotConcerned(
-                Unconcerned::Paused(at) | Unconcerned::BeforeStart(at) | Unconcerned::NotKept(at),
+                Unconcerned::Gone(at)
+                | Unconcerned::Paused(at)
+                | Unconcerned::BeforeStart(at)
+                | Unconcerned::NotKept(at),
             ) => Some(*at),
             _ => None,
         }

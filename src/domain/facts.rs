@@ -44,6 +44,8 @@ impl Context<'_> {
 pub enum Unconcerned {
     /// The `where` of the rule does not hold.
     Matcher,
+    /// The ticket has not been in the ticket database since then.
+    Gone(Moment),
     /// Level 1 was answered by the operator.
     Operator,
     /// Not open (with the status word).
@@ -122,14 +124,14 @@ pub fn occurrence(
         return Err(Unconcerned::Operator);
     }
     let cal = ctx.calendar(memory);
+    if rule.when != When::Unsatisfied && !ticket.status.is_open() {
+        return Err(Unconcerned::NotOpen(ticket.status.word()));
+    }
     if let Some(when) = rule.unless.iter().find(|w| holds(**w, ticket, memory, ctx, now)) {
         return Err(Unconcerned::Unless(*when));
     }
     if rule.when == When::Unsatisfied {
         return unsatisfied(ticket, memory, ctx, cal);
-    }
-    if !ticket.status.is_open() {
-        return Err(Unconcerned::NotOpen(ticket.status.word()));
     }
     let plain = |what: String, at: Moment| Occurrence {
         key: occurrence_key(&what, memory),
@@ -316,6 +318,7 @@ impl std::fmt::Display for Unconcerned {
         match self {
             Unconcerned::Matcher => f.write_str("the rule's `where` does not hold"),
             Unconcerned::Operator => f.write_str("level 1: answered by the operator, never chased"),
+            Unconcerned::Gone(_) => f.write_str("the ticket is not in the ticket database any more"),
             Unconcerned::NotOpen(status) => write!(f, "the ticket is {status}"),
             Unconcerned::NoDeadline => {
                 f.write_str("no deadline: the source has none and no [[deadline]] policy matches")

@@ -122,7 +122,7 @@ impl Holds {
     #[must_use]
     pub fn of(&self, matter: Matter<'_>, lookup: Lookup<'_>, now: Moment) -> Option<Held<'_>> {
         let silences = self.silences.iter().filter(|s| s.concerns(matter, lookup, now));
-        let known = self.acknowledgements.iter().filter(|a| a.concerns(matter, now));
+        let known = self.acknowledgements.iter().filter(|a| a.concerns(matter, lookup, now));
         silences
             .map(Held::Silence)
             .chain(known.map(Held::Acknowledgement))
@@ -147,11 +147,13 @@ impl Silence {
 }
 
 impl Acknowledgement {
-    fn concerns(&self, matter: Matter<'_>, now: Moment) -> bool {
+    fn concerns(&self, matter: Matter<'_>, lookup: Lookup<'_>, now: Moment) -> bool {
+        // It may have been given under an earlier id.
+        let unit = lookup.directory.unit(&self.unit).map_or(&self.unit, |unit| &unit.id);
         (self.at..self.until).contains(&now)
             && self.ticket == matter.ticket.code
             && self.occurrence == matter.occurrence
-            && matter.unit == Some(self.unit.as_str())
+            && matter.unit == Some(unit.as_str())
     }
 }
 

@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod audit;
 pub mod calendar;
 pub mod calendars;
+pub mod change;
 pub mod deadline;
 pub mod directory;
 pub mod evaluate;

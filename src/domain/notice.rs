@@ -99,7 +99,7 @@ impl NoticeState {
     }
 }
 
-/// What a waiting notice waits for.
+/// What a waiting notice waits for, or one that was withdrawn with a part of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Its recipient's next digest, or their office hours.
@@ -112,6 +112,10 @@ pub enum Wait {
     Acknowledgement(i64),
     /// There are more messages than `[limits]` allows.
     Brake,
+    /// It is withdrawn unless its rule comes back to the configuration.
+    Rule,
+    /// The same of its step.
+    Step,
 }
 
 impl Wait {
@@ -124,6 +128,8 @@ impl Wait {
             Wait::Silence(_) => "silenced",
             Wait::Acknowledgement(_) => "acknowledged",
             Wait::Brake => "storm_brake",
+            Wait::Rule => "rule_removed",
+            Wait::Step => "step_removed",
         }
     }
 
@@ -136,6 +142,7 @@ impl Wait {
             Wait::Silence(id) => Some(format!("silence:{id}")),
             Wait::Acknowledgement(id) => Some(format!("acknowledgement:{id}")),
             Wait::Brake => Some("brake".to_owned()),
+            Wait::Rule | Wait::Step => Some(self.word().to_owned()),
         }
     }
 
@@ -146,6 +153,8 @@ impl Wait {
             None => Some(Wait::Hours),
             Some("quiet_day") => Some(Wait::QuietDay),
             Some("brake") => Some(Wait::Brake),
+            Some("rule_removed") => Some(Wait::Rule),
+            Some("step_removed") => Some(Wait::Step),
             Some(other) => match other.split_once(':')? {
                 ("silence", id) => id.parse().ok().map(Wait::Silence),
                 ("acknowledgement", id) => id.parse().ok().map(Wait::Acknowledgement),
@@ -163,6 +172,8 @@ impl std::fmt::Display for Wait {
             Wait::Silence(id) => write!(f, "waits for the end of the silence {id}"),
             Wait::Acknowledgement(_) => f.write_str("its recipient has acknowledged it"),
             Wait::Brake => f.write_str("there are more messages than [limits] allows; it goes as soon as they do"),
+            Wait::Rule => f.write_str("withdrawn: its rule was removed from the configuration"),
+            Wait::Step => f.write_str("withdrawn: its step was removed from the configuration"),
         }
     }
 }
@@ -185,7 +196,7 @@ pub struct Notice {
     pub first_attempt_at: Option<Moment>,
     /// While waiting: when its recipient's digest or window is due.
     pub compose_at: Option<Moment>,
-    /// While waiting: what for.
+    /// While waiting: what for. Lapsed: whether with its rule or step.
     pub wait: Wait,
     pub message: Option<String>,
 }

@@ -411,7 +411,7 @@ impl Engine {
             (NoticeState::Waiting, Wait::Acknowledgement(_)) => audit.excuse(Excuse::Acknowledged, 1),
             (NoticeState::Waiting, Wait::QuietDay) => audit.excuse(Excuse::QuietDay, 1),
             (NoticeState::Waiting, Wait::Brake) => audit.excuse(Excuse::StormBrake, 1),
-            (NoticeState::Waiting, Wait::Hours) => {
+            (NoticeState::Waiting, Wait::Hours | Wait::Rule | Wait::Step) => {
                 let latest = self.latest_chance((telling, notice), ticket, look.now, recipients);
                 if notice.at <= look.before && notice.compose_at.is_none_or(|at| at > latest) {
                     audit.find(Finding::of_telling(Fault::PutOff, &telling.key, notice.at));

@@ -408,7 +408,8 @@ impl Engine {
                     .filter(|n| n.state == NoticeState::Waiting && n.compose_at.is_some_and(|at| at <= now))
                 {
                     if !holds || kept.gone_at.is_some() {
-                        fates.push((notice.id, Fate::Lapsed));
+                        let removed = evaluate::removed(&telling.key, &context);
+                        fates.push((notice.id, removed.map_or(Fate::Lapsed, Fate::Removed)));
                         continue;
                     }
                     // Decided before the ticket turned out to be sensitive: helpers and ops hear nothing of it any more.
@@ -694,6 +695,7 @@ impl Engine {
             rules: Vec::new(),
             transfers: memory.transfers,
             reopened: memory.reopened,
+            needs_assignment: ticket.status.is_open() && self.needs_assignment(kept, today),
             ended: ended(telling, &reckoned, cal),
             url: ticket.url.as_deref().and_then(|url| scrub::link(url, &ticket.code)),
             proposed_by: ticket.proposed.as_ref().map(|p| p.by.clone()),
@@ -703,6 +705,15 @@ impl Engine {
                 .filter(|_| memory.agency.is_none())
                 .map(scrub::agency),
         }
+    }
+
+    /// Whether the way from the ticket's agency to the unit that answers now went through one that has to assign it.
+    fn needs_assignment(&self, kept: &Kept, on: NaiveDate) -> bool {
+        let Kept { ticket, memory, .. } = kept;
+        let (category, area) = (ticket.category(), ticket.area.as_deref());
+        let agency = memory.agency.as_deref();
+        let passed = agency.and_then(|id| self.config.directory.passed_on(id, category, area, on));
+        passed.is_some_and(|(_, way)| way.last().is_some_and(|last| !last.is_decided))
     }
 
     /// The unit directly below another that a ticket is with, or in whose locality it is.

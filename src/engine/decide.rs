@@ -11,8 +11,9 @@ use super::recipients::{self, Addressed, Recipients, Way, digest_of, goes_daily}
 use super::{Engine, TurnError, rules_since};
 use crate::config::Config;
 use crate::domain::Moment;
+use crate::domain::change::Change;
 use crate::domain::deadline::{self, Known};
-use crate::domain::evaluate::{Evaluation, Subject, evaluate};
+use crate::domain::evaluate::{self, Evaluation, Subject, evaluate};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey, Wait};
 use crate::domain::rule::{Approver, Digest, Step};
@@ -25,6 +26,13 @@ use crate::store::tickets::Kept;
 
 /// Tickets evaluated in one transaction.
 const BATCH: usize = 500;
+
+/// How many batches of a turn are for tickets that an older generation of rules evaluated last. The rest is left to the
+/// turns after it, so that what waits to go out does not wait for them all.
+const SHARE: usize = 8;
+
+/// The same in tickets.
+pub(super) const SHARE_OF_TURN: i64 = (SHARE * BATCH) as i64;
 
 /// A ticket to evaluate.
 pub(super) enum Candidate {
@@ -75,11 +83,18 @@ impl Engine {
     /// Evaluates the tickets whose instant has come and those that an older generation of rules evaluated last.
     pub(super) async fn decide_due(&mut self, meta: &Meta, now: Moment) -> Result<usize, TurnError> {
         let mut decided = 0;
+        let mut share = SHARE;
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         loop {
             let mut codes = self.store.due(now, limit).await?;
             if codes.is_empty() {
                 codes = self.store.outdated(meta.generation, limit).await?;
+                if codes.is_empty() {
+                    self.all_evaluated(now).await?;
+                } else if share == 0 {
+                    return Ok(decided);
+                }
+                share = share.saturating_sub(1);
             }
             if codes.is_empty() || self.pulse.is_stopping() {
                 return Ok(decided);
@@ -88,6 +103,27 @@ impl Engine {
             decided += self.decide_batch(meta, batch, None, now).await?.decided;
             self.pulse.beat();
         }
+    }
+
+    /// Notes that all tickets have been evaluated by the configuration in force.
+    async fn all_evaluated(&self, now: Moment) -> Result<(), TurnError> {
+        let is_open = |change: &Change| change.evaluated_at.is_none();
+        if !self.store.meta().await?.change.as_ref().is_some_and(is_open) {
+            return Ok(());
+        }
+        let mut tx = self.begin_deciding().await?;
+        if let Some(mut change) = tx.change().await?.filter(is_open) {
+            change.evaluated_at = Some(now);
+            tx.put_change(&change).await?;
+            tx.commit().await?;
+            tracing::info!(
+                lapsed = change.lapsed,
+                moved = change.moved,
+                "all tickets are evaluated by the changed configuration: {}",
+                change.notices()
+            );
+        }
+        Ok(())
     }
 
     async fn decide_batch(
@@ -110,6 +146,7 @@ impl Engine {
         let mut fates = Vec::new();
         let mut tells = Vec::new();
         let mut settled: HashMap<TellingKey, Vec<i64>> = HashMap::new();
+        let (mut lapsed, mut moved) = (0, 0);
         let mut tx = self.begin_deciding().await?;
         // Within the transaction: an answer that another process records meanwhile would wake a ticket in vain.
         let mut kept = tx.tickets(&codes).await?;
@@ -147,10 +184,9 @@ impl Engine {
                 mode_since: modes.since(&after.memory),
                 is_live: &|unit| modes.is_live(unit),
             };
-            let found = if after.gone_at.is_some() {
-                lapse_all(&known)
-            } else {
-                evaluate(&subject, &context, now)
+            let found = match after.gone_at {
+                Some(since) => evaluate::evaluate_gone(&known, &context, since),
+                None => evaluate(&subject, &context, now),
             };
             // A next instant that is not ahead would have the batch go round for ever.
             after.next_at = found.next.map(|next| next.max(now + chrono::TimeDelta::seconds(1)));
@@ -170,12 +206,23 @@ impl Engine {
             for by in &found.unsettle {
                 tx.unsettle(*by).await?;
             }
-            fates.extend(found.lapse.iter().map(|notice| (*notice, Fate::Lapsed)));
+            let rules_changed = was_generation != meta.generation;
+            for telling in &known {
+                let lapsing = telling.notices.iter().filter(|n| found.lapse.contains(&n.id));
+                let removed = evaluate::removed(&telling.key, &context);
+                let fate = removed.map_or(Fate::Lapsed, Fate::Removed);
+                let before = fates.len();
+                fates.extend(lapsing.map(|notice| (notice.id, fate)));
+                lapsed += if rules_changed && removed.is_none() {
+                    fates.len() - before
+                } else {
+                    0
+                };
+            }
             fates.extend(self.revived(&found, &known, &chances, &mut recipients));
             tells.extend(self.to_tell(found, &chances, &mut recipients));
             for (telling, notice) in waiting {
                 // Other rules find other instants for all; otherwise the week's list lets go of what has become late.
-                let rules_changed = was_generation != meta.generation;
                 let is_weekly = || {
                     let digest = digest_of(&self.config, &telling.key.rule, &after.ticket);
                     matches!(digest, Digest::Week { .. })
@@ -186,6 +233,7 @@ impl Engine {
                 let to = Addressed::known(notice, &telling.notices);
                 let step = (&*telling.key.rule, &*telling.key.step);
                 let at = chance(&self.config, step, to, &chances, &mut recipients);
+                moved += usize::from(rules_changed && notice.compose_at != Some(at));
                 if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
                     fates.push((notice.id, Fate::Postponed(at, Wait::Hours)));
                 }
@@ -205,6 +253,13 @@ impl Engine {
             endings.extend(settled.get(key).into_iter().flatten().map(|telling| (*telling, id)));
         }
         tx.settle(&endings).await?;
+        if lapsed + moved > 0
+            && let Some(mut change) = tx.change().await?
+        {
+            change.lapsed += i64::try_from(lapsed).unwrap_or(i64::MAX);
+            change.moved += i64::try_from(moved).unwrap_or(i64::MAX);
+            tx.put_change(&change).await?;
+        }
         if let Some(cursor) = cursor {
             tx.put_moments(&[(MetaMoment::Cursor, cursor)]).await?;
         }
@@ -433,16 +488,4 @@ fn still_waiting<'a>(known: &'a [Telling], found: &Evaluation) -> Vec<(&'a Telli
                 && !found.lapse.contains(&n.id)
         })
         .collect()
-}
-
-/// A ticket that is gone from the source: what waits about it lapses, and waits again should it return.
-fn lapse_all(known: &[Telling]) -> Evaluation {
-    let waiting = known
-        .iter()
-        .flat_map(|t| &t.notices)
-        .filter(|n| n.state == NoticeState::Waiting);
-    Evaluation {
-        lapse: waiting.map(|n| n.id).collect(),
-        ..Evaluation::default()
-    }
 }

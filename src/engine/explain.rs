@@ -98,7 +98,10 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
         mode_since,
         is_live: &|unit| modes.is_live(unit),
     };
-    let mut found = evaluate(&subject, &context, now);
+    let mut found = match past.gone_at {
+        Some(since) => evaluate::evaluate_gone(&known, &context, since),
+        None => evaluate(&subject, &context, now),
+    };
     let ahead = found
         .judged
         .iter()

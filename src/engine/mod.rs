@@ -47,6 +47,7 @@ use modes::Modes;
 
 use crate::config::Config;
 use crate::domain::Moment;
+use crate::domain::change::{Change, Parts};
 use crate::domain::facts::Context;
 use crate::domain::matcher::Column;
 use crate::domain::rule::RuleSet;
@@ -112,6 +113,8 @@ pub struct TurnReport {
     pub is_leading: bool,
     /// Nothing was decided, since the clock is behind the last turn.
     pub is_behind: bool,
+    /// Tickets that are still to be evaluated under a configuration that has changed: another turn goes on with them.
+    pub outdated: i64,
     /// Alarms that hold; 0 where another process leads.
     pub alarms: usize,
 }
@@ -142,6 +145,8 @@ pub struct Engine {
     webhooks: Webhooks,
     alive: Option<Arc<Alive>>,
     connections: Vec<Option<Connection>>,
+    /// Of the configuration, until they have been compared with those before.
+    parts: Option<Parts>,
     breakers: Breakers,
     /// What the store could not be told when it was to be.
     owing: Mutex<Owing>,
@@ -172,6 +177,7 @@ pub struct Prepared {
     pub renderer: Renderer,
     webhooks: Webhooks,
     alive: Option<Arc<Alive>>,
+    parts: Parts,
 }
 
 impl Prepared {
@@ -182,6 +188,7 @@ impl Prepared {
         let alive = config.ops.alive_url.as_ref().map(Alive::new).transpose()?;
         Ok(Prepared {
             source: ticket_database(&config),
+            parts: config.parts(),
             config,
             renderer,
             webhooks,
@@ -199,6 +206,7 @@ impl Engine {
             renderer,
             webhooks,
             alive,
+            parts,
         } = prepared;
         let smtp = Smtp::new(&config.smtp);
         let connections = lanes(&config);
@@ -216,6 +224,7 @@ impl Engine {
             webhooks,
             alive,
             connections,
+            parts: Some(parts),
             breakers: Breakers::default(),
             owing: Mutex::default(),
             name,
@@ -255,6 +264,7 @@ impl Engine {
         self.smtp = Smtp::new(&prepared.config.smtp);
         self.webhooks = prepared.webhooks;
         self.alive = prepared.alive;
+        self.parts = Some(prepared.parts);
         self.connections = lanes(&prepared.config);
         self.breakers = Breakers::default();
         self.configured = Arc::clone(&prepared.config);
@@ -323,6 +333,10 @@ impl Engine {
             Ok(()) => {}
         }
         let waiting = self.store.count_waiting_messages().await?;
+        let outdated = match self.term {
+            Some(_) => self.store.count_outdated(self.store.meta().await?.generation).await?,
+            None => 0,
+        };
         Ok(TurnReport {
             at: now,
             observed,
@@ -333,6 +347,7 @@ impl Engine {
             is_paused,
             is_leading: self.term.is_some(),
             is_behind: false,
+            outdated,
             alarms,
         })
     }
@@ -522,7 +537,7 @@ impl Engine {
     /// Records the first turn, voids the claims of a process that is gone, and takes up a changed configuration.
     async fn begin(&mut self, mut meta: Meta, now: Moment) -> Result<Meta, TurnError> {
         let is_changed = meta.fingerprint.as_deref() != Some(self.config.fingerprint.as_str());
-        if self.claims_voided && meta.first_turn_at.is_some() && !is_changed {
+        if self.claims_voided && meta.first_turn_at.is_some() && !is_changed && self.parts.is_none() {
             return Ok(meta);
         }
         // A variable may have changed them, which no file shows.
@@ -535,7 +550,15 @@ impl Engine {
         } else {
             HashMap::new()
         };
+        let change = self.change(now).await?;
         let mut tx = self.begin_deciding().await?;
+        if let Some(parts) = &self.parts {
+            tx.put_parts(parts).await?;
+        }
+        if let Some(change) = &change {
+            tx.put_change(change).await?;
+            meta.change = Some(change.clone());
+        }
         if !self.claims_voided {
             let left = tx.void_claims(now).await?;
             if left > 0 {
@@ -581,7 +604,37 @@ impl Engine {
         }
         tx.commit().await?;
         self.claims_voided = true;
+        self.parts = None;
+        if let Some(change) = change {
+            for line in change.lines() {
+                tracing::info!("the configuration has changed: {line}");
+            }
+            tracing::info!(
+                withdrawn = change.withdrawn,
+                differing = change.differing,
+                "of what waits {} notices are withdrawn and {} are told otherwise; all tickets are evaluated again",
+                change.withdrawn,
+                change.differing
+            );
+        }
         Ok(meta)
+    }
+
+    /// What the configuration changes, where it is another than the last that was in force.
+    async fn change(&self, now: Moment) -> Result<Option<Change>, StoreError> {
+        let Some(parts) = &self.parts else { return Ok(None) };
+        let Some(before) = self.store.parts().await? else {
+            return Ok(None);
+        };
+        let Some(changed) = parts.since(&before).filter(|changed| !changed.is_empty()) else {
+            return Ok(None);
+        };
+        let template = |rule: &str, step: &str| {
+            let mut steps = self.config.rules.named(rule)?.steps.iter();
+            steps.find(|s| s.id == step).map(|s| s.template.as_str())
+        };
+        let waiting = self.store.waiting_by_step().await?;
+        Ok(Some(Change::new(changed, &waiting, template, now)))
     }
 
     fn context(&self, meta: &Meta, now: Moment) -> Context<'_> {

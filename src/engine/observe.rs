@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveTime;
 
-use super::decide::Candidate;
+use super::decide::{Candidate, SHARE_OF_TURN};
 use super::{Engine, TurnError, down};
 use crate::domain::Moment;
 use crate::domain::scrub;
@@ -153,7 +153,10 @@ impl Engine {
             Some(cursor) if self.config.source.has_updated_at => self.read_changes(&meta, cursor, now, seen).await?,
             Some(_) => {}
         }
-        if self.sweep_is_due(&meta, now) {
+        // Keys are compared once most tickets have been evaluated by a changed configuration: what waits goes out first.
+        let outdated = self.store.count_outdated(meta.generation).await?;
+        let is_later = self.config.source.has_updated_at && outdated > SHARE_OF_TURN;
+        if self.sweep_is_due(&meta, now) && !is_later {
             // One that was held is tried again with each turn.
             seen.has_swept = self.sweep(&meta, now, seen).await?;
             self.swept |= seen.has_swept;

@@ -199,12 +199,57 @@ pub(super) fn why_another(
     recipient: &Recipient,
     on: NaiveDate,
 ) -> Option<String> {
+    let mut why = ways(config, role, start, ticket, on);
+    why.extend(why_another_desk(config, role, start, ticket, recipient, on));
+    (!why.is_empty()).then(|| why.join("; "))
+}
+
+/// How what the starting unit answered for came to the one that is written to.
+fn ways(config: &Config, role: &str, start: &str, ticket: &Ticket, on: NaiveDate) -> Vec<String> {
+    let directory = &config.directory;
+    let passed_on = |id| directory.passed_on(id, ticket.category(), ticket.area.as_deref(), on);
+    let Some((unit, mut way)) = passed_on(start) else {
+        return Vec::new();
+    };
+    if parent_and_desk(role).0 {
+        let above = unit.parent(on).and_then(passed_on);
+        way.extend(above.into_iter().flat_map(|(_, way)| way));
+    }
+    way.iter().map(ToString::to_string).collect()
+}
+
+/// Why the unit that answers is not written to at all.
+fn why_refused(config: &Config, role: &str, start: &str, ticket: &Ticket, on: NaiveDate) -> String {
+    let current = |id| {
+        config
+            .directory
+            .current(id, ticket.category(), ticket.area.as_deref(), on)
+    };
+    let unit = current(start).and_then(|unit| match parent_and_desk(role).0 {
+        true => unit.parent(on).and_then(current),
+        false => Some(unit),
+    });
+    match unit {
+        Some(unit) if unit.external => format!("{} is outside the province's power and never written to", unit.id),
+        Some(unit) => format!("the head of {} is written to only with `allow_top`", unit.id),
+        None => format!("no unit answers for {start}"),
+    }
+}
+
+fn why_another_desk(
+    config: &Config,
+    role: &str,
+    start: &str,
+    ticket: &Ticket,
+    recipient: &Recipient,
+    on: NaiveDate,
+) -> Option<String> {
     if recipient.stands_in_for.is_some() || !(recipient.for_want_of_contact || recipient.desk != recipient.wanted) {
         return None;
     }
     let unit = unit_of(config, role, start, ticket, on).and_then(|id| config.directory.unit(id));
     let Some(unit) = unit else {
-        return Some(format!("no desk of {start} may be written to"));
+        return Some(why_refused(config, role, start, ticket, on));
     };
     let desks = recipient.wanted.fallbacks().iter();
     let tried = desks.take_while(|desk| recipient.for_want_of_contact || **desk != recipient.desk);

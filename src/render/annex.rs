@@ -316,6 +316,10 @@ fn notes(line: &LineView, locale: Locale) -> String {
             Locale::En => format!("transfers: {times}, working days in all: {age}"),
         });
     }
+    if line.needs_assignment {
+        let note = either(locale, "cần phân công lại", "to be assigned anew");
+        notes.push(note.to_owned());
+    }
     if line.reopened > 0 {
         let words = either(locale, "xử lý lại lần", "times reopened:");
         notes.push(format!("{words} {}", line.reopened));

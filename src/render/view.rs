@@ -267,6 +267,8 @@ pub struct LineView {
     pub rules: Vec<String>,
     pub transfers: u32,
     pub reopened: u32,
+    /// Its agency is there no more, and who took over cannot be told: the recipient has to assign it.
+    pub needs_assignment: bool,
     pub ended: Option<EndedView>,
     pub url: Option<String>,
     /// The classify rule that proposed field or tags.

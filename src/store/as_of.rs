@@ -30,6 +30,8 @@ pub struct Past {
     pub memory: Memory,
     /// False where the log does not reach back to the instant and the time columns had to serve.
     pub logged: bool,
+    /// Since when it had been gone from the source.
+    pub gone_at: Option<Moment>,
 }
 
 /// The tickets as they were at an instant.
@@ -98,6 +100,7 @@ impl<'a> AsOf<'a> {
             ticket: by_time_columns(ticket, &memory, self.at),
             memory,
             logged,
+            gone_at: kept.gone_at.filter(|gone| *gone <= self.at),
         })
     }
 }

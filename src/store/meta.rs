@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::{SIZES, Store, StoreError, Tx, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
+use crate::domain::change::{Change, Parts};
 
 const ALL: &str = "SELECT name, value FROM meta";
 const RULES: &str = "SELECT id, since FROM rule_seen";
@@ -69,6 +70,8 @@ pub struct Meta {
     /// Why the last reload was refused; `None` once one went through.
     pub config_refused: Option<String>,
     pub config_refused_at: Option<Moment>,
+    /// What the last change of the configuration changed.
+    pub change: Option<Change>,
 }
 
 /// Who holds all sending, since when and why.
@@ -97,8 +100,8 @@ pub struct LastAudit {
 }
 
 /// A value that is kept as JSON.
-fn json<T: serde::de::DeserializeOwned>(values: &HashMap<String, String>, name: &str) -> Result<Option<T>, StoreError> {
-    let read = values.get(name).map(|text| serde_json::from_str(text)).transpose();
+fn json<T: serde::de::DeserializeOwned>(text: Option<&str>, name: &str) -> Result<Option<T>, StoreError> {
+    let read = text.map(serde_json::from_str).transpose();
     read.map_err(|error| StoreError::Corrupt {
         table: "meta",
         id: name.to_owned(),
@@ -122,7 +125,8 @@ impl Store {
     pub async fn meta(&self) -> Result<Meta, StoreError> {
         let rows: Vec<(String, String)> = on!(self.db(), fetch_all(sqlx::query_as(ALL)));
         let values: HashMap<String, String> = rows.into_iter().collect();
-        let number = |name: &str| number(values.get(name).map(String::as_str), name);
+        let text = |name: &str| values.get(name).map(String::as_str);
+        let number = |name: &str| number(text(name), name);
         let at = |name: &str| Ok::<_, StoreError>(number(name)?.map(moment));
         Ok(Meta {
             first_turn_at: at("first_turn_at")?,
@@ -138,19 +142,25 @@ impl Store {
             generation: number("generation")?.unwrap_or(0),
             fingerprint: values.get("fingerprint").cloned(),
             newest_update: at("newest_update")?,
-            paused: json(&values, PAUSED)?,
+            paused: json(text(PAUSED), PAUSED)?,
             resumed_at: at(RESUMED)?,
-            storm: json(&values, STORM)?,
-            audit: json(&values, AUDIT)?,
+            storm: json(text(STORM), STORM)?,
+            audit: json(text(AUDIT), AUDIT)?,
             config_loaded_at: at("config_loaded_at")?,
             config_refused: values.get(REFUSED).cloned(),
             config_refused_at: at(REFUSED_AT)?,
+            change: json(text(CHANGE), CHANGE)?,
         })
     }
 
     /// One of the values.
     pub(super) async fn value(&self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(on!(self.db(), fetch_optional(sqlx::query_scalar(ONE).bind(name))))
+    }
+
+    /// The parts of the configuration that was last in force.
+    pub async fn parts(&self) -> Result<Option<Parts>, StoreError> {
+        json(self.value(PARTS).await?.as_deref(), PARTS)
     }
 
     /// Since when each rule has been in force.
@@ -165,6 +175,8 @@ const SWEPT_GENERATION: &str = "swept_generation";
 const RESUMED: &str = "resumed_at";
 const STORM: &str = "storm";
 const AUDIT: &str = "audit";
+const PARTS: &str = "config_parts";
+const CHANGE: &str = "config_change";
 const REFUSED: &str = "config_refused";
 const REFUSED_AT: &str = "config_refused_at";
 
@@ -184,6 +196,21 @@ impl Tx {
     /// The nightly audit was taken.
     pub async fn put_audit(&mut self, audit: &LastAudit) -> Result<(), StoreError> {
         self.put(&[(AUDIT, serde_json::json!(audit).to_string())]).await
+    }
+
+    /// A configuration of these parts is in force.
+    pub async fn put_parts(&mut self, parts: &Parts) -> Result<(), StoreError> {
+        self.put(&[(PARTS, serde_json::json!(parts).to_string())]).await
+    }
+
+    /// What it changed.
+    pub async fn put_change(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.put(&[(CHANGE, serde_json::json!(change).to_string())]).await
+    }
+
+    /// The last change as it is known by now; `None` where there was none.
+    pub async fn change(&mut self) -> Result<Option<Change>, StoreError> {
+        json(self.value(CHANGE).await?.as_deref(), CHANGE)
     }
 
     /// There is a storm, or none any more.

@@ -7,6 +7,7 @@ use sqlx::FromRow;
 
 use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
+use crate::domain::change::WaitingOf;
 use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Telling, TellingKey, Wait};
 use crate::domain::rule::Channel;
 
@@ -28,6 +29,8 @@ const CARRIED: &str = concat!(
 );
 const DUE_TICKETS: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'ticket' AND t.subject > $2 ORDER BY t.subject LIMIT $3";
+const WAITING_BY_STEP: &str = "SELECT t.rule, t.step, COUNT(*) FROM notice n JOIN telling t ON t.id = n.telling \
+     WHERE n.state = 'waiting' GROUP BY t.rule, t.step ORDER BY t.rule, t.step";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM notice WHERE state = 'waiting'";
 
 const BRAKE: &str = concat!(
@@ -45,6 +48,7 @@ pub const STATEMENTS: &[&str] = &[
     BRAKE,
     DUE_TICKETS,
     COUNT_WAITING,
+    WAITING_BY_STEP,
 ];
 
 static TELL: LazyLock<[String; 3]> = LazyLock::new(|| {
@@ -251,6 +255,13 @@ impl Store {
         ))
     }
 
+    /// The same by rule and step.
+    pub async fn waiting_by_step(&self) -> Result<Vec<WaitingOf>, StoreError> {
+        let rows: Vec<(String, String, i64)> = on!(self.db(), fetch_all(sqlx::query_as(WAITING_BY_STEP)));
+        let of = |(rule, step, notices)| WaitingOf { rule, step, notices };
+        Ok(rows.into_iter().map(of).collect())
+    }
+
     /// Notices that wait for their digest or window.
     pub async fn count_waiting_notices(&self) -> Result<i64, StoreError> {
         Ok(on!(self.db(), fetch_one(sqlx::query_scalar(COUNT_WAITING))))
@@ -269,6 +280,8 @@ pub struct Tell {
 pub enum Fate {
     /// It waited, and its fact is over.
     Lapsed,
+    /// It waited, and its rule or step has been removed.
+    Removed(Wait),
     /// It had lapsed, and its fact and occurrence have returned: it can be composed from then on, as if for the first time.
     Revived(Moment),
     /// It waited, and a higher step to the same recipient replaces it today.
@@ -316,6 +329,10 @@ impl From<Fate> for Became {
     fn from(fate: Fate) -> Became {
         match fate {
             Fate::Lapsed => Became::ended(NoticeState::Lapsed),
+            Fate::Removed(part) => Became {
+                wait: part.key(),
+                ..Became::ended(NoticeState::Lapsed)
+            },
             Fate::PassedOver => Became::ended(NoticeState::PassedOver),
             Fate::Postponed(at, wait) => Became::waiting(at, wait),
             Fate::Held(until, wait) => Became {

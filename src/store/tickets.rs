@@ -16,6 +16,7 @@ const BY_CODES: &str = concat!(
     ")"
 );
 const DUE: &str = "SELECT code FROM ticket WHERE next_at <= $1 ORDER BY next_at, code LIMIT $2";
+const COUNT_OUTDATED: &str = "SELECT COUNT(*) FROM ticket WHERE generation < $1";
 const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation, code LIMIT $2";
 /// A page as one row with a line for each ticket: a sweep reads every key there is, and each row costs a change of
 /// threads. No value has a control character in it.
@@ -36,6 +37,7 @@ const COUNT: &str = "SELECT COUNT(*) FROM ticket";
 pub const STATEMENTS: &[&str] = &[
     BY_CODES,
     DUE,
+    COUNT_OUTDATED,
     OUTDATED,
     KEYS,
     MISSED,
@@ -168,6 +170,14 @@ impl Store {
         Ok(on!(
             self.db(),
             fetch_all(sqlx::query_scalar(OUTDATED).bind(generation).bind(limit))
+        ))
+    }
+
+    /// How many tickets were last evaluated under an older generation of rules.
+    pub async fn count_outdated(&self, generation: i64) -> Result<i64, StoreError> {
+        Ok(on!(
+            self.db(),
+            fetch_one(sqlx::query_scalar(COUNT_OUTDATED).bind(generation))
         ))
     }
 

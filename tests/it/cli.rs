@@ -170,9 +170,14 @@ async fn once_says_what_its_turn_did() {
 #[tokio::test]
 async fn a_ticket_is_explained_from_its_deadline_to_what_comes_next() {
     let world = september().await;
-    let explained = text(&dondoc(&world.dir(), &["explain", "T1"]));
-    insta::assert_snapshot!("explain_overdue", explained);
-    let earlier = text(&dondoc(&world.dir(), &["explain", "T1", "--at", "2021-09-10 09:00"]));
+    // Mails over several connections arrive in any order, and the server's answer counts them.
+    let explained = |arguments: &[&str]| {
+        let said = text(&dondoc(&world.dir(), &[&["explain", "T1"], arguments].concat()));
+        let lines = said.lines().map(|line| line.split(" kept as ").next().unwrap_or(line));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    insta::assert_snapshot!("explain_overdue", explained(&[]));
+    let earlier = explained(&["--at", "2021-09-10 09:00"]);
     insta::assert_snapshot!("explain_earlier", earlier);
     let unknown = dondoc(&world.dir(), &["explain", "T9"]);
     assert_eq!(unknown.status.code(), Some(1));

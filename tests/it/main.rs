@@ -29,6 +29,7 @@ mod preview;
 mod privacy;
 mod readers;
 mod readme;
+mod reload;
 mod render;
 mod schema;
 mod sink;

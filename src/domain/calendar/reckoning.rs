@@ -33,6 +33,8 @@ pub enum Counted {
     RolledTo,
     /// So much working time of this day.
     WorkingTime(TimeDelta),
+    /// The ticket waited on somebody at the close of this working day.
+    Waiting,
     /// A working day on which the span has no hours, such as one that starts after closing.
     OutsideHours,
 }
@@ -51,6 +53,7 @@ impl Counted {
             Counted::Closure(_) => "closure",
             Counted::RolledTo => "rolled_to",
             Counted::WorkingTime(_) => "working_time",
+            Counted::Waiting => "waiting",
             Counted::OutsideHours => "outside_hours",
         }
     }

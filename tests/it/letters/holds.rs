@@ -255,7 +255,7 @@ async fn who_acknowledges_is_not_reminded_for_three_working_days_and_then_the_la
     for line in [
         format!("overdue L2 acknowledged 2021-09-17 07:00: {known}"),
         format!("overdue/L2 agency:head of SYT by email -> SYT/head waiting until 2021-09-17 07:00: {known}"),
-        "next 2021-09-17 07:00".to_owned(),
+        "next 2021-09-17 07:00: overdue/L2 may go out".to_owned(),
     ] {
         assert!(shown.contains(&line), "{line}: {shown:#?}");
     }

@@ -15,6 +15,7 @@ mod fresh;
 mod holds;
 mod isolation;
 mod posted;
+mod reforms;
 mod settled;
 mod shadow;
 mod shared;

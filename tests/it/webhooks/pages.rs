@@ -41,6 +41,7 @@ fn line(code: &str) -> LineView {
         rules: Vec::new(),
         transfers: 1,
         reopened: 0,
+        needs_assignment: false,
         ended: None,
         url: Some("https://1022.dongthap.example/phieu/2".to_owned()),
         proposed_by: None,
