@@ -282,7 +282,8 @@ impl Engine {
             texts,
             updated_raw,
         } = row;
-        ticket.proposed = context.rules.propose(&ticket, &texts);
+        // Of the past only what was proposed is known, not the texts.
+        ticket.proposed = context.rules.propose(&ticket, &texts).or(ticket.proposed);
         let on = self.config.calendars.base().date_of(now);
         let lead = self.lead(&ticket, on);
         if let (None, Some(kept_from)) = (&before, context.kept_from) {

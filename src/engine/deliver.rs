@@ -412,7 +412,7 @@ impl Engine {
         match self.endpoint(claim, at) {
             None => never("the unit does not have this endpoint any more"),
             Some(endpoint) if disabled.of(endpoint).is_some() => never("the endpoint is disabled"),
-            Some(Endpoint { id, url, .. }) => self.webhooks.post(id, url, &claim.id, &claim.body, at).await,
+            Some(endpoint) => self.out.post(endpoint, claim, at).await,
         }
     }
 
@@ -532,7 +532,7 @@ impl Engine {
         until: Moment,
         clock: &Clock<'_>,
     ) -> (Vec<(Claim, Answer)>, Vec<Claim>) {
-        let (smtp, from, pulse) = (&self.smtp, &self.config.delivery.from_address, &self.pulse);
+        let (out, from, pulse) = (&self.out, &self.config.delivery.from_address, &self.pulse);
         let (next, list) = (&AtomicUsize::new(0), &claims);
         // Counts beginnings and ends of attempts in the order in which they come.
         let steps = &AtomicUsize::new(0);
@@ -549,7 +549,7 @@ impl Engine {
                 // The server's own reports go to the sender; the letter says who wrote it.
                 let sender = senders.and_then(|senders| senders.of(&claim.id));
                 let began = steps.fetch_add(1, Ordering::Relaxed);
-                let answer = attempt(smtp, connection, sender.as_deref().unwrap_or(from), claim).await;
+                let answer = out.mail(connection, sender.as_deref().unwrap_or(from), claim).await;
                 let ended = steps.fetch_add(1, Ordering::Relaxed);
                 pulse.beat();
                 *stalled = has_stalled(&answer);
@@ -810,7 +810,7 @@ fn refused<'a>(claim: &'a Claim, answer: &'a Answer) -> Vec<(&'a str, &'a Failur
 }
 
 /// One mail, with an end to it however slowly the server answers.
-async fn attempt(smtp: &Smtp, connection: &mut Option<Connection>, from: &str, claim: &Claim) -> Answer {
+pub(super) async fn attempt(smtp: &Smtp, connection: &mut Option<Connection>, from: &str, claim: &Claim) -> Answer {
     let longest = smtp.longest_attempt();
     let sent = timeout(longest, smtp.send(connection, from, &claim.recipients, &claim.body));
     sent.await.unwrap_or_else(|_| {

@@ -36,6 +36,7 @@ use chrono::{NaiveDate, TimeDelta};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+use crate::channel::Answer;
 use crate::channel::alive::AliveError;
 use crate::channel::command;
 use crate::channel::smtp::{Connection, Smtp};
@@ -48,14 +49,16 @@ use modes::Modes;
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::change::{Change, Parts};
+use crate::domain::directory::Endpoint;
 use crate::domain::facts::Context;
 use crate::domain::matcher::Column;
 use crate::domain::rule::RuleSet;
 use crate::domain::time::Span;
 use crate::render::Renderer;
-use crate::source::{Source, SourceError, TicketDatabase};
+use crate::source::{Source, SourceError, TicketDatabase, Timeline};
 use crate::store::bounces::Suspension;
 use crate::store::meta::{Meta, MetaMoment};
+use crate::store::outbox::Claim;
 use crate::store::{Store, StoreError, Term, Tx};
 
 pub use crate::channel::alive::Alive;
@@ -131,6 +134,37 @@ pub enum ClientError {
     Alive(#[from] AliveError),
 }
 
+/// The way out of the house.
+enum Out {
+    Servers { smtp: Smtp, webhooks: Webhooks },
+    /// All is taken at once, and goes nowhere.
+    Rehearsal,
+}
+
+impl Out {
+    async fn mail(&self, connection: &mut Option<Connection>, from: &str, claim: &Claim) -> Answer {
+        match self {
+            Out::Servers { smtp, .. } => deliver::attempt(smtp, connection, from, claim).await,
+            Out::Rehearsal => rehearsed(),
+        }
+    }
+
+    async fn post(&self, endpoint: &Endpoint, claim: &Claim, at: Moment) -> Answer {
+        let Endpoint { id, url, .. } = endpoint;
+        match self {
+            Out::Servers { webhooks, .. } => webhooks.post(id, url, &claim.id, &claim.body, at).await,
+            Out::Rehearsal => rehearsed(),
+        }
+    }
+}
+
+fn rehearsed() -> Answer {
+    Answer::Accepted {
+        reply: "rehearsed".to_owned(),
+        refused: Vec::new(),
+    }
+}
+
 /// Everything a turn needs; made once, used for all turns.
 pub struct Engine {
     /// In force: with a directory that does not name suspended addresses.
@@ -141,8 +175,7 @@ pub struct Engine {
     source: TicketDatabase,
     store: Store,
     renderer: Renderer,
-    smtp: Smtp,
-    webhooks: Webhooks,
+    out: Out,
     alive: Option<Arc<Alive>>,
     connections: Vec<Option<Connection>>,
     /// Of the configuration, until they have been compared with those before.
@@ -208,7 +241,10 @@ impl Engine {
             alive,
             parts,
         } = prepared;
-        let smtp = Smtp::new(&config.smtp);
+        let out = Out::Servers {
+            smtp: Smtp::new(&config.smtp),
+            webhooks,
+        };
         let connections = lanes(&config);
         let name = uuid::Uuid::new_v4().simple().to_string();
         let pulse = Arc::default();
@@ -220,8 +256,7 @@ impl Engine {
             source,
             store,
             renderer,
-            smtp,
-            webhooks,
+            out,
             alive,
             connections,
             parts: Some(parts),
@@ -238,6 +273,31 @@ impl Engine {
             behind: None,
             pulse,
         }
+    }
+
+    /// An engine that reads how tickets were, and from which nothing goes out: whatever it sends is taken at once. Neither
+    /// is a mailbox read nor a command of ops run.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn rehearsing(
+        mut config: Config,
+        renderer: Renderer,
+        timeline: Arc<Timeline>,
+        store: Store,
+    ) -> Result<Engine, ClientError> {
+        config.smtp.bounces = None;
+        config.ops.command.clear();
+        config.ops.alive_url = None;
+        let source = TicketDatabase::past(config.source.clone(), timeline);
+        let prepared = Prepared {
+            source,
+            ..Prepared::new(Arc::new(config), renderer)?
+        };
+        Ok(Engine {
+            out: Out::Rehearsal,
+            ..Engine::new(prepared, store)
+        })
     }
 
     /// Where the progress of turns shows, and by which one is asked to end early.
@@ -261,8 +321,10 @@ impl Engine {
     /// Takes up another configuration; the next turn works by it. The store stays the one that is open.
     pub async fn adopt(&mut self, prepared: Prepared) {
         self.take_leave().await;
-        self.smtp = Smtp::new(&prepared.config.smtp);
-        self.webhooks = prepared.webhooks;
+        self.out = Out::Servers {
+            smtp: Smtp::new(&prepared.config.smtp),
+            webhooks: prepared.webhooks,
+        };
         self.alive = prepared.alive;
         self.parts = Some(prepared.parts);
         self.connections = lanes(&prepared.config);
@@ -527,7 +589,7 @@ impl Engine {
 
     /// Takes leave of the mail server on all connections at once; what that leaves open is closed without.
     async fn take_leave(&mut self) {
-        let smtp = &self.smtp;
+        let Out::Servers { smtp, .. } = &self.out else { return };
         let all = join_all(self.connections.iter_mut().map(|connection| smtp.quit(connection)));
         if timeout(LEAVE, all).await.is_err() {
             tracing::debug!("the mail server takes long to take leave; its connections are closed");

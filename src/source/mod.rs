@@ -10,8 +10,10 @@ mod reader;
 mod server;
 mod sqlite;
 mod statement;
+mod timeline;
 mod told;
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
@@ -22,8 +24,9 @@ use crate::domain::ticket::{Texts, Ticket};
 use told::{named, told};
 
 pub use decode::{Rejected, Spoiled, Value};
-pub use reader::Source;
+use reader::Reader;
 pub use server::GRACE;
+pub use timeline::{State, Timeline};
 
 /// What can go wrong with the ticket database. What a database says of a row it read is told without the row's values.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,106 @@ pub struct TicketDatabase {
     on_answer: Arc<OnAnswer>,
 }
 
+/// Where tickets are read: a ticket database, or how they were, held in memory.
+pub enum Source {
+    Database(Box<Reader>),
+    Past(Arc<Timeline>),
+}
+
+impl Source {
+    /// Opens the database read-only and prepares the query. Title and body are fetched only where `reads_text`.
+    pub async fn open(settings: &SourceSettings, reads_text: bool) -> Result<Source, SourceError> {
+        Ok(Source::Database(Box::new(Reader::open(settings, reads_text).await?)))
+    }
+
+    /// Rows after the cursor in order of (`updated_at`, code), at most `batch`.
+    pub async fn changed(&self, after: &Cursor, batch: u32) -> Result<Page, SourceError> {
+        match self {
+            Source::Database(reader) => reader.changed(after, batch).await,
+            Source::Past(timeline) => Ok(timeline.changed(after, batch)),
+        }
+    }
+
+    /// Open tickets (by status word) and all touched since an instant, in order of the code.
+    pub async fn first_read(
+        &self,
+        after: Option<&Cursor>,
+        touched_since: Moment,
+        batch: u32,
+    ) -> Result<Page, SourceError> {
+        match self {
+            Source::Database(reader) => reader.first_read(after, touched_since, batch).await,
+            Source::Past(timeline) => Ok(timeline.first_read(after, touched_since, batch)),
+        }
+    }
+
+    /// The keys of the tickets that [`Source::first_read`] would read, in order of the code.
+    pub async fn keys(&self, after: &[u8], touched_since: Moment, batch: u32) -> Result<Keys, SourceError> {
+        match self {
+            Source::Database(reader) => reader.keys(after, touched_since, batch).await,
+            Source::Past(timeline) => Ok(timeline.keys(after, touched_since, batch)),
+        }
+    }
+
+    /// The rows among them that have no code and so stand in no order: no read returns them.
+    pub async fn without_code(&self, touched_since: Moment) -> Result<Vec<Rejected>, SourceError> {
+        match self {
+            Source::Database(reader) => reader.without_code(touched_since).await,
+            Source::Past(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The rows of some codes; codes that are not there are left out.
+    pub async fn by_code(&self, codes: &[String]) -> Result<Page, SourceError> {
+        match self {
+            Source::Database(reader) => reader.by_code(codes).await,
+            Source::Past(timeline) => Ok(timeline.by_code(codes)),
+        }
+    }
+
+    /// The titles of some tickets as they are written, to be shown and not to be kept; of the past there are none.
+    pub async fn titles(&self, codes: &[String]) -> Result<HashMap<String, String>, SourceError> {
+        match self {
+            Source::Database(reader) => reader.titles(codes).await,
+            Source::Past(_) => Ok(HashMap::new()),
+        }
+    }
+
+    /// The newest `updated_at` that is not in the future, and whether the cursor can be compared with the column.
+    pub async fn newest(&self, now: Moment) -> Result<Newest, SourceError> {
+        match self {
+            Source::Database(reader) => reader.newest(now).await,
+            Source::Past(timeline) => Ok(timeline.newest(now)),
+        }
+    }
+
+    /// The cursor that stands at an instant, in the source's own writing.
+    #[must_use]
+    pub fn cursor_at(&self, at: Moment) -> Cursor {
+        match self {
+            Source::Database(reader) => reader.cursor_at(at),
+            Source::Past(timeline) => timeline.cursor_at(at),
+        }
+    }
+
+    /// Whether a status word means an open ticket; unmapped words do.
+    #[must_use]
+    pub fn is_open_word(&self, word: &str) -> bool {
+        match self {
+            Source::Database(reader) => reader.is_open_word(word),
+            Source::Past(_) => true,
+        }
+    }
+
+    /// Every status word as the source writes it, with how many rows have it; looks at all rows.
+    pub async fn status_words(&self) -> Result<Vec<(String, i64)>, SourceError> {
+        match self {
+            Source::Database(reader) => reader.status_words().await,
+            Source::Past(_) => Ok(Vec::new()),
+        }
+    }
+}
+
 /// What is done with each answer of the database, once somebody has said so.
 type OnAnswer = OnceLock<Box<dyn Fn() + Send + Sync>>;
 
@@ -91,6 +194,15 @@ impl TicketDatabase {
         }
     }
 
+    /// How tickets were in the place of the database, which is never opened.
+    #[must_use]
+    pub fn past(settings: SourceSettings, timeline: Arc<Timeline>) -> TicketDatabase {
+        TicketDatabase {
+            opened: OnceCell::new_with(Some(Source::Past(timeline))),
+            ..TicketDatabase::new(settings, false)
+        }
+    }
+
     /// Has something done with each answer of the database, of which a read may need several.
     pub fn on_answer(&self, act: impl Fn() + Send + Sync + 'static) {
         self.on_answer.get_or_init(|| Box::new(act));
@@ -98,7 +210,10 @@ impl TicketDatabase {
 
     /// The open database. One that could not be opened is tried anew each time.
     pub async fn open(&self) -> Result<&Source, SourceError> {
-        let open = || Source::open_for(&self.settings, self.reads_text, Arc::clone(&self.on_answer));
+        let open = async || {
+            let reader = Reader::open_for(&self.settings, self.reads_text, Arc::clone(&self.on_answer)).await?;
+            Ok(Source::Database(Box::new(reader)))
+        };
         self.opened.get_or_try_init(open).await
     }
 }

@@ -30,8 +30,8 @@ enum Kinds {
     MySql(Server<MySql>),
 }
 
-/// The open ticket database.
-pub struct Source {
+/// An open ticket database.
+pub struct Reader {
     database: Kinds,
     settings: SourceSettings,
     /// The user's query as the table `q`.
@@ -50,17 +50,17 @@ pub struct Source {
     on_answer: Arc<OnAnswer>,
 }
 
-impl Source {
+impl Reader {
     /// Opens the database read-only and prepares the query. Title and body are fetched only where `reads_text`.
-    pub async fn open(settings: &SourceSettings, reads_text: bool) -> Result<Source, SourceError> {
-        Source::open_for(settings, reads_text, Arc::default()).await
+    pub async fn open(settings: &SourceSettings, reads_text: bool) -> Result<Reader, SourceError> {
+        Reader::open_for(settings, reads_text, Arc::default()).await
     }
 
     pub(super) async fn open_for(
         settings: &SourceSettings,
         reads_text: bool,
         on_answer: Arc<OnAnswer>,
-    ) -> Result<Source, SourceError> {
+    ) -> Result<Reader, SourceError> {
         let timeout = settings.statement_timeout.to_std().unwrap_or(Duration::from_secs(60));
         let query = &settings.query;
         let (database, found) = match &settings.database {
@@ -92,7 +92,7 @@ impl Source {
         };
         let is_read = |c: &&str| reads_text || !decode::TEXTS.contains(c);
         let columns = COLUMNS.into_iter().filter(is_read);
-        Ok(Source {
+        Ok(Reader {
             database,
             settings: settings.clone(),
             rows: as_rows(query),
@@ -197,7 +197,7 @@ impl Source {
         Ok(page)
     }
 
-    /// The keys of the tickets that [`Source::first_read`] would read, in order of the code.
+    /// The keys of the tickets that [`Reader::first_read`] would read, in order of the code.
     pub async fn keys(&self, after: &[u8], touched_since: Moment, batch: u32) -> Result<Keys, SourceError> {
         let updated_at = self.updated_at.as_ref();
         let outputs = vec![
