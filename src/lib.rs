@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod rehearsal;
 pub mod render;
 pub mod report;
 pub mod shipped;

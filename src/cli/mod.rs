@@ -22,6 +22,7 @@ mod run;
 mod schema;
 mod send_test;
 mod silence;
+mod simulate;
 mod status;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -134,6 +135,36 @@ enum Command {
         /// The instant to look at, by the change log; that of the last turn by default.
         #[arg(long, value_name = "T")]
         at: Option<String>,
+    },
+    /// What would have been sent in past days: the engine's own turns under simulated time, over the change log or the
+    /// ticket database. Nothing is sent or written, and the daemon goes on beside it.
+    Simulate {
+        /// The first day, such as 2021-08-01.
+        #[arg(long, value_name = "D")]
+        from: String,
+        /// The last day.
+        #[arg(long, value_name = "D")]
+        to: String,
+        /// Plays another configuration directory instead, on the same tickets.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+        /// Plays another configuration directory too, and shows what it would add, remove or change.
+        #[arg(long, value_name = "DIR")]
+        against: Option<PathBuf>,
+        /// Silences a unit on the other side of the comparison, such as SYT:2021-08-09:2021-08-15.
+        #[arg(long, value_name = "UNIT:D:D")]
+        silence: Vec<String>,
+        /// Where the tickets come from; the change log where it reaches, else the ticket database.
+        #[arg(long, value_enum)]
+        data: Option<DataFrom>,
+        /// How often a turn is taken in office hours.
+        #[arg(long, value_name = "SPAN", default_value = "30m")]
+        every: String,
+        #[arg(long)]
+        json: bool,
+        /// One line for each notice.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
     },
     /// The working calendar and deadlines by it.
     Calendar {
@@ -315,6 +346,12 @@ enum SilenceCommand {
 enum ReportFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DataFrom {
+    Log,
+    Database,
 }
 
 #[derive(Debug, Subcommand)]
@@ -523,6 +560,33 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
                 at,
             };
             preview::run(&dir, wanted, out.as_deref()).await
+        }
+        Command::Simulate {
+            from,
+            to,
+            rules,
+            against,
+            silence,
+            data,
+            every,
+            json,
+            csv,
+        } => {
+            let asked = simulate::Asked {
+                from: &from,
+                to: &to,
+                every: &every,
+                rules: rules.as_deref(),
+                against: against.as_deref(),
+                silence: &silence,
+                data: data.map(|data| match data {
+                    DataFrom::Log => crate::rehearsal::Data::Log,
+                    DataFrom::Database => crate::rehearsal::Data::Database,
+                }),
+                as_json: json,
+                as_csv: csv,
+            };
+            simulate::run(&dir, asked).await
         }
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,

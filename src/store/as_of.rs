@@ -4,12 +4,12 @@
 //! one at which they were seen. A ticket first seen after T but received before it (entered late) is reconstructed
 //! from its time columns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
 use super::tickets::{Kept, Undo, corrupt, object};
-use super::{CHUNK, Store, StoreError, filled, keys_50, micros, on};
+use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, on};
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Status, Ticket};
 
@@ -21,7 +21,18 @@ const CHANGES_AFTER: &str = concat!(
 const CODES: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $2) \
      ORDER BY code LIMIT $3";
 
-pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES];
+const CODES_BETWEEN: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
+     ORDER BY code LIMIT $4";
+
+pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, CODES_BETWEEN];
+
+/// A ticket through a span: as it was at the beginning, where it was known by then, and how it was from which instant on.
+#[derive(Debug, Clone)]
+pub struct History {
+    pub code: String,
+    pub before: Option<Past>,
+    pub states: Vec<(Moment, Option<Ticket>)>,
+}
 
 /// A ticket as it was.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,21 +72,7 @@ impl<'a> AsOf<'a> {
     /// Re-reading by key, as of the instant.
     pub async fn by_code(&self, codes: &[String]) -> Result<Vec<Past>, StoreError> {
         let kept = self.store.tickets(codes).await?;
-        let mut undone: HashMap<String, Vec<Undo>> = HashMap::new();
-        for chunk in codes.chunks(CHUNK) {
-            let rows: Vec<(String, i64, String)> = on!(
-                self.store.db(),
-                fetch_all(
-                    filled(chunk)
-                        .fold(sqlx::query_as(CHANGES_AFTER), |q, code| q.bind(code))
-                        .bind(micros(self.at))
-                )
-            );
-            for (code, _, before) in rows {
-                let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
-                undone.entry(code).or_default().push(undo);
-            }
-        }
+        let mut undone = self.undo(codes).await?;
         let mut past = Vec::with_capacity(kept.len());
         for code in codes {
             let Some(kept) = kept.get(code) else { continue };
@@ -86,9 +83,95 @@ impl<'a> AsOf<'a> {
         Ok(past)
     }
 
-    fn restore(&self, kept: &Kept, undo: Vec<Undo>) -> Result<Past, StoreError> {
+    /// How tickets went from the instant on that were received until another, in byte order after one code; `None` as the
+    /// next code at the end. What came before a ticket was first seen is told by its time columns.
+    pub async fn histories(
+        &self,
+        until: Moment,
+        after: &str,
+        limit: i64,
+    ) -> Result<(Vec<History>, Option<String>), StoreError> {
+        let codes: Vec<String> = on!(
+            self.store.db(),
+            fetch_all(
+                sqlx::query_scalar(CODES_BETWEEN)
+                    .bind(after)
+                    .bind(micros(until))
+                    .bind(micros(self.at))
+                    .bind(limit)
+            )
+        );
+        let next = codes.last().cloned();
+        let kept = self.store.tickets(&codes).await?;
+        let mut undone = self.undo(&codes).await?;
+        let mut histories = Vec::with_capacity(codes.len());
+        for code in codes {
+            if let Some(kept) = kept.get(&code) {
+                let undo = undone.remove(&code).unwrap_or_default();
+                histories.push(self.history(code, kept, undo)?);
+            }
+        }
+        Ok((histories, next))
+    }
+
+    fn history(&self, code: String, kept: &Kept, undo: Vec<(Moment, Undo)>) -> Result<History, StoreError> {
         let (mut ticket, mut memory) = (object(&kept.ticket)?, object(&kept.memory)?);
-        for step in undo {
+        let read = |e: serde_json::Error| corrupt(&code, &e);
+        let mut states: Vec<(Moment, Option<Ticket>)> = kept.gone_at.map(|at| (at, None)).into_iter().collect();
+        let as_ticket = |map: &Map<String, Value>| serde_json::from_value::<Ticket>(Value::Object(map.clone()));
+        let mut later = None;
+        for (at, step) in undo {
+            // Of several changes at one instant the last one counts.
+            if later != Some(at) {
+                states.push((at, Some(as_ticket(&ticket).map_err(read)?)));
+            }
+            later = Some(at);
+            overlay(&mut ticket, step.ticket);
+            overlay(&mut memory, step.memory);
+        }
+        let ticket = as_ticket(&ticket).map_err(read)?;
+        let memory: Memory = serde_json::from_value(Value::Object(memory)).map_err(read)?;
+        let before = (memory.first_seen_at <= self.at).then(|| Past {
+            ticket: ticket.clone(),
+            memory: memory.clone(),
+            logged: true,
+        });
+        match before {
+            Some(_) => {
+                let from = ticket.updated_at.unwrap_or(ticket.received_at).min(self.at);
+                states.push((from, Some(ticket)));
+            }
+            None => {
+                let first = by_own_times(&ticket, memory.first_done_at).into_iter();
+                states.extend(first.map(|(at, ticket)| (at, Some(ticket))));
+            }
+        }
+        states.sort_by_key(|(at, _)| *at);
+        Ok(History { code, before, states })
+    }
+
+    async fn undo(&self, codes: &[String]) -> Result<HashMap<String, Vec<(Moment, Undo)>>, StoreError> {
+        let mut undone: HashMap<String, Vec<(Moment, Undo)>> = HashMap::new();
+        for chunk in codes.chunks(CHUNK) {
+            let rows: Vec<(String, i64, String)> = on!(
+                self.store.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_as(CHANGES_AFTER), |q, code| q.bind(code))
+                        .bind(micros(self.at))
+                )
+            );
+            for (code, at, before) in rows {
+                let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
+                undone.entry(code).or_default().push((moment(at), undo));
+            }
+        }
+        Ok(undone)
+    }
+
+    fn restore(&self, kept: &Kept, undo: Vec<(Moment, Undo)>) -> Result<Past, StoreError> {
+        let (mut ticket, mut memory) = (object(&kept.ticket)?, object(&kept.memory)?);
+        for (_, step) in undo {
             overlay(&mut ticket, step.ticket);
             overlay(&mut memory, step.memory);
         }
@@ -97,7 +180,7 @@ impl<'a> AsOf<'a> {
         let memory: Memory = serde_json::from_value(Value::Object(memory)).map_err(read)?;
         let logged = memory.first_seen_at <= self.at;
         Ok(Past {
-            ticket: by_time_columns(ticket, &memory, self.at),
+            ticket: by_time_columns(ticket, memory.first_done_at, self.at),
             memory,
             logged,
             gone_at: kept.gone_at.filter(|gone| *gone <= self.at),
@@ -111,10 +194,33 @@ fn overlay(onto: &mut Map<String, Value>, former: Map<String, Value>) {
     }
 }
 
+/// How a ticket was from which instant on, as far as its row's own times tell; `done_at` is when it was done where they
+/// don't. What they don't date has always been as it is.
+#[must_use]
+pub fn by_own_times(row: &Ticket, done_at: Option<Moment>) -> Vec<(Moment, Ticket)> {
+    let times = [
+        row.assigned_at,
+        row.waiting_since,
+        row.answered_at,
+        row.closed_at,
+        row.rated_at,
+        row.updated_at,
+        done_at,
+    ];
+    let times = times.into_iter().flatten().filter(|at| *at > row.received_at);
+    let times: BTreeSet<Moment> = times.chain([row.received_at]).collect();
+    let done_at = done_at.or(row.updated_at);
+    let then = |at: Moment| Ticket {
+        updated_at: row.updated_at.map(|last| last.min(at)),
+        ..by_time_columns(row.clone(), done_at, at)
+    };
+    times.into_iter().map(|at| (at, then(at))).collect()
+}
+
 /// Takes back what the row's own time columns place after the instant.
-fn by_time_columns(mut t: Ticket, memory: &Memory, at: Moment) -> Ticket {
+fn by_time_columns(mut t: Ticket, first_done_at: Option<Moment>, at: Moment) -> Ticket {
     let later = |m: Option<Moment>| m.is_some_and(|m| m > at);
-    let ended = t.answered_at.or(t.closed_at).or(memory.first_done_at);
+    let ended = t.answered_at.or(t.closed_at).or(first_done_at);
     if !t.status.is_open()
         && later(if t.status.is_done() {
             ended
@@ -122,6 +228,9 @@ fn by_time_columns(mut t: Ticket, memory: &Memory, at: Moment) -> Ticket {
             t.closed_at.or(t.updated_at)
         })
     {
+        t.status = Status::Open;
+    }
+    if t.status == Status::Waiting && later(t.waiting_since) {
         t.status = Status::Open;
     }
     for column in [

@@ -17,6 +17,7 @@ pub mod modes;
 pub mod outbox;
 mod postgres;
 pub mod retention;
+pub mod seed;
 mod sqlite;
 pub mod summaries;
 pub mod tellings;
@@ -63,6 +64,7 @@ pub fn statements() -> Vec<&'static str> {
         holds::STATEMENTS,
         modes::STATEMENTS,
         retention::STATEMENTS,
+        seed::STATEMENTS,
         summaries::STATEMENTS,
     ];
     lists
@@ -72,6 +74,7 @@ pub fn statements() -> Vec<&'static str> {
         .chain(tickets::with_rows())
         .chain(tellings::with_rows())
         .chain(outbox::with_rows())
+        .chain(seed::with_rows())
         .chain(forgotten::about_texts())
         .collect()
 }

@@ -47,6 +47,29 @@ pub(super) async fn open_beside(path: &Path) -> Result<Store, StoreError> {
     open_existing(path, writing(path), 1).await
 }
 
+/// In memory: one connection, which is the store and is never given up for another.
+pub(super) async fn open_in_memory() -> Result<Store, StoreError> {
+    let path = Path::new(":memory:");
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(SqliteConnectOptions::new().filename(path).foreign_keys(true))
+        .await
+        .map_err(|source| StoreError::Open {
+            database: named(path),
+            source,
+        })?;
+    MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migrate {
+        database: named(path),
+        source,
+    })?;
+    Ok(Store {
+        pool: Either::Sqlite(pool),
+        _held: None,
+    })
+}
+
 async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<Store, StoreError> {
     if !path.exists() {
         return Err(StoreError::Missing { database: named(path) });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module of the crate may use of the others, from the bottom up; nothing uses what stands below it here.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     // What is read by all and reads nothing but values.
     ("clock", &["domain"]),
@@ -19,6 +19,10 @@ const LAYERS: [(&str, &[&str]); 12] = [
     // The path, and what is made of its records.
     ("engine", &["domain", "config", "render", "source", "store", "channel"]),
     ("report", &["domain", "config", "render", "store"]),
+    (
+        "rehearsal",
+        &["domain", "config", "render", "source", "store", "engine"],
+    ),
     // What lives long.
     ("daemon", &["domain", "config", "store", "engine"]),
     (
