@@ -29,6 +29,8 @@ const SHIPPED: &[Shipped] = &shipped![
     "schema/calendar.schema.json",
     "schema/terms.schema.json",
     "schema/rules.schema.json",
+    "tests/cccd.toml",
+    "tests/overdue.toml",
     "templates/words.j2",
     "templates/digest.txt.j2",
     "templates/digest.html.j2",

@@ -24,6 +24,7 @@ mod send_test;
 mod silence;
 mod simulate;
 mod status;
+mod test;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -165,6 +166,12 @@ enum Command {
         /// One line for each notice.
         #[arg(long, conflicts_with = "json")]
         csv: bool,
+    },
+    /// Plays expectation files: made-up tickets with what happens to them, and what is to be told of them on which day and
+    /// nothing else. Ends with 1 where something differs; nothing is sent or written.
+    Test {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
     /// The working calendar and deadlines by it.
     Calendar {
@@ -588,6 +595,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             };
             simulate::run(&dir, asked).await
         }
+        Command::Test { files } => test::run(&dir, &files).await,
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
         Command::Endpoint {

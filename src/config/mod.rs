@@ -12,6 +12,7 @@ mod calendars;
 mod database;
 mod dondoc;
 mod doubts;
+pub mod expectations;
 mod layer;
 mod mail;
 mod ops;

@@ -1,6 +1,7 @@
 //! Rehearsal: the engine's own turns over tickets as they were, under simulated time, on a store in memory. Nothing goes
 //! out and nothing is written.
 
+pub mod expectations;
 pub mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
