@@ -295,21 +295,17 @@ fn counts(played: &Played, config: &Config) -> Counts {
     }
 }
 
-fn to_json(
-    past: &Past,
-    played: &Played,
-    against: Option<&(Played, Difference)>,
-    config: &Config,
-) -> serde_json::Value {
+fn to_json(past: &Past, played: &Played, against: Option<&(Played, Difference)>, config: &Config) -> serde_json::Value {
     let counts = counts(played, config);
     let one = |c: &Count| json!({ "messages": c.messages.len(), "notices": c.notices });
     let table = |map: &BTreeMap<String, Count>| -> serde_json::Map<_, _> {
         map.iter().map(|(name, count)| (name.clone(), one(count))).collect()
     };
     let by_hour: serde_json::Map<_, _> = counts.by_hour.iter().map(|(h, c)| (h.to_string(), one(c))).collect();
-    let loudest = counts.loudest.iter().map(|(name, c)| {
-        json!({ "recipient": name, "messages": c.messages.len(), "notices": c.notices })
-    });
+    let loudest = counts
+        .loudest
+        .iter()
+        .map(|(name, c)| json!({ "recipient": name, "messages": c.messages.len(), "notices": c.notices }));
     let mut all = json!({
         "data": past.data.word(),
         "tickets": past.timeline.len(),
@@ -326,7 +322,10 @@ fn to_json(
     });
     if let Some((other, difference)) = against {
         let list = |lines: &[Line]| lines.iter().map(Line::json).collect::<Vec<_>>();
-        let changed = difference.changed.iter().map(|(was, is)| json!({ "was": was.json(), "is": is.json() }));
+        let changed = difference
+            .changed
+            .iter()
+            .map(|(was, is)| json!({ "was": was.json(), "is": is.json() }));
         all["added"] = json!(list(&difference.added));
         all["removed"] = json!(list(&difference.removed));
         all["changed"] = json!(changed.collect::<Vec<_>>());
@@ -344,7 +343,17 @@ fn csv(lines: &[Line]) -> String {
     for l in lines {
         let (day, repetition, copy) = (l.day.to_string(), l.repetition.to_string(), l.copy.to_string());
         let cells = [
-            &day, &l.time, &l.ticket, &l.rule, &l.step, &repetition, &l.unit, &l.desk, &l.channel, &l.mode, &copy,
+            &day,
+            &l.time,
+            &l.ticket,
+            &l.rule,
+            &l.step,
+            &repetition,
+            &l.unit,
+            &l.desk,
+            &l.channel,
+            &l.mode,
+            &copy,
         ];
         out += &cells.map(|cell| quoted(cell)).join(",");
         out.push('\n');
@@ -358,7 +367,10 @@ fn to_text(past: &Past, played: &Played, against: Option<&(Played, Difference)>,
         None => "nowhere: there is no store yet".to_owned(),
     };
     let mut out = match past.data {
-        Data::Log => format!("{} tickets by the change log, which reaches {log}\n", past.timeline.len()),
+        Data::Log => format!(
+            "{} tickets by the change log, which reaches {log}\n",
+            past.timeline.len()
+        ),
         Data::Database => format!(
             "{} tickets by the ticket database, earlier states by their own times; the change log reaches {log}\n",
             past.timeline.len()
@@ -372,7 +384,11 @@ fn to_text(past: &Past, played: &Played, against: Option<&(Played, Difference)>,
         out += &format!("! {} rows cannot be read and are left out\n", past.rejected);
     }
     let notices = played.told.iter().filter(|t| t.ticket.is_some()).count();
-    out += &format!("{} turns, {} messages, {notices} notices; nothing was sent\n", played.turns, played.messages());
+    out += &format!(
+        "{} turns, {} messages, {notices} notices; nothing was sent\n",
+        played.turns,
+        played.messages()
+    );
     let counts = counts(played, config);
     let mut table = |title: &str, rows: Vec<(String, &Count)>| {
         if rows.is_empty() {
@@ -391,7 +407,11 @@ fn to_text(past: &Past, played: &Played, against: Option<&(Played, Difference)>,
         .iter()
         .map(|((unit, day), count)| (format!("{unit} {day}"), count.clone()))
         .collect();
-    let by_hour: Vec<(String, Count)> = counts.by_hour.iter().map(|(h, c)| (format!("{h:02}:00"), c.clone())).collect();
+    let by_hour: Vec<(String, Count)> = counts
+        .by_hour
+        .iter()
+        .map(|(h, c)| (format!("{h:02}:00"), c.clone()))
+        .collect();
     let tables = [
         ("by unit", named(&counts.by_unit)),
         ("by unit and day", by_day),
@@ -430,7 +450,11 @@ fn compared(played: &Played, other: &Played, difference: &Difference) -> String 
         changed.len()
     );
     let mut units: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
-    let lists = [added.iter().collect(), removed.iter().collect(), changed.iter().map(|(was, _)| was).collect::<Vec<_>>()];
+    let lists = [
+        added.iter().collect(),
+        removed.iter().collect(),
+        changed.iter().map(|(was, _)| was).collect::<Vec<_>>(),
+    ];
     for (place, list) in lists.iter().enumerate() {
         for line in list {
             if let Some(count) = units.entry(line.unit.as_str()).or_default().get_mut(place) {
@@ -448,7 +472,14 @@ fn compared(played: &Played, other: &Played, difference: &Difference) -> String 
         out += &format!("- {}\n", line.text());
     }
     for (was, is) in changed {
-        out += &format!("~ {} -> {} to {}:{} by {}\n", was.text(), is.day, is.unit, is.desk, is.channel);
+        out += &format!(
+            "~ {} -> {} to {}:{} by {}\n",
+            was.text(),
+            is.day,
+            is.unit,
+            is.desk,
+            is.channel
+        );
     }
     problems(&mut out, "against: ", other);
     out

@@ -57,7 +57,10 @@ pub fn past(file: &Expectations, config: &Config) -> Result<Past, Vec<String>> {
         }
     }
     match faults.is_empty() {
-        true => Ok(Past::made_up(Timeline::new(all), span(file).begins(config.calendars.base()))),
+        true => Ok(Past::made_up(
+            Timeline::new(all),
+            span(file).begins(config.calendars.base()),
+        )),
         false => Err(faults),
     }
 }
@@ -148,7 +151,9 @@ fn text((day, to, rule, step, ticket, is_copy): &Notice) -> String {
 
 /// When or to whom the same was told instead.
 fn instead((_, _, rule, step, ticket, _): &Notice, told: &BTreeMap<Notice, usize>) -> String {
-    let same = told.keys().filter(|(_, _, r, s, t, _)| (r, s, t) == (rule, step, ticket));
+    let same = told
+        .keys()
+        .filter(|(_, _, r, s, t, _)| (r, s, t) == (rule, step, ticket));
     let same: Vec<String> = same
         .map(|(day, to, _, _, _, is_copy)| format!("{day} {to}{}", if *is_copy { " (copy)" } else { "" }))
         .collect();

@@ -149,7 +149,11 @@ impl Past {
         while let Some(from) = after.take() {
             let (page, next) = log.histories(ends, &from, PAGE).await?;
             after = next;
-            let known: Vec<String> = page.iter().filter(|h| h.before.is_some()).map(|h| h.code.clone()).collect();
+            let known: Vec<String> = page
+                .iter()
+                .filter(|h| h.before.is_some())
+                .map(|h| h.code.clone())
+                .collect();
             let tellings = store.tellings(&known).await?;
             let told = tellings.into_values().flatten().filter(|t| t.decided_at < self.begins);
             self.told.extend(told);
@@ -249,19 +253,35 @@ impl Past {
             ];
             let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
             tx.put_moments(&moments).await?;
-            for (id, since) in store.rules_seen().await?.into_iter().filter(|(_, since)| *since < begins) {
+            for (id, since) in store
+                .rules_seen()
+                .await?
+                .into_iter()
+                .filter(|(_, since)| *since < begins)
+            {
                 tx.rule_in_force(&id, since).await?;
             }
-            for (unit, (mode, since)) in store.unit_modes().await?.into_iter().filter(|(_, (_, at))| *at < begins) {
+            for (unit, (mode, since)) in store
+                .unit_modes()
+                .await?
+                .into_iter()
+                .filter(|(_, (_, at))| *at < begins)
+            {
                 tx.put_unit_mode(&unit, mode, since).await?;
             }
-            for s in store.suspensions(begins).await?.into_iter().filter(|s| s.since < begins) {
+            for s in store
+                .suspensions(begins)
+                .await?
+                .into_iter()
+                .filter(|s| s.since < begins)
+            {
                 tx.suspend(&s.address, s.until, &s.reason, s.since).await?;
             }
             for kept in store.silences(begins).await? {
                 let until = kept.over_at();
                 let (scope, from) = (kept.scope, kept.from);
-                tx.add_silence(&silence(scope, from, until, kept.author, kept.reason), begins).await?;
+                tx.add_silence(&silence(scope, from, until, kept.author, kept.reason), begins)
+                    .await?;
             }
             let codes: Vec<String> = self.known.iter().map(|kept| kept.ticket.code.clone()).collect();
             let mut acknowledged = store.acknowledgements(&codes).await?;
@@ -272,7 +292,13 @@ impl Past {
             }
         }
         for (scope, from, until) in silences {
-            let new = silence(scope.clone(), *from, *until, "simulate".to_owned(), "simulate".to_owned());
+            let new = silence(
+                scope.clone(),
+                *from,
+                *until,
+                "simulate".to_owned(),
+                "simulate".to_owned(),
+            );
             tx.add_silence(&new, begins).await?;
         }
         tx.commit().await?;

@@ -125,13 +125,16 @@ impl Timeline {
         let later = (Bound::Excluded(after.to_owned()), Bound::Unbounded);
         let codes = self.tickets.range(later).map(|(code, _)| code);
         codes.filter(move |code| {
-            self.shown(code)
-                .is_some_and(|(from, _, ticket)| ticket.status.is_open() || from >= since || ticket.received_at >= since)
+            self.shown(code).is_some_and(|(from, _, ticket)| {
+                ticket.status.is_open() || from >= since || ticket.received_at >= since
+            })
         })
     }
 
     pub(super) fn first_read(&self, after: Option<&Cursor>, touched_since: Moment, batch: u32) -> Page {
-        let after = after.map(|a| String::from_utf8_lossy(&a.code).into_owned()).unwrap_or_default();
+        let after = after
+            .map(|a| String::from_utf8_lossy(&a.code).into_owned())
+            .unwrap_or_default();
         let codes = self.touched(&after, touched_since).take(batch as usize);
         let codes: Vec<String> = codes.cloned().collect();
         let last = codes.last().filter(|_| codes.len() == batch as usize);

@@ -12,7 +12,7 @@ const NEXT: &str = "SELECT MIN(at) FROM (SELECT MIN(next_at) AS at FROM ticket W
      UNION ALL SELECT MIN(compose_at) FROM notice WHERE state = 'waiting' AND compose_at > $1 \
      UNION ALL SELECT MIN(next_attempt_at) FROM message WHERE state = 'waiting' AND next_attempt_at > $1) AS next";
 const TOLD: &str = "SELECT m.id AS message, m.state_at AS at, m.mode, m.channel, m.unit, m.desk, \
-     t.subject AS ticket, t.rule, t.step, t.repetition, n.role, n.cc \
+     CASE WHEN t.subject_kind = 'ticket' THEN t.subject END AS ticket, t.rule, t.step, t.repetition, n.role, n.cc \
      FROM message m LEFT JOIN message_notice l ON l.message = m.id LEFT JOIN notice n ON n.id = l.notice \
      LEFT JOIN telling t ON t.id = n.telling WHERE m.state = 'accepted' AND m.created_at >= $1 \
      ORDER BY m.state_at, m.unit, m.desk, m.id, t.rule, t.step, t.subject";
@@ -43,7 +43,7 @@ pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
     TELLING.iter().chain(NOTICE.iter()).map(String::as_str)
 }
 
-/// A notice in a message that was accepted; a message without notices stands once, without a ticket.
+/// A notice in a message that was accepted; a summary's has no ticket, and a message without notices stands once.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Told {
     pub message: String,
@@ -81,10 +81,7 @@ impl Store {
 
     /// What the messages made since an instant have told, in order.
     pub async fn told_since(&self, since: Moment) -> Result<Vec<Told>, StoreError> {
-        Ok(on!(
-            self.db(),
-            fetch_all(sqlx::query_as(TOLD).bind(micros(since)))
-        ))
+        Ok(on!(self.db(), fetch_all(sqlx::query_as(TOLD).bind(micros(since)))))
     }
 }
 
@@ -113,20 +110,24 @@ impl Tx {
         for (place, piece) in pieces(&notices) {
             on!(
                 self.db(),
-                execute(piece.iter().fold(sqlx::query(NOTICE[place].as_str()), |q, (telling, n)| {
-                    q.bind(n.id)
-                        .bind(telling)
-                        .bind(&n.role)
-                        .bind(&n.start)
-                        .bind(n.channel.word())
-                        .bind(i64::from(n.cc))
-                        .bind(n.state.word())
-                        .bind(micros(n.at))
-                        .bind(n.compose_at.map(micros))
-                        .bind(n.wait.key())
-                        .bind(n.first_attempt_at.map(micros))
-                        .bind(&n.message)
-                }))
+                execute(
+                    piece
+                        .iter()
+                        .fold(sqlx::query(NOTICE[place].as_str()), |q, (telling, n)| {
+                            q.bind(n.id)
+                                .bind(telling)
+                                .bind(&n.role)
+                                .bind(&n.start)
+                                .bind(n.channel.word())
+                                .bind(i64::from(n.cc))
+                                .bind(n.state.word())
+                                .bind(micros(n.at))
+                                .bind(n.compose_at.map(micros))
+                                .bind(n.wait.key())
+                                .bind(n.first_attempt_at.map(micros))
+                                .bind(&n.message)
+                        })
+                )
             );
         }
         Ok(())

@@ -11,7 +11,12 @@ fn shipped() -> PathBuf {
 }
 
 fn test(files: &[PathBuf]) -> Output {
-    let run = Command::new(DONDOC).arg("--config").arg(shipped()).arg("test").args(files).output();
+    let run = Command::new(DONDOC)
+        .arg("--config")
+        .arg(shipped())
+        .arg("test")
+        .args(files)
+        .output();
     run.expect("a process")
 }
 
@@ -73,5 +78,9 @@ fn a_mistyped_key_is_refused_with_its_line_and_what_was_meant() {
     let (_dir, file) = documented(|text| text.replace("agency = ", "agenci = "));
     let ran = test(&[file]);
     assert_eq!(ran.status.code(), Some(78));
-    assert!(said(&ran).contains("agenci") && said(&ran).contains("`agency`"), "{}", said(&ran));
+    assert!(
+        said(&ran).contains("agenci") && said(&ran).contains("`agency`"),
+        "{}",
+        said(&ran)
+    );
 }

@@ -133,7 +133,9 @@ fn change_rules(dir: &Path) {
         let text = std::fs::read_to_string(&path).expect("a file");
         std::fs::write(&path, change(text)).expect("a file");
     };
-    write("rules/test.toml", &|text| text.replace("after = \"3wd\"", "after = \"2wd\""));
+    write("rules/test.toml", &|text| {
+        text.replace("after = \"3wd\"", "after = \"2wd\"")
+    });
     write("agencies.toml", &|text| text + WITH_SKHCN);
 }
 
@@ -161,11 +163,24 @@ async fn what_other_rules_add_and_remove_is_what_the_daemon_then_sends_by_them()
     let silenced = Command::new(DONDOC)
         .arg("--config")
         .arg(v.dir())
-        .args(["silence", "add", "--unit", "SXD", "--from", "2021-09-13", "--until", "2021-09-20"])
+        .args([
+            "silence",
+            "add",
+            "--unit",
+            "SXD",
+            "--from",
+            "2021-09-13",
+            "--until",
+            "2021-09-20",
+        ])
         .args(["--reason", "họp"])
         .output()
         .expect("a process");
-    assert!(silenced.status.success(), "{}", String::from_utf8_lossy(&silenced.stderr));
+    assert!(
+        silenced.status.success(),
+        "{}",
+        String::from_utf8_lossy(&silenced.stderr)
+    );
     v.restart().await;
     let then = live_from_to(&mut v, FROM, TO).await;
 
