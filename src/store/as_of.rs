@@ -135,6 +135,7 @@ impl<'a> AsOf<'a> {
             ticket: ticket.clone(),
             memory: memory.clone(),
             logged: true,
+            gone_at: kept.gone_at.filter(|gone| *gone <= self.at),
         });
         match before {
             Some(_) => {
