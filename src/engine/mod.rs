@@ -136,7 +136,7 @@ pub enum ClientError {
 
 /// The way out of the house.
 enum Out {
-    Servers { smtp: Smtp, webhooks: Webhooks },
+    Servers { smtp: Box<Smtp>, webhooks: Webhooks },
     /// All is taken at once, and goes nowhere.
     Rehearsal,
 }
@@ -242,7 +242,7 @@ impl Engine {
             parts,
         } = prepared;
         let out = Out::Servers {
-            smtp: Smtp::new(&config.smtp),
+            smtp: Box::new(Smtp::new(&config.smtp)),
             webhooks,
         };
         let connections = lanes(&config);
@@ -322,7 +322,7 @@ impl Engine {
     pub async fn adopt(&mut self, prepared: Prepared) {
         self.take_leave().await;
         self.out = Out::Servers {
-            smtp: Smtp::new(&prepared.config.smtp),
+            smtp: Box::new(Smtp::new(&prepared.config.smtp)),
             webhooks: prepared.webhooks,
         };
         self.alive = prepared.alive;

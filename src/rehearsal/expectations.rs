@@ -133,7 +133,7 @@ pub fn compare(file: &Expectations, played: &Played, config: &Config) -> Vec<Dif
             text: format!("missing: {}{}", text(&notice), instead(&notice, &told)),
         })
         .collect();
-    differing.extend(told.into_iter().map(|(notice, _)| Differing {
+    differing.extend(told.into_keys().map(|notice| Differing {
         place: None,
         text: format!("unexpected: {}", text(&notice)),
     }));

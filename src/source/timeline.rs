@@ -61,12 +61,12 @@ impl Timeline {
         self.tickets.is_empty()
     }
 
-    fn now(&self) -> Moment {
+    fn present_instant(&self) -> Moment {
         DateTime::from_timestamp_micros(self.present.load(Ordering::Relaxed)).unwrap_or(Moment::UNIX_EPOCH)
     }
 
     fn shown(&self, code: &str) -> Option<(Moment, &State, &Ticket)> {
-        let now = self.now();
+        let now = self.present_instant();
         let states = self.tickets.get(code)?;
         let state = states.iter().rev().find(|state| state.from <= now)?;
         Some((state.from, state, state.ticket.as_ref()?))
@@ -105,7 +105,7 @@ impl Timeline {
             true => Bound::Included((since, code)),
             false => Bound::Excluded((since, code)),
         };
-        let now = self.now();
+        let now = self.present_instant();
         let changes = self.changes.range((from, Bound::Unbounded)).map(|(change, ())| change);
         let changes: Vec<_> = changes.take_while(|(at, _)| *at <= now).take(batch as usize).collect();
         let last = changes.last().filter(|_| changes.len() == batch as usize);
