@@ -3,15 +3,16 @@
 //! Folded text is for comparing only: it merges different words (tồn, tôn, ton), so it is never stored or shown and
 //! never an identity. Decoding of legacy encodings (VNI, TCVN3) does not live here.
 
-use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Text as it is stored and shown: NFC, no invisible characters, ordinary spaces, trimmed.
 ///
 /// Runs of ordinary spaces and line breaks inside are kept, since codes are opaque.
 #[must_use]
 pub fn nfc(text: &str) -> String {
-    if text.is_ascii() {
+    let is_plain = |c: char| !is_invisible(c) && !is_odd_space(c);
+    if text.is_ascii() || (is_nfc_quick(text.chars()) == IsNormalized::Yes && text.chars().all(is_plain)) {
         return text.trim().to_owned();
     }
     let visible = text
@@ -27,13 +28,16 @@ pub fn nfc(text: &str) -> String {
 /// With the tones gone the old and new placement agree: `hoà` and `hòa`, `Ủy ban` and `Uỷ ban`.
 #[must_use]
 pub fn fold(text: &str) -> String {
-    let bare: String = nfc(text)
-        .chars()
-        .flat_map(char::to_lowercase)
-        .map(|c| if is_d_with_stroke(c) { 'd' } else { c })
-        .nfd()
-        .filter(|c| !('\u{300}'..='\u{36F}').contains(c))
-        .collect();
+    let bare: String = match text.is_ascii() {
+        true => text.to_ascii_lowercase(),
+        false => nfc(text)
+            .chars()
+            .flat_map(char::to_lowercase)
+            .map(|c| if is_d_with_stroke(c) { 'd' } else { c })
+            .nfd()
+            .filter(|c| !('\u{300}'..='\u{36F}').contains(c))
+            .collect(),
+    };
     let words: Vec<&str> = bare.split_whitespace().collect();
     words.join(" ").trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }

@@ -136,7 +136,10 @@ pub enum ClientError {
 
 /// The way out of the house.
 enum Out {
-    Servers { smtp: Box<Smtp>, webhooks: Webhooks },
+    Servers {
+        smtp: Box<Smtp>,
+        webhooks: Webhooks,
+    },
     /// All is taken at once, and goes nowhere.
     Rehearsal,
 }

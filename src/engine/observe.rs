@@ -239,6 +239,9 @@ impl Engine {
         let Some(last) = meta.last_sweep_at.filter(|_| self.swept) else {
             return true;
         };
+        if self.source.shows_all_changes() {
+            return false;
+        }
         let base = self.config.calendars.base();
         let today = base.date_of(now);
         let nightly = [today, today.pred_opt().unwrap_or(today)].map(|d| base.instant(d, self.config.source.sweep_at));

@@ -94,7 +94,11 @@ pub struct Played {
 impl Played {
     #[must_use]
     pub fn messages(&self) -> usize {
-        self.told.iter().map(|told| &told.message).collect::<BTreeSet<_>>().len()
+        self.told
+            .iter()
+            .map(|told| &told.message)
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 }
 

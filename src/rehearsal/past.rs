@@ -9,6 +9,7 @@ use crate::domain::Moment;
 use crate::domain::hold::Scope;
 use crate::domain::notice::{NoticeState, Telling, Wait};
 use crate::domain::ticket::Texts;
+use crate::domain::time::Period;
 use crate::engine::ticket_database;
 use crate::source::{SourceError, State, Timeline};
 use crate::store::as_of::{AsOf, by_own_times};
@@ -102,7 +103,9 @@ impl Past {
             meta,
             begins,
         };
-        let mut states = past.read_log(ends, data).await?;
+        let period = Period::of(span.from, config.rules.period).previous();
+        let touched_since = base.instant(period.first_day(), chrono::NaiveTime::MIN);
+        let mut states = past.read_log((touched_since, ends), data).await?;
         if data == Data::Database {
             states = past.read_database(config, ends).await?;
         }
@@ -139,7 +142,11 @@ impl Past {
     }
 
     /// What is known from before the span, and the states of tickets where they are to be by the log.
-    async fn read_log(&mut self, ends: Moment, data: Data) -> Result<Vec<(String, Vec<State>)>, StoreError> {
+    async fn read_log(
+        &mut self,
+        (touched_since, ends): (Moment, Moment),
+        data: Data,
+    ) -> Result<Vec<(String, Vec<State>)>, StoreError> {
         let mut all = Vec::new();
         let Some(store) = self.store.clone() else {
             return Ok(all);
@@ -147,7 +154,7 @@ impl Past {
         let log = AsOf::new(&store, self.begins);
         let mut after = Some(String::new());
         while let Some(from) = after.take() {
-            let (page, next) = log.histories(ends, &from, PAGE).await?;
+            let (page, next) = log.histories((touched_since, ends), &from, PAGE).await?;
             after = next;
             let known: Vec<String> = page
                 .iter()
@@ -241,7 +248,13 @@ impl Past {
         let begins = self.begins;
         let mut tx = memory.begin().await?;
         if let (Some(store), true) = (&self.store, self.is_seeded()) {
-            let list: Vec<(Option<Kept>, Kept)> = self.known.iter().map(|kept| (None, kept.clone())).collect();
+            // What stands as it did needs no second look.
+            self.timeline.is_now(begins);
+            let known = self.known.iter().map(|kept| Kept {
+                updated_raw: self.timeline.updated_raw(&kept.ticket.code),
+                ..kept.clone()
+            });
+            let list: Vec<(Option<Kept>, Kept)> = known.map(|kept| (None, kept)).collect();
             tx.save_tickets(&list, begins).await?;
             tx.seed_tellings(&self.told).await?;
             let moments = [

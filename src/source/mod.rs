@@ -208,6 +208,15 @@ impl TicketDatabase {
         self.on_answer.get_or_init(|| Box::new(act));
     }
 
+    /// Whether changes show everything that becomes of tickets, so that no sweep finds more.
+    #[must_use]
+    pub fn shows_all_changes(&self) -> bool {
+        match self.opened.get() {
+            Some(Source::Past(timeline)) => timeline.shows_all_changes(),
+            Some(Source::Database(_)) | None => false,
+        }
+    }
+
     /// The open database. One that could not be opened is tried anew each time.
     pub async fn open(&self) -> Result<&Source, SourceError> {
         let open = async || {

@@ -27,6 +27,8 @@ pub struct Timeline {
     /// In order of the instant.
     tickets: BTreeMap<String, Vec<State>>,
     changes: BTreeMap<(Moment, String), ()>,
+    /// A ticket is gone at some time: what no change shows.
+    has_gone: bool,
     /// In microseconds.
     present: AtomicI64,
 }
@@ -40,6 +42,7 @@ impl Timeline {
             states.sort_by_key(|state| state.from);
             let changes = states.iter().map(|state| ((state.from, code.clone()), ()));
             timeline.changes.extend(changes);
+            timeline.has_gone |= states.iter().any(|state| state.ticket.is_none());
             timeline.tickets.insert(code, states);
         }
         timeline
@@ -48,6 +51,17 @@ impl Timeline {
     /// From now on the answers are those of an instant.
     pub fn is_now(&self, now: Moment) {
         self.present.store(now.timestamp_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether who reads what changes has seen everything.
+    pub(super) fn shows_all_changes(&self) -> bool {
+        !self.has_gone
+    }
+
+    /// A ticket's `updated_at` as it is written now.
+    #[must_use]
+    pub fn updated_raw(&self, code: &str) -> Option<String> {
+        self.shown(code).map(|(from, _, _)| written(from))
     }
 
     /// Tickets that were there at some time.

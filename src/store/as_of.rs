@@ -22,7 +22,7 @@ const CODES: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= 
      ORDER BY code LIMIT $3";
 
 const CODES_BETWEEN: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
-     ORDER BY code LIMIT $4";
+     AND (over_at IS NULL OR over_at >= $4) ORDER BY code LIMIT $5";
 
 pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, CODES_BETWEEN];
 
@@ -83,11 +83,12 @@ impl<'a> AsOf<'a> {
         Ok(past)
     }
 
-    /// How tickets went from the instant on that were received until another, in byte order after one code; `None` as the
-    /// next code at the end. What came before a ticket was first seen is told by its time columns.
+    /// How tickets went from the instant on that were not over before one instant and were received until another, in byte
+    /// order after one code; `None` as the next code at the end. What came before a ticket was first seen is told by its time
+    /// columns.
     pub async fn histories(
         &self,
-        until: Moment,
+        (touched_since, until): (Moment, Moment),
         after: &str,
         limit: i64,
     ) -> Result<(Vec<History>, Option<String>), StoreError> {
@@ -98,6 +99,7 @@ impl<'a> AsOf<'a> {
                     .bind(after)
                     .bind(micros(until))
                     .bind(micros(self.at))
+                    .bind(micros(touched_since))
                     .bind(limit)
             )
         );
