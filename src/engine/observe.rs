@@ -462,7 +462,7 @@ fn unmapped(rows: &[Row], seen: &mut Observed) {
             continue;
         }
         let is_unmapped = |p: &&Problem| matches!(p, Problem::UnmappedStatus { .. });
-        if seen.problems.iter().filter(is_unmapped).count() >= NAMED {
+        if seen.problems.iter().filter(is_unmapped).count() >= WORDS {
             OTHER_WORDS.clone_into(&mut shown);
             if count(&mut seen.problems, &shown).is_some() {
                 continue;
@@ -471,6 +471,9 @@ fn unmapped(rows: &[Row], seen: &mut Observed) {
         seen.problems.push(Problem::UnmappedStatus { word: shown, count: 1 });
     }
 }
+
+/// At most this many status words are named in one turn's problems.
+const WORDS: usize = 200;
 
 /// Stands for the words of a source that has more unmapped ones than are named.
 pub(super) const OTHER_WORDS: &str = "…";

@@ -384,7 +384,7 @@ async fn check_and_status_say_that_the_entered_holidays_end() {
     assert_eq!(
         warns(&world),
         [
-            Some("calendar.toml:22:16: warning: official holidays are entered until 2024-12-31 only (what follows is provisional; enter the next year's days)".to_owned()),
+            Some("calendar.toml:23:16: warning: official holidays are entered until 2024-12-31 only (what follows is provisional; enter the next year's days)".to_owned()),
             Some("! official holidays are entered until 2024-12-31 only: enter the next year's days in calendar.toml".to_owned()),
         ]
     );
