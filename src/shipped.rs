@@ -1,6 +1,7 @@
 //! The commented working set that ships in the program, and copying it into a directory of the user's own. What ships
 //! is never a hidden layer under it: once copied the files are the user's.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -107,6 +108,20 @@ fn named(paths: &[PathBuf]) -> String {
 /// # Errors
 /// When one of the files is already there (then none is written), or one cannot be written.
 pub fn copy(dir: &Path) -> Result<Vec<PathBuf>, CopyError> {
+    copy_changed(dir, &BTreeMap::new())
+}
+
+/// The text of a file of the shipped set, by its path below the directory.
+#[must_use]
+pub fn text(path: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|(known, _)| *known == path).map(|(_, text)| *text)
+}
+
+/// [Copies](copy) the shipped set with other texts for some of its files.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_changed(dir: &Path, changed: &BTreeMap<&'static str, String>) -> Result<Vec<PathBuf>, CopyError> {
     let there: Vec<PathBuf> = SHIPPED
         .iter()
         .map(|(path, _)| dir.join(path))
@@ -115,7 +130,10 @@ pub fn copy(dir: &Path) -> Result<Vec<PathBuf>, CopyError> {
     if !there.is_empty() {
         return Err(CopyError::Exists(there));
     }
-    SHIPPED.iter().map(|(path, text)| write(dir.join(path), text)).collect()
+    SHIPPED
+        .iter()
+        .map(|(path, text)| write(dir.join(path), changed.get(path).map_or(*text, String::as_str)))
+        .collect()
 }
 
 /// Writes a file that must be new, so that one made by somebody else in the meantime is not lost either.

@@ -74,8 +74,9 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Copies the commented working set (rules, directory, calendar, templates) into DIR.
-    Init { dir: PathBuf },
+    /// Copies the commented working set (rules, directory, calendar, templates) into DIR: as it is, or made a province's own
+    /// by options and answers, with its directory out of a workbook or a CSV file.
+    Init(init::Given),
     /// The daemon: turns until it is stopped. SIGTERM drains, SIGHUP (or `dondoc reload`) reloads.
     Run,
     /// Checks all files, then has the daemon take them up; what can't be used leaves all as it is.
@@ -533,7 +534,7 @@ fn log(cli: &Cli) {
 async fn dispatch(cli: Cli) -> Result<(), CliError> {
     let dir = cli.config;
     match cli.command {
-        Command::Init { dir } => init::run(&dir),
+        Command::Init(given) => init::run(given),
         Command::Run => run::run(&dir).await,
         Command::Reload => run::reload(&dir).await,
         Command::Once { at, json } => once::run(&dir, at.as_deref(), json).await,

@@ -74,6 +74,43 @@ fn domain_name(text: &str) -> Option<String> {
     (text.contains('.') && text.len() <= 253 && text.split('.').all(label)).then(|| text.to_ascii_lowercase())
 }
 
+/// An official address in its usual form, under one of the domains.
+///
+/// # Errors
+/// Why it is none, and what to do.
+pub fn official(text: &str, domains: &[String]) -> Result<String, (String, String)> {
+    let address = text
+        .split_once('@')
+        .filter(|(local, _)| is_local_part(local))
+        .and_then(|(local, domain)| Some((local, domain_name(domain)?)));
+    let Some((local, domain)) = address else {
+        let hint = "write it in plain letters, such as vanthu@syt.dongthap.example";
+        return Err((format!("`{text}` is not a mail address"), hint.to_owned()));
+    };
+    if let Some(provider) = free_provider(&domain) {
+        let message = format!("`{text}` is at the free mail provider {provider}");
+        return Err((message, "use the official mailbox".to_owned()));
+    }
+    if !domains.iter().any(|listed| is_or_is_under(&domain, listed)) {
+        let message = format!("`{text}` is outside the mail domains ({})", domains.join(", "));
+        let hint = "give its domain with --mail-domain if mail may go to it";
+        return Err((message, hint.to_owned()));
+    }
+    Ok(format!("{local}@{domain}"))
+}
+
+/// A domain that mail may go to, as `delivery.allowed_domains` takes it.
+///
+/// # Errors
+/// Why it is none.
+pub fn mail_domain(text: &str) -> Result<String, String> {
+    let name = domain_name(text).ok_or_else(|| format!("`{text}` is not a domain such as dongthap.example"))?;
+    match free_provider(&name) {
+        Some(provider) => Err(format!("`{provider}` is a free mail provider; mail does not go there")),
+        None => Ok(name),
+    }
+}
+
 fn is_or_is_under(domain: &str, of: &str) -> bool {
     domain == of || domain.strip_suffix(of).is_some_and(|rest| rest.ends_with('.'))
 }
