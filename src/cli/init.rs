@@ -11,7 +11,7 @@ use rust_xlsxwriter::{Format, Workbook};
 
 use super::{CliError, say};
 use crate::config::import::{self, HOURS_HINT, Unit, quoted};
-use crate::config::{self, mail_domain, official};
+use crate::config::{self, Problem, Problems, mail_domain, official};
 use crate::domain::directory::Desk;
 use crate::domain::text::{fold, nfc};
 use crate::shipped;
@@ -154,8 +154,16 @@ fn prove(changed: &BTreeMap<&'static str, String>) -> Result<Vec<String>, CliErr
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
     }
-    let loaded = loaded?.map_err(CliError::Config)?;
-    Ok(loaded.warnings.iter().map(ToString::to_string).collect())
+    let shown = |mut problem: Problem| {
+        let file = Path::new(&problem.file).strip_prefix(&folder);
+        let file = file.map(|file| file.display().to_string());
+        problem.file = file.unwrap_or(problem.file);
+        problem
+    };
+    match loaded? {
+        Ok(loaded) => Ok(loaded.warnings.into_iter().map(|w| shown(w).to_string()).collect()),
+        Err(Problems(problems)) => Err(CliError::Config(Problems(problems.into_iter().map(shown).collect()))),
+    }
 }
 
 /// Where questions are read from and put to.
@@ -342,7 +350,6 @@ struct Made {
 
 impl Made {
     fn new(answers: &Answers, mut units: Vec<Unit>) -> Result<Made, CliError> {
-        let bare = answers.name.split_once(' ').map_or("", |(_, bare)| bare);
         let kind = answers.name.split(' ').next().filter(|word| fold(word) == "tinh");
         let kind = kind.map_or("thành phố", |_| "tỉnh");
         let mut added = Vec::new();
@@ -368,13 +375,11 @@ impl Made {
         let police = Unit {
             id: "CAT".to_owned(),
             name: format!("Công an {kind}"),
-            aliases: vec![format!("Công an {}", answers.name), format!("Công an {kind} {bare}")],
+            aliases: vec![format!("Công an {}", answers.name)],
             ..Unit::default()
         };
         let names = [police.name.clone(), format!("Công an {}", answers.name)];
-        let mut police_unit = police;
-        police_unit.aliases.dedup();
-        let police = find_or_add(&mut units, &names, police_unit, &mut added)?;
+        let police = find_or_add(&mut units, &names, police, &mut added)?;
         for unit in &mut units {
             if unit.id == root {
                 unit.parent = None;
@@ -465,25 +470,21 @@ fn texts(answers: &Answers, made: &Made) -> Result<BTreeMap<&'static str, String
     let domains: Vec<String> = answers.domains.iter().map(|domain| quoted(domain)).collect();
     let signature = answers.office.to_uppercase();
 
-    let mut settings = shipped("dondoc.toml")?.to_owned();
+    let old_box = format!("truc1022@{domain}");
+    // The domain first: what is answered may hold the shipped one.
+    let mut settings = swap(shipped("dondoc.toml")?, "dongthap.example", domain)?;
     let old_signature = "TRUNG TÂM KIỂM SOÁT THỦ TỤC HÀNH CHÍNH\nVÀ PHỤC VỤ HÀNH CHÍNH CÔNG TỈNH ĐỒNG THÁP";
     for (from, to) in [
         (
-            "allowed_domains = [\"dongthap.example\"]".to_owned(),
+            format!("allowed_domains = [{}]", quoted(domain)),
             format!("allowed_domains = [{}]", domains.join(", ")),
         ),
-        (
-            line("shadow_to", "truc1022@dongthap.example"),
-            line("shadow_to", &answers.ops),
-        ),
-        (
-            line("reply_to", "truc1022@dongthap.example"),
-            line("reply_to", &answers.ops),
-        ),
+        (line("shadow_to", &old_box), line("shadow_to", &answers.ops)),
+        (line("reply_to", &old_box), line("reply_to", &answers.ops)),
         (
             line(
                 "contact_line",
-                "Đầu mối liên hệ: Tổ trực Tổng đài 1022, truc1022@dongthap.example",
+                &format!("Đầu mối liên hệ: Tổ trực Tổng đài 1022, {old_box}"),
             ),
             line(
                 "contact_line",
@@ -508,11 +509,7 @@ fn texts(answers: &Answers, made: &Made) -> Result<BTreeMap<&'static str, String
         ),
         (line("url", "sqlite:tickets.db"), line("url", &answers.source)),
         (line("host", "127.0.0.1"), line("host", &answers.smtp)),
-        (
-            "1022.dongthap.example".to_owned(),
-            format!("{}.{domain}", answers.number),
-        ),
-        ("dongthap.example".to_owned(), domain.to_owned()),
+        (format!("1022.{domain}"), format!("{}.{domain}", answers.number)),
     ] {
         settings = swap(&settings, &from, &to)?;
     }
@@ -521,7 +518,7 @@ fn texts(answers: &Answers, made: &Made) -> Result<BTreeMap<&'static str, String
         settings = swap(&settings, "\ntls = \"none\"\n", "\ntls = \"starttls\"\n")?;
     }
 
-    let agencies = shipped("agencies.toml")?;
+    let agencies = swap(shipped("agencies.toml")?, "dongthap.example", domain)?;
     let head = agencies.split("# ---------- The province").next().unwrap_or_default();
     let mut head = head.to_owned();
     for (from, to) in [
@@ -530,7 +527,7 @@ fn texts(answers: &Answers, made: &Made) -> Result<BTreeMap<&'static str, String
             String::new(),
         ),
         (
-            "ops = [\"vanhanh1022@dongthap.example\"]".to_owned(),
+            format!("ops = [{}]", quoted(&format!("vanhanh1022@{domain}"))),
             format!("ops = [{}]", quoted(&answers.ops)),
         ),
         (line("root", "UBND_TINH"), line("root", &made.root)),
@@ -538,7 +535,6 @@ fn texts(answers: &Answers, made: &Made) -> Result<BTreeMap<&'static str, String
             "office = \"VP\"".to_owned(),
             format!("office = {}", quoted(&made.office)),
         ),
-        ("dongthap.example".to_owned(), domain.to_owned()),
     ] {
         head = swap(&head, &from, &to)?;
     }
@@ -598,3 +594,65 @@ const NOTES: [&str; 8] = [
     "Ngoài tỉnh: ghi x nếu đơn vị không thuộc tỉnh; đơn vị ấy không nhận thư.",
     "Giờ làm việc: chỉ ghi nếu khác giờ chung; từ thứ Hai đến thứ Sáu, ví dụ 07:00-11:30, 13:30-17:00.",
 ];
+
+#[cfg(test)]
+mod tests {
+    use clap::{FromArgMatches as _, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        given: Given,
+    }
+
+    fn given(arguments: &[&str]) -> Given {
+        let line = <Line as clap::CommandFactory>::command().get_matches_from([&["init", "DIR"], arguments].concat());
+        Line::from_arg_matches(&line).unwrap().given
+    }
+
+    #[test]
+    fn a_wrong_answer_is_named_at_once_and_asked_again_and_what_an_option_gives_is_not_asked() {
+        let given = given(&["--province", "--hours", "7h30-11h30, 13:00-17:00", "--number", "1022"]);
+        let mut answers =
+            "Huế\nthành phố Hue\u{302}\u{301}\ngmail.com\nhue.example\n\n\nvp@yahoo.com\nvp@hue.example\n\n\n\n"
+                .as_bytes();
+        let mut asked = Vec::new();
+        let made = interview(&given, Some((&mut answers, &mut asked))).unwrap();
+        let expected = Answers {
+            name: "thành phố Huế".to_owned(),
+            domains: vec!["hue.example".to_owned()],
+            number: "1022".to_owned(),
+            hotline: "Tổng đài Thông tin dịch vụ công 1022 thành phố Huế".to_owned(),
+            office: "Văn phòng Ủy ban nhân dân thành phố".to_owned(),
+            office_mail: Some("vp@hue.example".to_owned()),
+            ops: "truc1022@hue.example".to_owned(),
+            hours: vec!["07:30-11:30".to_owned(), "13:00-17:00".to_owned()],
+            source: "sqlite:tickets.db".to_owned(),
+            smtp: "127.0.0.1".to_owned(),
+        };
+        assert_eq!(made, expected);
+        let asked = String::from_utf8(asked).unwrap();
+        let refused: Vec<&str> = asked
+            .lines()
+            .filter_map(|line| line.split_once(":   "))
+            .map(|(_, why)| why)
+            .collect();
+        assert_eq!(
+            refused,
+            [
+                "`Huế` begins with neither `tỉnh` nor `thành phố`",
+                "`gmail.com` is a free mail provider; mail does not go there",
+                "`vp@yahoo.com` is at the free mail provider yahoo.com (use the official mailbox)",
+            ]
+        );
+        assert!(!asked.contains("Office hours") && !asked.contains("number"), "{asked}");
+    }
+
+    #[test]
+    fn the_end_of_the_answers_is_an_error_that_names_the_option() {
+        let error = interview(&given(&["--province"]), Some((&mut "".as_bytes(), &mut Vec::new()))).unwrap_err();
+        assert_eq!(error.to_string(), "no answer; --name gives it too");
+    }
+}

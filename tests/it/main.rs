@@ -18,6 +18,7 @@ mod expectations;
 mod failures;
 mod faults;
 mod fuzz;
+mod init;
 mod keeping;
 mod ladder;
 mod ladder_properties;
