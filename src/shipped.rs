@@ -117,19 +117,28 @@ pub fn text(path: &str) -> Option<&'static str> {
     SHIPPED.iter().find(|(known, _)| *known == path).map(|(_, text)| *text)
 }
 
-/// [Copies](copy) the shipped set with other texts for some of its files.
+/// Whether none of the files is in `dir`.
 ///
 /// # Errors
-/// As [`copy`].
-pub fn copy_changed(dir: &Path, changed: &BTreeMap<&'static str, String>) -> Result<Vec<PathBuf>, CopyError> {
+/// [`CopyError::Exists`] with those that are.
+pub fn is_free(dir: &Path) -> Result<(), CopyError> {
     let there: Vec<PathBuf> = SHIPPED
         .iter()
         .map(|(path, _)| dir.join(path))
         .filter(|path| path.exists())
         .collect();
-    if !there.is_empty() {
-        return Err(CopyError::Exists(there));
+    match there.is_empty() {
+        true => Ok(()),
+        false => Err(CopyError::Exists(there)),
     }
+}
+
+/// [Copies](copy) the shipped set with other texts for some of its files.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_changed(dir: &Path, changed: &BTreeMap<&'static str, String>) -> Result<Vec<PathBuf>, CopyError> {
+    is_free(dir)?;
     SHIPPED
         .iter()
         .map(|(path, text)| write(dir.join(path), changed.get(path).map_or(*text, String::as_str)))

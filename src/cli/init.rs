@@ -108,6 +108,11 @@ pub(super) fn run(given: Given) -> Result<(), CliError> {
     let Some(dir) = given.dir.clone() else {
         return Err(CliError::Usage("DIR is missing".to_owned()));
     };
+    let free = shipped::is_free(&dir);
+    if !given.preview {
+        // Before somebody answers questions for nothing.
+        free.as_ref().map_err(|there| anyhow!("{there}"))?;
+    }
     let mut changed = BTreeMap::new();
     if given.is_of_a_province() {
         let (mut stdin, mut stderr) = (std::io::stdin().lock(), std::io::stderr());
@@ -126,6 +131,11 @@ pub(super) fn run(given: Given) -> Result<(), CliError> {
         say(&directory.shown());
         warnings.iter().for_each(|warning| say(warning));
         if given.preview {
+            let what_now = match free {
+                Ok(()) => format!("without --preview this would go into {}", dir.display()),
+                Err(there) => format!("without --preview this would be refused: {there}"),
+            };
+            say(&format!("nothing is written; {what_now}"));
             return Ok(());
         }
     }
@@ -564,7 +574,7 @@ fn write_template(file: &Path) -> Result<(), CliError> {
         let mut book = Workbook::new();
         let (bold, text) = (Format::new().set_bold(), Format::new().set_num_format("@"));
         let sheet = book.add_worksheet().set_name("Đơn vị")?;
-        for (column, header) in (0u16..).zip(import::TEMPLATE) {
+        for (column, header) in (0u16..).zip(import::template()) {
             sheet.set_column_width(column, 26)?.set_column_format(column, &text)?;
             sheet.write_string_with_format(0, column, header, &bold)?;
         }
@@ -586,7 +596,7 @@ fn write_template(file: &Path) -> Result<(), CliError> {
 /// What the template says to whoever fills it in.
 const NOTES: [&str; 8] = [
     "Mỗi dòng là một đơn vị. Chỉ tên đơn vị là bắt buộc.",
-    "Mã đơn vị: chữ không dấu, chữ số, dấu - hoặc _; không đổi về sau. Để trống thì lấy tên viết tắt, hoặc tên đơn vị không dấu.",
+    "Mã đơn vị: chữ không dấu, chữ số, dấu - hoặc _; không đổi về sau. Để trống thì lấy tên viết tắt, hoặc các chữ cái đầu của tên đơn vị, không dấu.",
     "Đơn vị cấp trên: tên hoặc mã của một đơn vị trong bảng. Để trống là trực thuộc Ủy ban nhân dân tỉnh, thành phố.",
     "Thư điện tử: hộp thư công vụ của đơn vị; không ghi hộp thư cá nhân, tên người hoặc số điện thoại.",
     "Tên gọi khác: các tên mà hệ thống phản ánh dùng cho đơn vị, cách nhau bằng dấu chấm phẩy.",

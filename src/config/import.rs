@@ -8,8 +8,8 @@ use std::path::Path;
 use chrono::NaiveTime;
 
 use super::mail::official;
-use super::problem::{Problem, Problems, did_you_mean};
-use super::sheet::{self, Line, Sheet};
+use super::problem::{Problem, Problems, most_like};
+use super::sheet::{self, Fault, Line, Sheet};
 use crate::domain::directory::Desk;
 use crate::domain::text::{fold, unaccented};
 
@@ -35,13 +35,13 @@ pub enum Field {
     Ignored,
 }
 
-/// The headers by which a column is known, folded; the first of each is that of the template.
-const HEADERS: [(Field, &[&str]); 15] = [
-    (Field::Id, &["ma don vi", "ma", "ma co quan", "id", "code"]),
+/// The headers by which a column is known: as the template has it, and others that people write, folded.
+const HEADERS: [(Field, &str, &[&str]); 15] = [
+    (Field::Id, "Mã đơn vị", &["ma", "ma co quan", "id", "code"]),
     (
         Field::Name,
+        "Tên đơn vị",
         &[
-            "ten don vi",
             "ten",
             "ten co quan",
             "don vi",
@@ -55,12 +55,13 @@ const HEADERS: [(Field, &[&str]); 15] = [
     ),
     (
         Field::Short,
-        &["ten viet tat", "viet tat", "ten tat", "short", "short name"],
+        "Tên viết tắt",
+        &["viet tat", "ten tat", "short", "short name"],
     ),
     (
         Field::Parent,
+        "Đơn vị cấp trên",
         &[
-            "don vi cap tren",
             "cap tren",
             "co quan cap tren",
             "co quan chu quan",
@@ -68,11 +69,11 @@ const HEADERS: [(Field, &[&str]); 15] = [
             "parent",
         ],
     ),
-    (Field::Role, &["vai tro", "chuc trach", "role", "desk"]),
+    (Field::Role, "Vai trò", &["chuc trach", "role", "desk"]),
     (
         Field::Address,
+        "Thư điện tử",
         &[
-            "thu dien tu",
             "dia chi thu dien tu",
             "hop thu",
             "email",
@@ -85,8 +86,8 @@ const HEADERS: [(Field, &[&str]); 15] = [
     ),
     (
         Field::Contact,
+        "Thư điện tử đầu mối",
         &[
-            "thu dien tu dau moi",
             "dau moi",
             "email dau moi",
             "hop thu dau moi",
@@ -97,8 +98,8 @@ const HEADERS: [(Field, &[&str]); 15] = [
     ),
     (
         Field::Clerk,
+        "Thư điện tử văn thư",
         &[
-            "thu dien tu van thu",
             "van thu",
             "email van thu",
             "hop thu van thu",
@@ -109,8 +110,8 @@ const HEADERS: [(Field, &[&str]); 15] = [
     ),
     (
         Field::Head,
+        "Thư điện tử lãnh đạo",
         &[
-            "thu dien tu lanh dao",
             "lanh dao",
             "email lanh dao",
             "hop thu lanh dao",
@@ -121,36 +122,31 @@ const HEADERS: [(Field, &[&str]); 15] = [
     ),
     (
         Field::Aliases,
-        &["ten goi khac", "ten khac", "aliases", "alias", "other names"],
+        "Tên gọi khác",
+        &["ten khac", "aliases", "alias", "other names"],
     ),
-    (Field::Fields, &["linh vuc", "fields", "field"]),
-    (Field::Areas, &["ma dia ban", "dia ban", "areas", "area"]),
+    (Field::Fields, "Lĩnh vực", &["fields", "field"]),
+    (Field::Areas, "Mã địa bàn", &["dia ban", "areas", "area"]),
     (
         Field::External,
-        &["ngoai tinh", "ben ngoai", "don vi ngoai", "external"],
+        "Ngoài tỉnh",
+        &["ben ngoai", "don vi ngoai", "external"],
     ),
-    (Field::Hours, &["gio lam viec", "office hours", "hours"]),
+    (Field::Hours, "Giờ làm việc", &["office hours", "hours"]),
     (
         Field::Ignored,
-        &["stt", "tt", "so thu tu", "ghi chu", "note", "notes", "no"],
+        "Ghi chú",
+        &["stt", "tt", "so thu tu", "note", "notes", "no"],
     ),
 ];
 
-/// The headers of the template, as they are written there.
-pub const TEMPLATE: [&str; 12] = [
-    "Mã đơn vị",
-    "Tên đơn vị",
-    "Tên viết tắt",
-    "Đơn vị cấp trên",
-    "Thư điện tử đầu mối",
-    "Thư điện tử văn thư",
-    "Thư điện tử lãnh đạo",
-    "Tên gọi khác",
-    "Lĩnh vực",
-    "Mã địa bàn",
-    "Ngoài tỉnh",
-    "Giờ làm việc",
-];
+/// The headers of the template, which has a line for each unit.
+pub fn template() -> impl Iterator<Item = &'static str> {
+    let columns = HEADERS
+        .iter()
+        .filter(|(field, ..)| !matches!(field, Field::Role | Field::Address | Field::Ignored));
+    columns.map(|(_, header, _)| *header)
+}
 
 /// The header may stand below titles, so far down.
 const TITLES: usize = 20;
@@ -180,42 +176,64 @@ pub fn read(path: &Path, domains: &[String]) -> Result<Vec<Unit>, Problems> {
     let found = sheets
         .iter()
         .filter_map(|sheet| Some((sheet, header(sheet)?)))
-        .max_by_key(|(_, header)| header.columns.len() + header.problems.len());
-    let Some((sheet, header)) = found else {
-        let problem = Problem {
+        .max_by_key(|(_, header)| header.columns.len() + header.faults.len());
+    let refuse = |message: String, hint: Option<&str>| {
+        Problems(vec![Problem {
             file: path.display().to_string(),
             line: None,
             column: None,
             severity: super::Severity::Error,
-            message: format!("no line of the first {TITLES} is a header with the names of the units"),
-            hint: Some("write the headers of `dondoc init --directory-template FILE.xlsx`".to_owned()),
-        };
-        return Err(Problems(vec![problem]));
+            message,
+            hint: hint.map(str::to_owned),
+        }])
     };
+    let Some((sheet, header)) = found else {
+        return Err(refuse(
+            format!("no line of the first {TITLES} is a header with the names of the units"),
+            Some("write the headers of `dondoc init --directory-template FILE.xlsx`"),
+        ));
+    };
+    if let Some(why) = &sheet.refused {
+        return Err(refuse(why.clone(), None));
+    }
     let mut rows = Rows {
-        sheet,
         domains,
         columns: &header.columns,
-        problems: sheet.problems.iter().chain(&header.problems).cloned().collect(),
+        faults: sheet.faults.iter().chain(&header.faults).cloned().collect(),
         units: Vec::new(),
     };
     for line in sheet.lines.iter().filter(|line| line.number > header.last) {
         rows.take(line);
     }
-    rows.finish(header.last)
+    rows.finish(header.last).map_err(|mut faults| {
+        faults.sort_by_key(|fault| (fault.line, fault.column));
+        Problems(faults.into_iter().map(|fault| sheet.problem(fault)).collect())
+    })
 }
 
 struct Header {
     columns: BTreeMap<usize, Field>,
     /// The number of its last line.
     last: usize,
-    problems: Vec<Problem>,
+    faults: Vec<Fault>,
 }
 
 fn field(text: &str) -> Option<Field> {
     let folded = fold(text);
-    let known = HEADERS.iter().find(|(_, words)| words.contains(&folded.as_str()));
-    known.map(|(field, _)| *field)
+    let known = HEADERS
+        .iter()
+        .find(|(_, header, words)| fold(header) == folded || words.contains(&folded.as_str()));
+    known.map(|(field, ..)| *field)
+}
+
+/// The header of the template that was probably meant by an unknown one.
+fn meant(text: &str) -> Option<String> {
+    let templates: Vec<String> = HEADERS.iter().map(|(_, header, _)| fold(header)).collect();
+    let words = HEADERS.iter().flat_map(|(.., words)| words.iter().copied());
+    let word = most_like(&fold(text), words.chain(templates.iter().map(String::as_str)), 0.75)?;
+    let field = field(word)?;
+    let (_, header, _) = HEADERS.iter().find(|(known, ..)| *known == field)?;
+    Some(format!("did you mean `{header}`?"))
 }
 
 /// The first line with a column of names and another that is known. Merged cells put a second line below it, whose
@@ -234,7 +252,7 @@ fn header(sheet: &Sheet) -> Option<Header> {
     let mut header = Header {
         columns: BTreeMap::new(),
         last: second.map_or(first.number, |line| line.number),
-        problems: Vec::new(),
+        faults: Vec::new(),
     };
     let width = second.map_or(0, |line| line.cells.len()).max(first.cells.len());
     for column in 0..width {
@@ -245,21 +263,25 @@ fn header(sheet: &Sheet) -> Option<Header> {
         let Some((number, text)) = second.and_then(of).or_else(|| of(first)) else {
             continue;
         };
-        let mut wrong = |message: String, hint: Option<String>| {
-            header.problems.push(sheet.problem(number, column, message, hint));
+        let mut wrong = |message: String, hint: String| {
+            header.faults.push(Fault {
+                line: number,
+                column,
+                message,
+                hint,
+            });
         };
         match field(&text) {
             None => {
-                let words = HEADERS.iter().flat_map(|(_, words)| words.iter().copied());
-                let hint = did_you_mean(&fold(&text), words)
-                    .unwrap_or_else(|| "delete the column, or give it a header of the template".to_owned());
-                wrong(format!("the header `{}` is not known", one_line(&text)), Some(hint));
+                let hint =
+                    meant(&text).unwrap_or_else(|| "delete the column, or give it a header of the template".to_owned());
+                wrong(format!("the header `{}` is not known", one_line(&text)), hint);
             }
             Some(Field::Ignored) => {}
             Some(field) if header.columns.values().any(|known| *known == field) => {
                 wrong(
                     format!("the header `{}` means what another column does", one_line(&text)),
-                    Some("keep one of them".to_owned()),
+                    "keep one of them".to_owned(),
                 );
             }
             Some(field) => {
@@ -288,20 +310,46 @@ struct Taken {
     parent: Option<(usize, String)>,
     /// The id was written, not derived.
     has_id: bool,
+    /// The unit before it that has the same name.
+    repeats: Option<usize>,
+}
+
+impl Taken {
+    /// An id that is missing is the short name, else the initials of the name. It depends on nothing else in the table, so
+    /// that it stays the same when lines are added; where two would be one, ops have to say.
+    fn id(&self) -> String {
+        if self.has_id {
+            return self.unit.id.clone();
+        }
+        let short = self.unit.short.as_deref().map(slug).filter(|id| !id.is_empty());
+        short.unwrap_or_else(|| initials(&self.unit.name))
+    }
+
+    /// What others may name it by.
+    fn words(&self) -> impl Iterator<Item = &String> {
+        let words = [&self.unit.id, &self.unit.name]
+            .into_iter()
+            .chain(&self.unit.short)
+            .chain(&self.unit.aliases);
+        words.filter(|word| !word.is_empty())
+    }
 }
 
 struct Rows<'a> {
-    sheet: &'a Sheet,
     domains: &'a [String],
     columns: &'a BTreeMap<usize, Field>,
-    problems: Vec<Problem>,
+    faults: Vec<Fault>,
     units: Vec<Taken>,
 }
 
 impl Rows<'_> {
     fn wrong(&mut self, line: usize, column: usize, message: String, hint: impl Into<String>) {
-        let problem = self.sheet.problem(line, column, message, Some(hint.into()));
-        self.problems.push(problem);
+        self.faults.push(Fault {
+            line,
+            column,
+            message,
+            hint: hint.into(),
+        });
     }
 
     fn column(&self, field: Field) -> usize {
@@ -315,12 +363,13 @@ impl Rows<'_> {
         let mut unit = Unit::default();
         let (mut parent, mut role, mut addresses) = (None, Desk::Contact, Vec::new());
         let cells = line.cells.iter().enumerate().filter(|(_, text)| !text.is_empty());
-        let mut says_anything = false;
+        let (mut says_anything, mut has_name) = (false, false);
         for (column, cell) in cells {
             let Some(field) = self.columns.get(&column).copied() else {
                 continue;
             };
             says_anything = true;
+            has_name |= field == Field::Name;
             let text = one_line(cell);
             let is_mail = matches!(field, Field::Address | Field::Contact | Field::Clerk | Field::Head);
             if text.contains('@') && !is_mail {
@@ -393,54 +442,88 @@ impl Rows<'_> {
             .into_iter()
             .map(|(desk, mail)| (desk.unwrap_or(role), mail))
             .collect();
-        self.add(line, unit, parent);
+        if !self.is_further_box(line.number, &unit, parent.as_ref()) {
+            self.add(line.number, unit, parent, has_name);
+        }
     }
 
-    /// Puts a line where it belongs: in a table with roles, what names the unit above (or none) is a further box of it.
-    fn add(&mut self, line: &Line, unit: Unit, parent: Option<(usize, String)>) {
-        let name_column = self.column(Field::Name);
+    /// In a table with roles, a line that names a unit above it (or none) is a further box of that unit, and has nothing
+    /// else to say.
+    fn is_further_box(&mut self, line: usize, unit: &Unit, parent: Option<&(usize, String)>) -> bool {
         let has_roles = self.columns.values().any(|field| *field == Field::Role);
-        if has_roles
-            && let Some(last) = self.units.last_mut()
-            && (unit.name.is_empty() || fold(&unit.name) == fold(&last.unit.name))
-            && (unit.id.is_empty() || unit.id == last.unit.id)
-        {
-            last.unit.contacts.extend(unit.contacts);
-            return;
-        }
-        if unit.name.is_empty() {
-            let message = "the unit has no name".to_owned();
-            self.wrong(line.number, name_column, message, "write it, or empty the line");
-            return;
-        }
-        if unit.external && !unit.contacts.is_empty() {
-            let message = format!("`{}` is external and has an address", unit.name);
+        let found = match unit.name.is_empty() {
+            true => self.units.last_mut(),
+            false => self
+                .units
+                .iter_mut()
+                .find(|other| fold(&other.unit.name) == fold(&unit.name)),
+        };
+        let found = found.filter(|other| has_roles && (unit.id.is_empty() || unit.id == other.unit.id));
+        let Some(Taken {
+            unit: of,
+            parent: under,
+            line: first,
+            ..
+        }) = found
+        else {
+            return false;
+        };
+        of.contacts.extend(unit.contacts.iter().cloned());
+        let differs = |new: &[String], old: &[String]| !new.is_empty() && new != old;
+        let text = |parent: &(usize, String)| fold(&parent.1);
+        let others = [
+            (Field::Short, unit.short.is_some() && unit.short != of.short),
+            (
+                Field::Parent,
+                parent.is_some() && parent.map(text) != under.as_ref().map(text),
+            ),
+            (Field::Aliases, differs(&unit.aliases, &of.aliases)),
+            (Field::Fields, differs(&unit.fields, &of.fields)),
+            (Field::Areas, differs(&unit.areas, &of.areas)),
+            (Field::External, unit.external && !of.external),
+            (Field::Hours, unit.hours.is_some() && unit.hours != of.hours),
+        ];
+        let (name, first) = (of.name.clone(), *first);
+        for (field, _) in others.into_iter().filter(|(_, is_other)| *is_other) {
+            let message = format!("line {first} says something else of `{name}`");
             self.wrong(
-                line.number,
-                self.column(Field::External),
+                line,
+                self.column(field),
                 message,
-                "an external unit is never mailed: keep one of both",
+                "write it in one of its lines, or the same in all",
             );
         }
-        let same = self
-            .units
-            .iter()
-            .find(|other| fold(&other.unit.name) == fold(&unit.name));
-        if let Some(first) = same.map(|other| other.line) {
+        true
+    }
+
+    fn add(&mut self, line: usize, unit: Unit, parent: Option<(usize, String)>, has_name: bool) {
+        let name_column = self.column(Field::Name);
+        let repeats = match unit.name.is_empty() {
+            true => None,
+            false => self
+                .units
+                .iter()
+                .position(|other| fold(&other.unit.name) == fold(&unit.name)),
+        };
+        if !has_name {
+            let message = "the unit has no name".to_owned();
+            self.wrong(line, name_column, message, "write it, or empty the line");
+        }
+        if let Some(first) = repeats.and_then(|at| self.units.get(at)).map(|other| other.line) {
             let message = format!("`{}` is also the name in line {first}", unit.name);
             self.wrong(
-                line.number,
+                line,
                 name_column,
                 message,
                 "give each a name of its own, or keep one line",
             );
-            return;
         }
         self.units.push(Taken {
             has_id: !unit.id.is_empty(),
-            line: line.number,
+            line,
             unit,
             parent,
+            repeats,
         });
     }
 
@@ -455,11 +538,14 @@ impl Rows<'_> {
         found
     }
 
-    fn finish(mut self, header: usize) -> Result<Vec<Unit>, Problems> {
-        self.name_ids();
+    fn finish(mut self, header: usize) -> Result<Vec<Unit>, Vec<Fault>> {
+        self.refuse_external_boxes();
+        let clash = self.name_ids();
         self.find_parents();
-        self.break_circles();
-        if self.units.is_empty() && self.problems.is_empty() {
+        if !clash {
+            self.refuse_circles();
+        }
+        if self.units.is_empty() && self.faults.is_empty() {
             self.wrong(
                 header,
                 self.column(Field::Name),
@@ -467,49 +553,85 @@ impl Rows<'_> {
                 "write one a line",
             );
         }
-        match self.problems.is_empty() {
+        match self.faults.is_empty() {
             true => Ok(self.units.into_iter().map(|taken| taken.unit).collect()),
-            false => Err(Problems(self.problems)),
+            false => Err(self.faults),
         }
     }
 
-    /// An id that is missing is the short name, else the name, without accents. It depends on nothing else in the table,
-    /// so that it stays the same when lines are added; where two would be one, ops have to say.
-    fn name_ids(&mut self) {
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        let mut clashes = Vec::new();
-        for taken in &mut self.units {
-            if !taken.has_id {
-                let short = taken.unit.short.as_deref().map(slug).filter(|id| !id.is_empty());
-                taken.unit.id = short.unwrap_or_else(|| slug(&taken.unit.name));
+    fn refuse_external_boxes(&mut self) {
+        let external = self
+            .units
+            .iter()
+            .filter(|taken| taken.unit.external && !taken.unit.contacts.is_empty());
+        let found: Vec<_> = external.map(|taken| (taken.line, taken.unit.name.clone())).collect();
+        for (line, name) in found {
+            let message = format!("`{name}` is external and has an address");
+            let hint = "an external unit is never mailed: keep one of both";
+            self.wrong(line, self.column(Field::External), message, hint);
+        }
+    }
+
+    /// Gives each unit its id, and tells whether two would have the same. The first that has it in writing keeps it.
+    fn name_ids(&mut self) -> bool {
+        let id_column = self.columns.values().any(|field| *field == Field::Id);
+        let id_column = self.column(if id_column { Field::Id } else { Field::Name });
+        let mut called: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut at_fault = Vec::new();
+        for (at, taken) in self.units.iter_mut().enumerate() {
+            taken.unit.id = taken.id();
+            if taken.unit.id.is_empty() && !taken.unit.name.is_empty() {
+                at_fault.push((taken.line, "no id can be made of the name".to_owned()));
             }
-            let id = &taken.unit.id;
-            match seen.get(id) {
-                _ if id.is_empty() => clashes.push((taken.line, "no id can be made of the name".to_owned())),
-                Some(first) => clashes.push((taken.line, format!("the id `{id}` is also that of line {first}"))),
-                None => {
-                    seen.insert(id.clone(), taken.line);
-                }
+            // Without an id of its own a line with the name of another is a fault already.
+            if taken.has_id || taken.repeats.is_none() {
+                called.entry(taken.unit.id.clone()).or_default().push(at);
             }
         }
-        let at = match self.columns.values().any(|field| *field == Field::Id) {
-            true => self.column(Field::Id),
-            false => self.column(Field::Name),
-        };
-        for (line, message) in clashes {
-            self.wrong(line, at, message, "write an id of its own into the column `Mã đơn vị`");
+        called.remove("");
+        let mut clash = false;
+        for (id, units) in &called {
+            let mut units: Vec<&Taken> = units.iter().filter_map(|at| self.units.get(*at)).collect();
+            units.sort_by_key(|taken| !taken.has_id);
+            let Some((first, others)) = units.split_first() else {
+                continue;
+            };
+            clash |= !others.is_empty();
+            for other in others {
+                at_fault.push((other.line, format!("the id `{id}` is also that of line {}", first.line)));
+            }
+            // The initials of one must not be what another is called: a ticket with that word would reach neither.
+            let is_called = |taken: &&Taken| {
+                let is_other = taken.line != first.line && taken.repeats.is_none();
+                is_other && taken.words().any(|word| fold(word) == fold(id))
+            };
+            if others.is_empty()
+                && !first.has_id
+                && let Some(other) = self.units.iter().find(is_called)
+            {
+                at_fault.push((
+                    first.line,
+                    format!("the id `{id}` is also a name of line {}", other.line),
+                ));
+            }
         }
+        let hint = "give it a short name in the column `Tên viết tắt`, or an id of its own in `Mã đơn vị`";
+        for (line, message) in at_fault {
+            self.wrong(line, id_column, message, hint);
+        }
+        clash
     }
 
     fn find_parents(&mut self) {
-        let mut by_word: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for Taken { unit, .. } in &self.units {
-            let words = [&unit.id, &unit.name]
-                .into_iter()
-                .chain(&unit.short)
-                .chain(&unit.aliases);
-            for word in words {
-                by_word.entry(fold(word)).or_default().insert(unit.id.clone());
+        // By what they may be called, folded: as it is written, and the units.
+        let mut by_word: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
+        for taken in &self.units {
+            let first = taken.repeats.and_then(|at| self.units.get(at)).unwrap_or(taken);
+            for word in taken.words() {
+                let (_, ids) = by_word
+                    .entry(fold(word))
+                    .or_insert_with(|| (word.clone(), BTreeSet::new()));
+                ids.insert(first.unit.id.clone());
             }
         }
         let mut faults = Vec::new();
@@ -519,13 +641,17 @@ impl Rows<'_> {
             };
             let means = by_word
                 .get(&fold(text))
-                .map(|ids| ids.iter().collect::<Vec<_>>())
+                .map(|(_, ids)| ids.iter().collect::<Vec<_>>())
                 .unwrap_or_default();
             match means[..] {
                 [one] => taken.unit.parent = Some(one.clone()),
                 [] => {
-                    let hint = did_you_mean(&fold(text), by_word.keys().map(String::as_str))
-                        .unwrap_or_else(|| "write the name or id of a unit in this table".to_owned());
+                    let hint = most_like(&fold(text), by_word.keys().map(String::as_str), 0.6)
+                        .and_then(|word| by_word.get(word))
+                        .map_or(
+                            "write the name or id of a unit in this table".to_owned(),
+                            |(written, _)| format!("did you mean `{written}`?"),
+                        );
                     faults.push((taken.line, *column, format!("no unit is named `{text}`"), hint));
                 }
                 _ => {
@@ -539,10 +665,11 @@ impl Rows<'_> {
         }
     }
 
-    fn break_circles(&mut self) {
+    fn refuse_circles(&mut self) {
         let parents: BTreeMap<&str, &str> = self
             .units
             .iter()
+            .filter(|taken| taken.repeats.is_none())
             .filter_map(|t| Some((t.unit.id.as_str(), t.unit.parent.as_deref()?)))
             .collect();
         let is_in_circle = |id: &str| {
@@ -557,7 +684,7 @@ impl Rows<'_> {
         let circles: Vec<(usize, String)> = self
             .units
             .iter()
-            .filter(|taken| is_in_circle(&taken.unit.id))
+            .filter(|taken| taken.repeats.is_none() && is_in_circle(&taken.unit.id))
             .map(|taken| (taken.line, taken.unit.name.clone()))
             .collect();
         let column = self.column(Field::Parent);
@@ -577,7 +704,32 @@ fn is_id(text: &str) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
-/// `Sở Y tế` becomes `SO-Y-TE`.
+/// `Sở Kế hoạch và Đầu tư` becomes `SKHDT`, `UBND xã Mỹ An` `UBNDXMA` and `Phường 11` `P11`; a single word stays whole.
+fn initials(name: &str) -> String {
+    let capitals = name == name.to_uppercase();
+    let words: Vec<&str> = name
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty() && word.to_lowercase() != "và")
+        .collect();
+    let is_whole = |word: &str| {
+        let is_abbreviated = !capitals && word.chars().count() > 1 && word == word.to_uppercase();
+        is_abbreviated || word.starts_with(|c: char| c.is_ascii_digit())
+    };
+    match words[..] {
+        [] | [_] => slug(name),
+        _ => words
+            .iter()
+            .map(|word| {
+                slug(word)
+                    .chars()
+                    .take(if is_whole(word) { usize::MAX } else { 1 })
+                    .collect::<String>()
+            })
+            .collect(),
+    }
+}
+
+/// `SLĐ-TB&XH` becomes `SLD-TB-XH`.
 fn slug(text: &str) -> String {
     let plain = unaccented(text).to_ascii_uppercase();
     let words = plain

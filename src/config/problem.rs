@@ -115,8 +115,13 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     resembling(word, known, 0.6)
 }
 
-/// The known word that is at least so much like the word, from 0 (nothing in common) to 1 (the same).
+/// `did you mean …?` with the known word that is at least so much like the word.
 pub(super) fn resembling<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, least: f64) -> Option<String> {
+    most_like(word, known, least).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
+/// The known word that is most like the word, and at least so much, from 0 (nothing in common) to 1 (the same).
+pub(super) fn most_like<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, least: f64) -> Option<&'a str> {
     let likeness =
         |candidate: &str| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
     let best = known
@@ -124,7 +129,7 @@ pub(super) fn resembling<'a>(word: &str, known: impl IntoIterator<Item = &'a str
         .map(|candidate| (likeness(candidate), candidate))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     best.filter(|(score, _)| *score >= least)
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::io::{Cursor, Read as _, Seek};
 use std::path::Path;
 
-use calamine::{DataRef, Reader as _, Xlsx};
+use calamine::{DataRef, Reader as _, SheetType, Xlsx};
 
 use super::problem::{Problem, Severity};
 use crate::domain::text::nfc;
@@ -33,12 +33,39 @@ pub(super) struct Sheet {
     is_workbook: bool,
     pub(super) lines: Vec<Line>,
     /// Cells that hold what is no text.
-    pub(super) problems: Vec<Problem>,
+    pub(super) faults: Vec<Fault>,
+    /// Why the rest of it was not read.
+    pub(super) refused: Option<String>,
+}
+
+/// What is wrong with a cell. Lines count from 1, columns from 0.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) message: String,
+    pub(super) hint: String,
 }
 
 impl Sheet {
-    /// What is wrong with a cell, by its place. Columns count from 0.
-    pub(super) fn problem(&self, line: usize, column: usize, message: String, hint: Option<String>) -> Problem {
+    fn new(name: String, is_workbook: bool) -> Self {
+        Self {
+            name,
+            is_workbook,
+            lines: Vec::new(),
+            faults: Vec::new(),
+            refused: None,
+        }
+    }
+
+    /// A fault by its place, as whoever filled in the table finds it.
+    pub(super) fn problem(&self, fault: Fault) -> Problem {
+        let Fault {
+            line,
+            column,
+            message,
+            hint,
+        } = fault;
         let (file, line) = match self.is_workbook {
             true => (format!("{}, cell {}{line}", self.name, letters(column)), None),
             false => (self.name.clone(), Some(line)),
@@ -53,7 +80,7 @@ impl Sheet {
             column: None,
             severity: Severity::Error,
             message,
-            hint,
+            hint: Some(hint),
         }
     }
 }
@@ -104,19 +131,18 @@ fn workbook(name: &str, bytes: Vec<u8>) -> Result<Vec<Sheet>, String> {
     let broken = |error: calamine::XlsxError| format!("is no workbook that can be read: {error}");
     let mut book = Xlsx::new(Cursor::new(bytes)).map_err(broken)?;
     let mut sheets = Vec::new();
-    for title in book.sheet_names() {
-        let mut sheet = Sheet {
-            name: format!("{name}, sheet “{title}”"),
-            is_workbook: true,
-            lines: Vec::new(),
-            problems: Vec::new(),
-        };
+    // A sheet of another kind is a chart or a dialog, which have no cells.
+    let tables = book.sheets_metadata().iter();
+    let titles: Vec<String> = tables
+        .filter(|sheet| sheet.typ == SheetType::WorkSheet)
+        .map(|sheet| sheet.name.clone())
+        .collect();
+    for title in titles {
+        let damaged = |error: calamine::XlsxError| format!("sheet “{title}” cannot be read: {error}");
+        let mut sheet = Sheet::new(format!("{name}, sheet “{title}”"), true);
         // Cell by cell: a sheet of two cells in far corners would be a table of billions.
-        let Ok(mut cells) = book.worksheet_cells_reader(&title) else {
-            // A chart is a sheet without cells.
-            continue;
-        };
-        while let Some(cell) = cells.next_cell().map_err(broken)? {
+        let mut cells = book.worksheet_cells_reader(&title).map_err(damaged)?;
+        while let Some(cell) = cells.next_cell().map_err(damaged)? {
             let (row, column) = cell.get_position();
             let (row, column) = (row as usize, column as usize);
             let text = match cell.get_value() {
@@ -132,9 +158,12 @@ fn workbook(name: &str, bytes: Vec<u8>) -> Result<Vec<Sheet>, String> {
                         DataRef::Error(_) => "the cell shows an error of its formula",
                         _ => "the cell holds a date or a time",
                     };
-                    let hint = Some("write it as text".to_owned());
-                    let problem = sheet.problem(row + 1, column, what.to_owned(), hint);
-                    sheet.problems.push(problem);
+                    sheet.faults.push(Fault {
+                        line: row + 1,
+                        column,
+                        message: what.to_owned(),
+                        hint: "write it as text".to_owned(),
+                    });
                     continue;
                 }
             };
@@ -183,8 +212,12 @@ fn bounded(sheet: &mut Sheet, number: usize, column: usize, text: String) -> Str
     } else {
         return text;
     };
-    let problem = sheet.problem(number, column, why.to_owned(), Some("write it anew".to_owned()));
-    sheet.problems.push(problem);
+    sheet.faults.push(Fault {
+        line: number,
+        column,
+        message: why.to_owned(),
+        hint: "write it anew".to_owned(),
+    });
     String::new()
 }
 
@@ -219,38 +252,40 @@ fn csv(name: &str, bytes: &[u8]) -> Result<Vec<Sheet>, (String, &'static str)> {
         let message = format!("line {line} is not UTF-8, perhaps Windows-1258 or another old encoding");
         (message, AS_UTF8)
     })?;
-    b";,\t"
-        .iter()
-        .map(|separator| separated(name, text, *separator))
-        .collect()
+    let separators = b";,\t".iter();
+    Ok(separators.map(|separator| separated(name, text, *separator)).collect())
 }
 
-fn separated(name: &str, text: &str, separator: u8) -> Result<Sheet, (String, &'static str)> {
-    let mut sheet = Sheet {
-        name: name.to_owned(),
-        is_workbook: false,
-        lines: Vec::new(),
-        problems: Vec::new(),
-    };
+/// The file under one separator. Where it may be the wrong one, what it makes of the lines is no fault of the file: only
+/// the header tells.
+fn separated(name: &str, text: &str, separator: u8) -> Sheet {
+    let mut sheet = Sheet::new(name.to_owned(), false);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
     for record in reader.records() {
-        let record = record.map_err(|error| (format!("cannot be read: {error}"), ""))?;
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                sheet.refused = Some(format!("cannot be read: {error}"));
+                break;
+            }
+        };
         let number = record
             .position()
             .map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
-        if sheet.lines.len() >= LINES || record.len() > COLUMNS {
-            return Err((format!("has more than {LINES} lines or {COLUMNS} columns"), ""));
-        }
-        for (column, cell) in record.iter().enumerate() {
+        for (column, cell) in record.iter().take(COLUMNS).enumerate() {
             let cell = nfc(cell);
             if !cell.is_empty() {
                 put(&mut sheet, number, column, cell);
             }
         }
+        if sheet.lines.len() > LINES || record.len() > COLUMNS {
+            sheet.refused = Some(format!("has more than {LINES} lines or {COLUMNS} columns"));
+            break;
+        }
     }
-    Ok(sheet)
+    sheet
 }

@@ -1,10 +1,10 @@
 //! `init` for a province: options, and a directory out of workbooks and CSV files as people make them.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rust_xlsxwriter::{Format, Workbook};
+use rust_xlsxwriter::{Chart, ChartType, Format, Workbook};
 
 use crate::cli::{dondoc, said, text};
 
@@ -91,7 +91,7 @@ contacts = [
 ]
 
 [[unit]]
-id = \"TRUNG-TAM-Y-TE\"
+id = \"TTYT\"
 name = \"Trung tâm Y tế\"
 parent = \"SYT\"
 hours = { mon = [\"07:30-11:30\", \"13:00-17:00\"], tue = [\"07:30-11:30\", \"13:00-17:00\"], \
@@ -101,7 +101,7 @@ contacts = [
 ]
 
 [[unit]]
-id = \"VIEN-THONG\"
+id = \"VT\"
 name = \"Viễn thông\"
 external = true
 
@@ -169,7 +169,7 @@ fn a_workbook_with_merged_headers_becomes_the_same_directory_also_as_libreoffice
 fn every_bad_cell_is_named_with_what_to_do_and_nothing_is_written() {
     let dir = tempfile::tempdir().expect("a folder");
     let table = "\
-Mã;Tên;Cấp trên;Đầu mối;Ngoài tỉnh;Điện thoại
+Mã;Tên;Cấp trên;Đầu mối;Ngoài tỉnh;Điện thoại;Lĩnh vựcs
 SỞ;Sở Y tế;;syt@gmail.com;;
 A;Đơn vị A;B;a@other.example;;
 B;Đơn vị B;A;0277 123;;
@@ -282,4 +282,322 @@ fn a_province_is_made_without_a_terminal_and_the_template_is_a_table_that_is_rea
         init(empty.path(), &template).expect_err("no units"),
         "dondoc: FILE, sheet “Đơn vị”, cell B1: no unit stands below the header (write one a line)\n"
     );
+}
+
+/// The ids and the names of the units that were in the table.
+fn ids(made: &str) -> Vec<(String, String)> {
+    let directory: toml::Table = made.parse().expect("a directory");
+    let units = directory["unit"].as_array().expect("units");
+    let text = |unit: &toml::Value, key: &str| unit[key].as_str().expect("a text").to_owned();
+    let all = units.iter().map(|unit| (text(unit, "id"), text(unit, "name")));
+    let mut ids: Vec<_> = all.filter(|(id, _)| id != "UBND_TINH" && id != "VP").collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn a_unit_without_id_and_short_name_gets_its_initials_whatever_stands_around_it() {
+    let names = [
+        "Công an tỉnh",
+        "Phường 11",
+        "PETROLIMEX",
+        "Sở Kế hoạch và Đầu tư",
+        "SỞ Y TẾ",
+        "UBND xã Mỹ An",
+        "Ủy ban nhân dân phường Đạo Thạnh",
+    ];
+    let usual = ["CAT", "P11", "PETROLIMEX", "SKHDT", "SYT", "UBNDXMA", "UBNDPDT"];
+    let mut expected: Vec<_> = usual
+        .into_iter()
+        .map(str::to_owned)
+        .zip(names.map(str::to_owned))
+        .collect();
+    expected.sort();
+    let there: Vec<String> = names.map(str::to_owned).to_vec();
+    let back: Vec<String> = there.iter().rev().cloned().collect();
+    for lines in [there, back] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let table = format!("STT;Tên\n;{}\n", lines.join("\n;"));
+        let made = init(dir.path(), &file(dir.path(), "units.csv", table.as_bytes())).expect("a directory");
+        assert_eq!(ids(&made), expected);
+    }
+}
+
+#[test]
+fn initials_that_are_no_one_s_own_are_an_error_that_asks_for_a_short_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let table = "\
+STT;Tên;Tên viết tắt;Tên gọi khác
+;Xã Tân Hòa;;
+;Xã Tân Hồng;;
+;Xã Thạnh Hưng;XTHG;
+;Sở Y tế;;
+;Y tế tỉnh;;syt
+";
+    assert_eq!(
+        init(dir.path(), &file(dir.path(), "units.csv", table.as_bytes())).expect_err("clashes"),
+        "\
+dondoc: FILE:3: column 2: the id `XTH` is also that of line 2 \
+(give it a short name in the column `Tên viết tắt`, or an id of its own in `Mã đơn vị`)
+FILE:5: column 2: the id `SYT` is also a name of line 6 \
+(give it a short name in the column `Tên viết tắt`, or an id of its own in `Mã đơn vị`)
+"
+    );
+}
+
+#[test]
+fn all_faults_of_a_line_are_named_in_the_order_of_the_cells_and_none_that_only_follows_from_another() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let refused = |table: &str| init(dir.path(), &file(dir.path(), "units.csv", table.as_bytes())).expect_err("faults");
+    assert_eq!(
+        refused(
+            "\
+Tên;Mã;Cấp trên;Đầu mối
+Sở A;A;Sở B;
+Sở B;B;A;
+Sở A;;Sở Z Z Z;a@gmail.com
+Phòng C;C;Sở A;
+;;Sở Q Q Q;
+"
+        ),
+        "\
+dondoc: FILE:2: column 3: `Sở A` is among its own parents (name the unit above it)
+FILE:3: column 3: `Sở B` is among its own parents (name the unit above it)
+FILE:4: column 1: `Sở A` is also the name in line 2 (give each a name of its own, or keep one line)
+FILE:4: column 3: no unit is named `Sở Z Z Z` (write the name or id of a unit in this table)
+FILE:4: column 4: `a@gmail.com` is at the free mail provider gmail.com (use the official mailbox)
+FILE:6: column 1: the unit has no name (write it, or empty the line)
+FILE:6: column 3: no unit is named `Sở Q Q Q` (write the name or id of a unit in this table)
+"
+    );
+    assert_eq!(
+        refused("Tên;Mã;Cấp trên\nSở A;A;B\nSở B;B;\nSở C;A;\nSở D;D;Sở Ca\n"),
+        "\
+dondoc: FILE:4: column 2: the id `A` is also that of line 2 \
+(give it a short name in the column `Tên viết tắt`, or an id of its own in `Mã đơn vị`)
+FILE:5: column 3: no unit is named `Sở Ca` (did you mean `Sở C`?)
+"
+    );
+}
+
+const BOXES: &str = "\
+Tên đơn vị;Đơn vị cấp trên;Vai trò;Thư điện tử
+Sở Y tế;;Đầu mối;daumoi@syt.dt.example
+;;Văn thư;vanthu@syt.dt.example
+Trung tâm Y tế;Sở Y tế;contact;ttyt@dt.example
+Sở Y tế;;Lãnh đạo;mailto:lanhdao@syt.dt.example
+Trung tâm Y tế;sở y tế;head;giamdoc@ttyt.dt.example
+";
+
+#[test]
+fn a_table_with_one_line_a_box_makes_one_unit_of_the_lines_with_its_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let made = init(dir.path(), &file(dir.path(), "boxes.csv", BOXES.as_bytes())).expect("a directory");
+    assert!(
+        made.ends_with(
+            "
+[[unit]]
+id = \"SYT\"
+name = \"Sở Y tế\"
+parent = \"UBND_TINH\"
+contacts = [
+  { role = \"contact\", address = \"daumoi@syt.dt.example\" },
+  { role = \"clerk\", address = \"vanthu@syt.dt.example\" },
+  { role = \"head\", address = \"lanhdao@syt.dt.example\" },
+]
+
+[[unit]]
+id = \"TTYT\"
+name = \"Trung tâm Y tế\"
+parent = \"SYT\"
+contacts = [
+  { role = \"contact\", address = \"ttyt@dt.example\" },
+  { role = \"head\", address = \"giamdoc@ttyt.dt.example\" },
+]
+
+"
+        ),
+        "{made}"
+    );
+    let other = BOXES.replace("sở y tế;head", "Công an tỉnh;boss");
+    assert_eq!(
+        init(dir.path(), &file(dir.path(), "boxes.csv", other.as_bytes())).map_or_else(|said| said, |made| made),
+        "\
+dondoc: FILE:6: column 2: line 4 says something else of `Trung tâm Y tế` (write it in one of its lines, or the same in all)
+FILE:6: column 3: `boss` is no role (write đầu mối, văn thư or lãnh đạo)
+"
+    );
+}
+
+/// The workbook with other bytes for one of its parts.
+fn with_part(book: &[u8], part: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
+    let mut old = zip::ZipArchive::new(std::io::Cursor::new(book)).expect("a workbook");
+    let mut new = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for at in 0..old.len() {
+        let mut file = old.by_index(at).expect("a part");
+        let name = file.name().to_owned();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("its bytes");
+        if name == part {
+            bytes = change(std::str::from_utf8(&bytes).expect("a text")).into_bytes();
+        }
+        new.start_file(name, zip::write::SimpleFileOptions::default())
+            .expect("a part");
+        new.write_all(&bytes).expect("its bytes");
+    }
+    new.finish().expect("a file").into_inner()
+}
+
+#[test]
+fn a_chart_beside_the_table_is_passed_over_and_a_damaged_sheet_is_named() {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet().set_name("Đơn vị").expect("a name");
+    for (row, cells) in (0u32..).zip([["STT", "Tên đơn vị"], ["1", "Sở Y tế"]]) {
+        sheet.write_row(row, 0, cells).expect("a line");
+    }
+    let mut chart = Chart::new(ChartType::Column);
+    chart.add_series().set_values(("Đơn vị", 0, 0, 1, 0));
+    book.add_chartsheet()
+        .set_name("Biểu đồ")
+        .expect("a name")
+        .insert_chart(0, 0, &chart)
+        .expect("a chart");
+    let sound = book.save_to_buffer().expect("a workbook");
+    let dir = tempfile::tempdir().expect("a folder");
+    let made = init(dir.path(), &file(dir.path(), "units.xlsx", &sound)).expect("a directory");
+    assert_eq!(
+        ids(&made),
+        [
+            ("CAT".to_owned(), "Công an tỉnh".to_owned()),
+            ("SYT".to_owned(), "Sở Y tế".to_owned())
+        ]
+    );
+
+    let refused = |before: &str| {
+        let damaged = with_part(&sound, "xl/worksheets/sheet1.xml", |xml| {
+            xml.split_once(before).expect("a place in the sheet").0.to_owned()
+        });
+        let dir = tempfile::tempdir().expect("a folder");
+        init(dir.path(), &file(dir.path(), "units.xlsx", &damaged)).expect_err("a refusal")
+    };
+    for before in ["<sheetData>", "</sheetData>", "<worksheet"] {
+        let said = refused(before);
+        assert!(
+            said.starts_with("dondoc: FILE: sheet “Đơn vị” cannot be read: "),
+            "{before}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_another_separator_would_make_of_a_csv_file_is_no_fault_of_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let commas = "một, ".repeat(80);
+    let table = format!("Tên;Ghi chú\nSở Y tế;{commas}\nCông an tỉnh;\n");
+    let made = init(dir.path(), &file(dir.path(), "units.csv", table.as_bytes())).expect("a directory");
+    assert_eq!(ids(&made).len(), 2);
+
+    let wide = format!("Tên;Ghi chú\nSở Y tế{}\n", ";x".repeat(80));
+    assert_eq!(
+        init(dir.path(), &file(dir.path(), "wide.csv", wide.as_bytes())).expect_err("too wide"),
+        "dondoc: FILE: has more than 5000 lines or 64 columns\n"
+    );
+}
+
+#[test]
+fn a_preview_shows_the_table_writes_nothing_and_says_whether_it_could_be_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (target, table) = (dir.path().join("made"), file(dir.path(), "boxes.csv", BOXES.as_bytes()));
+    let path = target.to_str().expect("a path");
+    let run = |more: &[&str]| {
+        let table = ["init", path, "--directory", table.to_str().expect("a path")];
+        dondoc(dir.path(), &[&table, &OPTIONS[..], more].concat())
+    };
+    let units = "\
+5 units
+  UBND_TINH  Ủy ban nhân dân tỉnh Đồng Tháp  no contact  (not in the table)
+  VP  Văn phòng Ủy ban nhân dân tỉnh  under UBND_TINH  contact vp@dt.example  (not in the table)
+  CAT  Công an tỉnh  under UBND_TINH  no contact  (not in the table)
+  SYT  Sở Y tế  under UBND_TINH  contact daumoi@syt.dt.example, clerk vanthu@syt.dt.example, head lanhdao@syt.dt.example
+  TTYT  Trung tâm Y tế  under SYT  contact ttyt@dt.example, head giamdoc@ttyt.dt.example
+";
+    let shown = |more: &[&str]| {
+        let output = run(more);
+        assert!(output.status.success(), "{}", said(&output));
+        text(&output)
+            .lines()
+            .filter(|line| !line.contains(": warning: "))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+            .replace(path, "DIR")
+    };
+    let free = format!("{units}nothing is written; without --preview this would go into DIR\n");
+    assert_eq!(shown(&["--preview"]), free);
+    assert!(!target.exists());
+    std::fs::create_dir(&target).expect("a folder");
+    assert_eq!(shown(&["--preview"]), free, "an empty folder is as good as none");
+
+    file(&target, "dondoc.toml", b"mine");
+    assert_eq!(
+        shown(&["--preview"]),
+        format!(
+            "{units}nothing is written; without --preview this would be refused: \
+             DIR/dondoc.toml is already there and not overwritten; choose another directory\n"
+        )
+    );
+    let refused = run(&["--hours", "never"]);
+    assert_eq!(
+        (refused.status.code(), said(&refused).replace(path, "DIR")),
+        (
+            Some(1),
+            "dondoc: DIR/dondoc.toml is already there and not overwritten; choose another directory\n".to_owned()
+        ),
+        "before any answer is looked at"
+    );
+    assert_eq!(std::fs::read_dir(&target).expect("a folder").count(), 1);
+}
+
+#[test]
+fn mail_may_go_to_each_domain_of_the_province_and_to_no_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let target = dir.path().join("made");
+    let table = |third: &str| {
+        let text =
+            format!("STT;Tên;Đầu mối\n;Sở Y tế;syt@dt.example\n;Sở Nội vụ;snv@tg.example\n;Công an tỉnh;{third}\n");
+        file(dir.path(), "units.csv", text.as_bytes())
+    };
+    let run = |table: PathBuf| {
+        let path = target.to_str().expect("a path");
+        let second = [
+            "--directory",
+            table.to_str().expect("a path"),
+            "--mail-domain",
+            "TG.example",
+        ];
+        dondoc(dir.path(), &[&["init", path], &OPTIONS[..], &second].concat())
+    };
+    let refused = run(table("cat@la.example"));
+    assert_eq!(
+        (
+            refused.status.code(),
+            said(&refused).replace(dir.path().to_str().expect("a path"), "DIR")
+        ),
+        (
+            Some(78),
+            "dondoc: DIR/units.csv:4: column 3: `cat@la.example` is outside the mail domains (dt.example, tg.example) \
+             (give its domain with --mail-domain if mail may go to it)\n"
+                .to_owned()
+        )
+    );
+    let made = run(table("cat@xa.tg.example"));
+    assert!(made.status.success(), "{}", said(&made));
+    let settings = std::fs::read_to_string(target.join("dondoc.toml")).expect("settings");
+    assert!(
+        settings
+            .lines()
+            .any(|line| line == "allowed_domains = [\"dt.example\", \"tg.example\"]"),
+        "{settings}"
+    );
+    let checked = dondoc(&target, &["check", "--offline"]);
+    assert!(checked.status.success(), "{}", text(&checked));
 }
