@@ -419,6 +419,7 @@ contacts = [
         ),
         "{made}"
     );
+    let dir = tempfile::tempdir().expect("a folder");
     let other = BOXES.replace("sở y tế;head", "Công an tỉnh;boss");
     assert_eq!(
         init(dir.path(), &file(dir.path(), "boxes.csv", other.as_bytes())).map_or_else(|said| said, |made| made),
@@ -435,7 +436,7 @@ fn with_part(book: &[u8], part: &str, change: impl Fn(&str) -> String) -> Vec<u8
     let mut new = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for at in 0..old.len() {
         let mut file = old.by_index(at).expect("a part");
-        let name = file.name().to_owned();
+        let name = file.name().expect("its name").into_owned();
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).expect("its bytes");
         if name == part {
@@ -497,6 +498,7 @@ fn what_another_separator_would_make_of_a_csv_file_is_no_fault_of_it() {
     let made = init(dir.path(), &file(dir.path(), "units.csv", table.as_bytes())).expect("a directory");
     assert_eq!(ids(&made).len(), 2);
 
+    let dir = tempfile::tempdir().expect("a folder");
     let wide = format!("Tên;Ghi chú\nSở Y tế{}\n", ";x".repeat(80));
     assert_eq!(
         init(dir.path(), &file(dir.path(), "wide.csv", wide.as_bytes())).expect_err("too wide"),
