@@ -46,9 +46,9 @@ use crate::domain::wording::{Terms, Wording};
 
 pub use dondoc::FEWEST_MONTHS;
 pub use doubts::Offered;
+pub use mail::{mail_domain, official};
 pub use problem::{Problem, Problems, Severity, did_you_mean, sort};
 pub use schema::{FileKind, Incomplete, reference};
-pub use mail::{mail_domain, official};
 
 use calendars::{CalendarFile, UnitHours};
 use doubts::Places;
