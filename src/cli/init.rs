@@ -381,7 +381,7 @@ impl Made {
                 .collect(),
             ..Unit::default()
         };
-        let office = find_or_add(&mut units, &[answers.office.clone()], office, &mut added)?;
+        let office = find_or_add(&mut units, std::slice::from_ref(&answers.office), office, &mut added)?;
         let police = Unit {
             id: "CAT".to_owned(),
             name: format!("Công an {kind}"),

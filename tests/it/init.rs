@@ -117,7 +117,7 @@ fn a_csv_file_of_either_separator_with_or_without_a_mark_becomes_the_directory()
         let made = init(dir.path(), &file(dir.path(), "units.csv", table.as_bytes())).expect("a directory");
         assert_eq!(units(&made), UNITS);
         assert!(
-            made.starts_with("# The directory: who the agencies are"),
+            made.starts_with("#:schema ./schema/agencies.schema.json\n# The directory: who the agencies are"),
             "comments stay"
         );
     }
@@ -422,7 +422,7 @@ contacts = [
     let dir = tempfile::tempdir().expect("a folder");
     let other = BOXES.replace("sở y tế;head", "Công an tỉnh;boss");
     assert_eq!(
-        init(dir.path(), &file(dir.path(), "boxes.csv", other.as_bytes())).map_or_else(|said| said, |made| made),
+        init(dir.path(), &file(dir.path(), "boxes.csv", other.as_bytes())).unwrap_or_else(|said| said),
         "\
 dondoc: FILE:6: column 2: line 4 says something else of `Trung tâm Y tế` (write it in one of its lines, or the same in all)
 FILE:6: column 3: `boss` is no role (write đầu mối, văn thư or lãnh đạo)
