@@ -29,10 +29,11 @@ use crate::store::{Store, StoreError};
 pub const CONFIGURATION_ERROR: u8 = 78;
 
 /// The templates of letters that no rule asks for.
-const BUILT_IN: [&str; 7] = [
+const BUILT_IN: [&str; 8] = [
     "alarms",
     "approval",
     "competence",
+    "confirm-contact",
     "correction",
     "endpoint-disabled",
     "send-test",

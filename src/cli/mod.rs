@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 pub mod calendar;
 pub mod check;
+mod contacts;
 pub mod demo;
 mod endpoint;
 mod explain;
@@ -206,6 +207,11 @@ enum Command {
         /// The unit's id, or @ops.
         unit: String,
     },
+    /// The addresses of the directory: which ones somebody has confirmed; and letters that ask.
+    Contacts {
+        #[command(subcommand)]
+        command: ContactsCommand,
+    },
     /// Holds all composing and sending until `dondoc resume`; reading and deciding go on.
     Pause {
         /// Why; `dondoc status` shows it.
@@ -323,6 +329,33 @@ enum CalendarCommand {
         unit: Option<String>,
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ContactsCommand {
+    /// Every address in use, with its confirmation and when it was last asked for.
+    List {
+        /// Only those that nobody has confirmed, or not for more than a year.
+        #[arg(long)]
+        wanting: bool,
+        /// The instant to look at; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Asks by a letter to each address that nobody has confirmed, or not for more than a year, whether it is right and read.
+    /// It lists them and asks first; who was asked within two weeks is left out.
+    Request {
+        /// Only those of these units, by id or any word of the directory.
+        units: Vec<String>,
+        /// Doesn't ask.
+        #[arg(long)]
+        yes: bool,
+        /// The instant of it, for a store under simulated time; now by default.
+        #[arg(long, value_name = "T")]
+        at: Option<String>,
     },
 }
 
@@ -604,6 +637,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         } => endpoint::enable(&dir, &id).await,
         Command::Outbox { command } => outbox::run(&dir, command).await,
         Command::SendTest { unit } => send_test::run(&dir, &unit).await,
+        Command::Contacts { command } => contacts::run(&dir, command).await,
         Command::Pause { reason } => pause::pause(&dir, &reason).await,
         Command::Resume => pause::resume(&dir).await,
         Command::Silence { command } => silence::run(&dir, command).await,

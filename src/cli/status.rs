@@ -38,6 +38,12 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     alarms.retain(|alarm| alarm.cleared_at.is_none());
     let outdated = store.count_outdated(meta.generation).await?;
     let until = config.calendars.base().entered_until();
+    let on = config.calendars.base().date_of(now);
+    let in_use = config
+        .directory
+        .contacts(on)
+        .filter(|(_, contact)| contact.is_usable(on));
+    let unconfirmed = in_use.filter(|(_, contact)| !contact.is_confirmed(on)).count();
     if as_json {
         say_json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -94,6 +100,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
                 "findings": a.findings,
             })),
             "endpoints": endpoints.iter().map(|e| e.to_json(&config)).collect::<Vec<_>>(),
+            "unconfirmed": unconfirmed,
             "calendar_until": until.to_string(),
         }));
         return Ok(());
@@ -129,6 +136,11 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
     if let Some(why) = &meta.config_refused {
         notes.push_str(&format!(
             "! the last reload was refused; the configuration before it is in force:\n{why}\n"
+        ));
+    }
+    if unconfirmed > 0 {
+        notes.push_str(&format!(
+            "! nobody has confirmed {unconfirmed} addresses, and no step above a rule's first goes there: `dondoc contacts list --wanting`\n"
         ));
     }
     for s in &suspended {

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use super::problem::{Place, Problem, Severity, did_you_mean, resembling};
 use super::read::Node;
 use super::{Config, toml_files};
-use crate::domain::directory::{Absence, Base, Deputy, Desk, Directory, Role, Unit};
+use crate::domain::directory::{Absence, Base, Deputy, Desk, Directory, Role, Rung, Unit, Wanted};
 use crate::domain::matcher::{Column, Matcher};
 use crate::domain::rule::{Channel, Classify, DeadlinePolicy, From, Rule, Step, When};
 use crate::domain::summary::Summary;
@@ -375,7 +375,12 @@ impl Doubts<'_> {
 
     fn step(&mut self, rule: &Rule, step: &Step) {
         let way = ["rule", rule.id.as_str(), "step", step.id.as_str()];
-        let reached = |roles: &[Role]| roles.iter().map(|role| self.why_nobody(rule, role)).collect::<Vec<_>>();
+        let reached = |roles: &[Role]| {
+            roles
+                .iter()
+                .map(|role| self.why_nobody(rule, step, role))
+                .collect::<Vec<_>>()
+        };
         let (to, cc) = (reached(&step.to), reached(&step.cc));
         if !to.is_empty() && to.iter().all(Option::is_some) {
             let whys: BTreeSet<String> = to.into_iter().flatten().collect();
@@ -418,14 +423,19 @@ impl Doubts<'_> {
     }
 
     /// Why a role reaches nobody but ops, whatever the ticket is.
-    fn why_nobody(&self, rule: &Rule, role: &Role) -> Option<String> {
+    fn why_nobody(&self, rule: &Rule, step: &Step, role: &Role) -> Option<String> {
         let directory = &self.config.directory;
         let returns = |column: &str| self.query.returns_all || self.query.returns(column);
-        let answers = |id: &str, parent| {
-            !directory
-                .recipient(id, parent, role.desk, None, None, self.on)
-                .for_want_of_contact
+        let rung = match rule.steps.first().is_some_and(|first| first.id == step.id) {
+            true => Rung::First,
+            false => Rung::Above,
         };
+        let takes = |id: &str, parent, rung| {
+            let desk = role.desk;
+            let wanted = Wanted { parent, desk, rung };
+            !directory.recipient(id, wanted, None, None, self.on).for_want_of_contact
+        };
+        let answers = |id: &str, parent| takes(id, parent, rung);
         let of_agency = matches!(role.base, Base::Agency | Base::AgencyParent | Base::SubjectAgency);
         if of_agency && rule.when == When::Unassigned {
             return Some(format!("`{role}` of a ticket without an agency"));
@@ -437,15 +447,22 @@ impl Doubts<'_> {
                 .filter(|unit| unit.is_valid(self.on) && !unit.external);
             units.any(|unit| answers(&unit.id, parent))
         };
-        let no_address = || Some(format!("`{role}` has no address on {}, so ops is told", self.on));
+        let no_address = |id: &str| match takes(id, false, Rung::First) {
+            true => format!("nobody has confirmed an address of `{role}`, so ops is told"),
+            false => format!("`{role}` has no address on {}, so ops is told", self.on),
+        };
+        let desk = match rung {
+            Rung::First => format!("`{}`", role.desk.word()),
+            Rung::Above => format!("confirmed `{}`", role.desk.word()),
+        };
         match &role.base {
             Base::Ops => None,
-            Base::Office => (!answers(&directory.office, false)).then(no_address).flatten(),
-            Base::Unit(id) => (!answers(id, false)).then(no_address).flatten(),
+            Base::Office => (!answers(&directory.office, false)).then(|| no_address(&directory.office)),
+            Base::Unit(id) => (!answers(id, false)).then(|| no_address(id)),
             Base::CoAgencies if !returns("co_agencies") => Some("the query returns no `co_agencies`".to_owned()),
             Base::Agency | Base::AgencyParent if !returns("agency") => Some("the query returns no `agency`".to_owned()),
-            Base::AgencyParent => (!some_unit(true)).then(|| format!("no unit's parent has a `{}`", role.desk.word())),
-            _ => (!some_unit(false)).then(|| format!("no unit has a `{}`", role.desk.word())),
+            Base::AgencyParent => (!some_unit(true)).then(|| format!("no unit's parent has a {desk}")),
+            _ => (!some_unit(false)).then(|| format!("no unit has a {desk}")),
         }
     }
 
@@ -582,10 +599,7 @@ impl Doubts<'_> {
                     Base::Unit(id) => id,
                     _ => continue,
                 };
-                let recipient = self
-                    .config
-                    .directory
-                    .recipient(id, false, role.desk, None, None, self.on);
+                let recipient = self.config.directory.recipient(id, role.desk, None, None, self.on);
                 if recipient.for_want_of_contact {
                     let message = format!("`{role}` has no address on {}, so ops is told", self.on);
                     self.warn_at(&["summary", &summary.id, "to"], message, "");
@@ -605,7 +619,7 @@ impl Doubts<'_> {
                 continue;
             }
             let usable = unit.contacts.iter().filter(|contact| contact.is_usable(self.on));
-            let unconfirmed = usable.clone().filter(|contact| contact.confirmed.is_none());
+            let unconfirmed = usable.clone().filter(|contact| !contact.is_confirmed(self.on));
             let unconfirmed: Vec<&str> = unconfirmed.map(|contact| contact.address.as_str()).collect();
             let ahead = usable
                 .clone()
@@ -619,11 +633,14 @@ impl Doubts<'_> {
                 self.warn_at(&["unit", id, "contacts"], message, "");
             }
             if !unconfirmed.is_empty() {
-                let message = format!("nobody has confirmed that `{id}` reads {}", unconfirmed.join(", "));
+                let message = format!(
+                    "nobody has confirmed that `{id}` reads {}: no step above a rule's first goes there",
+                    unconfirmed.join(", ")
+                );
                 self.warn_at(
                     &["unit", id, "contacts"],
                     message,
-                    "write `confirmed = \"DATE\"` when somebody has",
+                    "ask with `dondoc contacts request`, then write `confirmed = \"DATE\"`",
                 );
             }
             if let Some(address) = ahead {
@@ -789,7 +806,7 @@ impl Doubts<'_> {
 }
 
 fn has_address(directory: &Directory, unit: &Unit, desk: Desk, on: NaiveDate) -> bool {
-    let reached = directory.reached(&unit.id, false, desk, None, None, on);
+    let reached = directory.reached(&unit.id, desk, None, None, on);
     reached.is_some_and(|unit| unit.contacts.iter().any(|c| c.desk == desk && c.is_usable(on)))
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 
 use super::text::fold;
 
@@ -136,6 +136,35 @@ impl Role {
     }
 }
 
+/// Where a message stands in the ladder of its rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rung {
+    /// A rule's first step, or what has no ladder.
+    First,
+    /// A later step, which is written only to addresses that somebody has confirmed.
+    Above,
+}
+
+/// What is asked of the unit that answers for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Its parent instead of itself.
+    pub parent: bool,
+    pub desk: Desk,
+    pub rung: Rung,
+}
+
+impl From<Desk> for Wanted {
+    /// The unit's own desk, of what has no ladder.
+    fn from(desk: Desk) -> Wanted {
+        Wanted {
+            parent: false,
+            desk,
+            rung: Rung::First,
+        }
+    }
+}
+
 /// One address of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
@@ -156,10 +185,65 @@ impl Contact {
         self.is_valid(on) && self.suspended_until.is_none_or(|until| until <= on)
     }
 
-    fn is_valid(&self, on: NaiveDate) -> bool {
+    /// What is known at a date of whether the address is read.
+    #[must_use]
+    pub fn confirmation(&self, on: NaiveDate) -> Confirmation {
+        match self.confirmed.filter(|day| *day <= on) {
+            None => Confirmation::Missing,
+            Some(day) if on - day > CONFIRMED_FOR => Confirmation::Old(day),
+            Some(day) => Confirmation::Given(day),
+        }
+    }
+
+    /// Whether somebody has confirmed by a date that the address is read. A confirmation does not lapse: that one is old is
+    /// said to ops, and no reason to leave a head untold.
+    #[must_use]
+    pub fn is_confirmed(&self, on: NaiveDate) -> bool {
+        self.confirmation(on) != Confirmation::Missing
+    }
+
+    /// Whether a message from this rung may be written to it at a date.
+    fn takes(&self, rung: Rung, on: NaiveDate) -> bool {
+        self.is_usable(on) && (rung == Rung::First || self.is_confirmed(on))
+    }
+
+    /// Whether the directory lists it at a date.
+    #[must_use]
+    pub fn is_valid(&self, on: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= on) && self.until.is_none_or(|until| on < until)
     }
 }
+
+/// What is known of whether an address is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Nobody has confirmed it yet.
+    Missing,
+    /// Confirmed so long ago that somebody should be asked again.
+    Old(NaiveDate),
+    Given(NaiveDate),
+}
+
+impl Confirmation {
+    /// Whether somebody should be asked.
+    #[must_use]
+    pub fn is_wanting(self) -> bool {
+        !matches!(self, Confirmation::Given(_))
+    }
+
+    /// The word used in lists and JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Confirmation::Missing => "unconfirmed",
+            Confirmation::Old(_) => "old",
+            Confirmation::Given(_) => "confirmed",
+        }
+    }
+}
+
+/// After so long a confirmation is old.
+const CONFIRMED_FOR: TimeDelta = TimeDelta::days(365);
 
 /// A desk is away for some days, half-open, and somebody stands in for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,11 +369,11 @@ impl Unit {
         self.contacts.iter().any(|c| c.desk == desk && c.is_valid(on))
     }
 
-    /// Addresses of a desk that may be used at a date.
-    fn addresses(&self, desk: Desk, on: NaiveDate) -> Vec<String> {
+    /// Addresses of a desk that a message from this rung may be written to at a date.
+    fn addresses(&self, desk: Desk, rung: Rung, on: NaiveDate) -> Vec<String> {
         self.contacts
             .iter()
-            .filter(|c| c.desk == desk && c.is_usable(on))
+            .filter(|c| c.desk == desk && c.takes(rung, on))
             .map(|c| c.address.clone())
             .collect()
     }
@@ -455,6 +539,18 @@ impl Directory {
         self.unit(id).is_some_and(|unit| unit.parent(on) == Some(above))
     }
 
+    /// The addresses that are in use at a date, with their units, in the order of the file.
+    pub fn contacts(&self, on: NaiveDate) -> impl Iterator<Item = (&Unit, &Contact)> {
+        let units = self
+            .units
+            .iter()
+            .filter(move |unit| !unit.external && unit.is_valid(on));
+        units.flat_map(move |unit| {
+            let valid = unit.contacts.iter().filter(move |contact| contact.is_valid(on));
+            valid.map(move |contact| (unit, contact))
+        })
+    }
+
     /// The systems of a unit that are posted to at a date.
     #[must_use]
     pub fn endpoints(&self, unit: &str, on: NaiveDate) -> Vec<&Endpoint> {
@@ -600,47 +696,51 @@ impl Directory {
         reached.contains(new.id.as_str())
     }
 
-    /// Whom a desk of the unit that answers for `start` reaches at a date. `parent` takes the unit's parent first.
+    /// Whom a desk of the unit that answers for `start` reaches at a date.
     ///
-    /// Ops stands in for an unknown unit, one outside the province's power, one without a usable address, and for the
-    /// province's head unless `allow_top`.
+    /// Ops stands in for an unknown unit, one outside the province's power, one without a usable address (above the first
+    /// step: a confirmed one), and for the province's head unless `allow_top`.
     #[must_use]
     pub fn recipient(
         &self,
         start: &str,
-        parent: bool,
-        desk: Desk,
+        wanted: impl Into<Wanted>,
         category: Option<&str>,
         area: Option<&str>,
         on: NaiveDate,
     ) -> Recipient {
+        let wanted = wanted.into();
         if start == OPS {
-            return self.ops_recipient(desk, false);
+            return self.ops_recipient(wanted.desk, false);
         }
-        self.reached(start, parent, desk, category, area, on)
-            .and_then(|unit| self.desk_of(unit, desk, on))
-            .unwrap_or_else(|| self.ops_recipient(desk, true))
+        self.reached(start, wanted, category, area, on)
+            .and_then(|unit| self.desk_of(unit, wanted, on))
+            .unwrap_or_else(|| self.ops_recipient(wanted.desk, true))
     }
 
     /// Whom a conduct or confidential ticket reaches: the head, or who reads for the head where the directory names none.
-    /// A head who cannot be written to for a while is stood in for by ops, not by a desk that the ticket may be about.
+    /// A head who cannot be written to for a while, or whose address nobody has confirmed, is stood in for by ops, not by a
+    /// desk that the ticket may be about.
     #[must_use]
     pub fn head_alone(
         &self,
         start: &str,
-        parent: bool,
+        wanted: Wanted,
         category: Option<&str>,
         area: Option<&str>,
         on: NaiveDate,
     ) -> Recipient {
-        let wanted = Desk::Head;
-        let unit = self.reached(start, parent, wanted, category, area, on);
+        let wanted = Wanted {
+            desk: Desk::Head,
+            ..wanted
+        };
+        let unit = self.reached(start, wanted, category, area, on);
         let first_named = unit.and_then(|unit| {
-            let mut desks = wanted.fallbacks().iter();
+            let mut desks = wanted.desk.fallbacks().iter();
             let desk = desks.find(|desk| self.is_named(unit, **desk, on))?;
             self.at_desk(unit, *desk, wanted, on)
         });
-        first_named.unwrap_or_else(|| self.ops_recipient(wanted, start != OPS))
+        first_named.unwrap_or_else(|| self.ops_recipient(wanted.desk, start != OPS))
     }
 
     /// The unit that [`Directory::recipient`] writes to, whether or not it has an address: a webhook needs none.
@@ -648,12 +748,12 @@ impl Directory {
     pub fn reached<'a>(
         &'a self,
         start: &'a str,
-        parent: bool,
-        desk: Desk,
+        wanted: impl Into<Wanted>,
         category: Option<&str>,
         area: Option<&str>,
         on: NaiveDate,
     ) -> Option<&'a Unit> {
+        let Wanted { parent, desk, .. } = wanted.into();
         let answering = self.current(start, category, area, on)?;
         let unit = match parent {
             true => self.current(answering.parent(on)?, category, area, on)?,
@@ -663,21 +763,21 @@ impl Directory {
         (!refused).then_some(unit)
     }
 
-    fn desk_of(&self, unit: &Unit, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
-        let mut desks = wanted.fallbacks().iter();
+    fn desk_of(&self, unit: &Unit, wanted: Wanted, on: NaiveDate) -> Option<Recipient> {
+        let mut desks = wanted.desk.fallbacks().iter();
         desks.find_map(|desk| self.at_desk(unit, *desk, wanted, on))
     }
 
     /// Who is reached at one desk of a unit.
-    fn at_desk(&self, unit: &Unit, desk: Desk, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
+    fn at_desk(&self, unit: &Unit, desk: Desk, wanted: Wanted, on: NaiveDate) -> Option<Recipient> {
         if let Some(deputy) = self.deputy_of(unit, desk, wanted, on) {
             return Some(deputy);
         }
-        let addresses = unit.addresses(desk, on);
+        let addresses = unit.addresses(desk, wanted.rung, on);
         (!addresses.is_empty()).then(|| Recipient {
             unit: unit.id.clone(),
             desk,
-            wanted,
+            wanted: wanted.desk,
             addresses,
             for_want_of_contact: false,
             stands_in_for: None,
@@ -691,14 +791,15 @@ impl Directory {
             || deputy.is_some_and(|deputy| match deputy {
                 Deputy::Address { .. } => true,
                 Deputy::Desk { unit: other, desk: at } => self
-                    .reached(other, false, *at, None, None, on)
+                    .reached(other, *at, None, None, on)
                     .is_some_and(|other| other.has_named(*at, on)),
             })
     }
 
     /// Who stands in for a desk that is away at a date. A deputy who is nobody's recipient, or has no usable address,
-    /// stands in for nobody: the desk's own addresses and then the next desk serve.
-    fn deputy_of(&self, unit: &Unit, desk: Desk, wanted: Desk, on: NaiveDate) -> Option<Recipient> {
+    /// stands in for nobody: the desk's own addresses and then the next desk serve. An address that ops name as a deputy's
+    /// needs no confirmation: they wrote it down for these days.
+    fn deputy_of(&self, unit: &Unit, desk: Desk, wanted: Wanted, on: NaiveDate) -> Option<Recipient> {
         let away = unit.absence(desk, on)?;
         let (by, at, addresses) = match &away.deputy {
             Deputy::Address {
@@ -709,14 +810,14 @@ impl Directory {
                 (unit, desk, is_usable.then(|| address.clone()).into_iter().collect())
             }
             Deputy::Desk { unit: other, desk: at } => {
-                let other = self.reached(other, false, *at, None, None, on)?;
-                (other, *at, other.addresses(*at, on))
+                let other = self.reached(other, *at, None, None, on)?;
+                (other, *at, other.addresses(*at, wanted.rung, on))
             }
         };
         (!addresses.is_empty()).then(|| Recipient {
             unit: by.id.clone(),
             desk: at,
-            wanted,
+            wanted: wanted.desk,
             addresses,
             for_want_of_contact: false,
             stands_in_for: Some(unit.id.clone()),
@@ -1094,7 +1195,12 @@ mod tests {
     }
 
     fn reach(directory: &Directory, start: &str, parent: bool, desk: Desk) -> Recipient {
-        directory.recipient(start, parent, desk, None, None, day("2021-09-01"))
+        let wanted = Wanted {
+            parent,
+            desk,
+            rung: Rung::First,
+        };
+        directory.recipient(start, wanted, None, None, day("2021-09-01"))
     }
 
     #[test]
@@ -1177,15 +1283,77 @@ mod tests {
             contact(Desk::Contact, "second@x.example"),
         ];
         let directory = with(units, Vec::new());
-        let addresses = |on: &str| {
-            directory
-                .recipient("SNV", false, Desk::Contact, None, None, day(on))
-                .addresses
-        };
+        let addresses = |on: &str| directory.recipient("SNV", Desk::Contact, None, None, day(on)).addresses;
         assert_eq!(addresses("2021-09-01"), ["new@x.example", "second@x.example"]);
         assert_eq!(
             addresses("2021-09-02"),
             ["new@x.example", "bounced@x.example", "second@x.example"]
+        );
+    }
+
+    #[test]
+    fn above_the_first_step_only_confirmed_addresses_are_written_to() {
+        let mut units = province().units;
+        let confirmed = |desk, address, on: &str| Contact {
+            confirmed: Some(day(on)),
+            ..contact(desk, address)
+        };
+        units[2].contacts = vec![
+            contact(Desk::Head, "gdca@x.example"),
+            confirmed(Desk::Clerk, "vanthu.cat@x.example", "2021-09-02"),
+            confirmed(Desk::Contact, "daumoi.cat@x.example", "2021-08-01"),
+            contact(Desk::Contact, "trucban.cat@x.example"),
+        ];
+        units[11].absences = vec![Absence {
+            desk: Desk::Contact,
+            from: day("2021-09-01"),
+            until: day("2021-09-03"),
+            deputy: Deputy::Desk {
+                unit: "CAT".into(),
+                desk: Desk::Contact,
+            },
+        }];
+        let directory = with(units, Vec::new());
+        let ask = |rung, desk, parent| Wanted { parent, desk, rung };
+        let reach = |start: &str, wanted, on: &str| {
+            let found = directory.recipient(start, wanted, None, None, day(on));
+            (found.unit, found.addresses.join("+"), found.for_want_of_contact)
+        };
+        let cat = |addresses: &str| ("CAT".to_owned(), addresses.to_owned(), false);
+        let ops = || (OPS.to_owned(), "ops@x.example".to_owned(), true);
+        let (first, above) = (Rung::First, Rung::Above);
+        assert_eq!(
+            reach("CAT", ask(first, Desk::Head, false), "2021-09-01"),
+            cat("gdca@x.example")
+        );
+        assert_eq!(
+            reach("CAT", ask(above, Desk::Head, false), "2021-09-01"),
+            cat("daumoi.cat@x.example"),
+            "the clerk is confirmed on a day that is still to come"
+        );
+        assert_eq!(
+            reach("CAT", ask(above, Desk::Head, false), "2021-09-02"),
+            cat("vanthu.cat@x.example")
+        );
+        assert_eq!(
+            reach("CAT", ask(first, Desk::Contact, false), "2021-09-01"),
+            cat("daumoi.cat@x.example+trucban.cat@x.example")
+        );
+        assert_eq!(
+            reach("SNV", ask(above, Desk::Contact, false), "2021-09-01"),
+            cat("daumoi.cat@x.example"),
+            "the deputy's desk is held to the same"
+        );
+        assert_eq!(reach("SNV", ask(above, Desk::Contact, false), "2021-09-03"), ops());
+        assert_eq!(
+            reach("CAH-866", ask(above, Desk::Contact, true), "2021-09-01"),
+            cat("daumoi.cat@x.example")
+        );
+        let alone = directory.head_alone("CAT", ask(above, Desk::Head, false), None, None, day("2021-09-02"));
+        assert_eq!(
+            (alone.unit.as_str(), alone.for_want_of_contact),
+            (OPS, true),
+            "never another desk"
         );
     }
 
@@ -1212,7 +1380,7 @@ mod tests {
         units[12].absences = vec![away(Desk::Contact, other("UBND", Desk::Head))];
         let directory = with(units, Vec::new());
         let reach = |start: &str, desk, on: &str| {
-            let r = directory.recipient(start, false, desk, None, None, day(on));
+            let r = directory.recipient(start, desk, None, None, day(on));
             (r.unit, r.desk, r.addresses.join("+"), r.stands_in_for)
         };
         let (cat, snv) = (Some("CAT".to_owned()), Some("SNV".to_owned()));
@@ -1244,7 +1412,7 @@ mod tests {
     #[test]
     fn mail_for_an_ended_unit_reaches_its_successor() {
         let directory = province();
-        let recipient = directory.recipient("866", false, Desk::Contact, None, Some("my_tra"), day("2025-07-01"));
+        let recipient = directory.recipient("866", Desk::Contact, None, Some("my_tra"), day("2025-07-01"));
         assert_eq!(recipient.addresses, ["p-mt@x.example"]);
     }
 }

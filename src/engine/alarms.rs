@@ -345,10 +345,7 @@ impl Engine {
             return Ok(false);
         }
         let on = self.config.calendars.base().date_of(now);
-        let ops = self
-            .config
-            .directory
-            .recipient(OPS, false, Desk::Contact, None, None, on);
+        let ops = self.config.directory.recipient(OPS, Desk::Contact, None, None, on);
         let message = self.letter_of_alarms(&to_tell, ops, is_urgent, now)?;
         let mut tx = self.begin_deciding().await?;
         tx.compose(&[&message], now).await?;

@@ -121,7 +121,7 @@ impl Engine {
         }
         let on = calendar.date_of(now);
         let directory = &self.config.directory;
-        let recipient = directory.recipient(unit, false, Desk::Contact, None, None, on);
+        let recipient = directory.recipient(unit, Desk::Contact, None, None, on);
         let sections = awaiting.iter().map(|message| {
             let mut section = letter::bare_section(&self.config, &recipient, TEMPLATE, now);
             section.rule_title = letter::unit_name(&self.config, &message.unit, on);

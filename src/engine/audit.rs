@@ -430,7 +430,7 @@ impl Engine {
         now: Moment,
         recipients: &mut Recipients<'_>,
     ) -> Moment {
-        let unit = match recipients.way(Addressed::known(notice, &telling.notices), ticket) {
+        let unit = match recipients.way(Addressed::known(telling, notice), ticket) {
             Way::Mail(recipient) | Way::Post(recipient, _) => recipient.unit,
             Way::MailOnly(_) => return Moment::MAX_UTC,
         };

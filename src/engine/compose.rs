@@ -423,7 +423,7 @@ impl Engine {
                         fates.push((notice.id, Fate::Held(held.until(), held.wait())));
                         continue;
                     }
-                    let to = Addressed::known(notice, &telling.notices);
+                    let to = Addressed::known(telling, notice);
                     let (recipient, endpoint) = match recipients.way(to, &kept.ticket) {
                         Way::Mail(recipient) => (recipient, None),
                         Way::Post(recipient, endpoint) => (recipient, Some(endpoint)),

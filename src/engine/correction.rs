@@ -54,10 +54,7 @@ impl Engine {
             .find(|d| d.word() == wrong.desk)
             .unwrap_or(Desk::Contact);
         let on = self.config.calendars.base().date_of(now);
-        let mut recipient = self
-            .config
-            .directory
-            .recipient(&wrong.unit, false, desk, None, None, on);
+        let mut recipient = self.config.directory.recipient(&wrong.unit, desk, None, None, on);
         // To the very boxes that have the wrong one. What was posted is corrected by mail, as all that cannot be posted.
         if was_mail && !is_in_shadow {
             recipient = Recipient {

@@ -230,9 +230,8 @@ impl Engine {
                 if !rules_changed && !is_weekly() {
                     continue;
                 }
-                let to = Addressed::known(notice, &telling.notices);
-                let step = (&*telling.key.rule, &*telling.key.step);
-                let at = chance(&self.config, step, to, &chances, &mut recipients);
+                let to = Addressed::known(telling, notice);
+                let at = chance(&self.config, to, &chances, &mut recipients);
                 moved += usize::from(rules_changed && notice.compose_at != Some(at));
                 if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
                     fates.push((notice.id, Fate::Postponed(at, Wait::Hours)));
@@ -372,9 +371,8 @@ impl Engine {
         let notices = known.iter().flat_map(|t| t.notices.iter().map(move |n| (t, n)));
         let revived = notices.filter(|(_, notice)| found.revive.contains(&notice.id));
         let fate = |(telling, notice): (&Telling, &Notice)| {
-            let to = Addressed::known(notice, &telling.notices);
-            let step = (&*telling.key.rule, &*telling.key.step);
-            let at = chance(&self.config, step, to, chances, recipients);
+            let to = Addressed::known(telling, notice);
+            let at = chance(&self.config, to, chances, recipients);
             (notice.id, Fate::Revived(at))
         };
         revived.map(fate).collect()
@@ -387,9 +385,8 @@ impl Engine {
                 .notices
                 .iter()
                 .map(|n| {
-                    let to = Addressed::new(n, &telling.notices);
-                    let step = (&*telling.key.rule, &*telling.key.step);
-                    chance(&self.config, step, to, chances, recipients)
+                    let to = Addressed::new(&telling, n);
+                    chance(&self.config, to, chances, recipients)
                 })
                 .collect();
             Tell { telling, compose_at }
@@ -423,7 +420,6 @@ pub(super) fn approver(config: &Config, rule: &str, step: &str) -> Option<Approv
 /// When a notice can be composed: its recipient's next digest, or the opening of the window; for an endpoint at once.
 pub(super) fn chance(
     config: &Config,
-    (rule, step): (&str, &str),
     to: Addressed<'_>,
     chances: &Chances<'_>,
     recipients: &mut Recipients<'_>,
@@ -435,7 +431,8 @@ pub(super) fn chance(
         now,
         ..
     } = *chances;
-    if is_urgent(config, rule, step) {
+    let key = to.key;
+    if is_urgent(config, &key.rule, &key.step) {
         return now;
     }
     let recipient = match recipients.way(to, ticket) {
@@ -445,7 +442,7 @@ pub(super) fn chance(
         }
         Way::Post(..) | Way::MailOnly(_) => return now,
     };
-    let digest = digest_of(config, rule, ticket);
+    let digest = digest_of(config, &key.rule, ticket);
     let daily = goes_daily(digest, |when| facts::holds(when, ticket, memory, context, now));
     recipients::schedule(config, &recipient.unit, chances.meta.last_composed_at).chance(digest, daily, now)
 }

@@ -676,7 +676,7 @@ impl Engine {
         let on = self.config.calendars.base().date_of(at);
         let of = |unit| {
             let directory = &self.config.directory;
-            directory.recipient(unit, false, Desk::Contact, None, None, on)
+            directory.recipient(unit, Desk::Contact, None, None, on)
         };
         let (owner, ops) = (of(unit), of(OPS));
         let is_told_once = owner.unit == ops.unit;

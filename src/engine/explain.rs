@@ -120,9 +120,9 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
     }
     let shown = known.iter().flat_map(|t| t.notices.iter().map(move |n| (t, n)));
     let shown = shown.map(|(telling, notice)| {
-        let to = Addressed::known(notice, &telling.notices);
-        let waits = (notice.state == NoticeState::Waiting)
-            .then(|| outlook.waiting(&telling.key, to, (now, notice.compose_at), notice.wait));
+        let to = Addressed::known(telling, notice);
+        let waits =
+            (notice.state == NoticeState::Waiting).then(|| outlook.waiting(to, (now, notice.compose_at), notice.wait));
         NoticeShown {
             key: telling.key.clone(),
             notice: notice.clone(),
@@ -166,8 +166,8 @@ impl Outlook<'_> {
         for telling in known {
             let later = telling.notices.iter().map(|notice| {
                 let at = notice.compose_at.filter(|_| notice.state == NoticeState::Waiting)?;
-                let to = Addressed::known(notice, &telling.notices);
-                self.kept_back_until(&telling.key, to, at.max(self.now))
+                let to = Addressed::known(telling, notice);
+                self.kept_back_until(to, at.max(self.now))
             });
             let later: Vec<Option<Moment>> = later.collect();
             for (notice, later) in telling.notices.iter_mut().zip(later) {
@@ -198,9 +198,9 @@ impl Outlook<'_> {
         };
         let to = new.map(|new| {
             let notices = new.notices.iter().map(|notice| {
-                let to = Addressed::new(notice, &new.notices);
-                let at = from.map(|from| self.chance(&new.key, to, from));
-                let waits = self.waiting(&new.key, to, (from.unwrap_or(self.now), at), Wait::Hours);
+                let to = Addressed::new(&new, notice);
+                let at = from.map(|from| self.chance(to, from));
+                let waits = self.waiting(to, (from.unwrap_or(self.now), at), Wait::Hours);
                 (notice.clone(), waits)
             });
             notices.collect()
@@ -214,7 +214,7 @@ impl Outlook<'_> {
     }
 
     /// When a notice decided then can be composed.
-    fn chance(&self, key: &TellingKey, to: Addressed<'_>, decided_at: Moment) -> Moment {
+    fn chance(&self, to: Addressed<'_>, decided_at: Moment) -> Moment {
         let chances = Chances {
             ticket: &self.past.ticket,
             memory: &self.past.memory,
@@ -222,18 +222,11 @@ impl Outlook<'_> {
             meta: self.meta,
             now: decided_at,
         };
-        let step = (&*key.rule, &*key.step);
-        chance(self.config, step, to, &chances, &mut self.recipients(decided_at))
+        chance(self.config, to, &chances, &mut self.recipients(decided_at))
     }
 
     /// Where a notice goes that is to be composed at `at`, unless something holds it from `from` on or then.
-    fn waiting(
-        &self,
-        key: &TellingKey,
-        to: Addressed<'_>,
-        (from, at): (Moment, Option<Moment>),
-        wait: Wait,
-    ) -> Waiting {
+    fn waiting(&self, to: Addressed<'_>, (from, at): (Moment, Option<Moment>), wait: Wait) -> Waiting {
         // Decided before the ticket turned out to be sensitive.
         if self.past.ticket.is_sensitive() && !recipients::hears_of_sensitive(to.role) {
             return Waiting {
@@ -244,13 +237,13 @@ impl Outlook<'_> {
                 why: "a conduct or confidential ticket goes to heads only; it is not told".to_owned(),
             };
         }
-        let held = self.held(key, (to.role, to.start), from);
+        let held = self.held(to.key, (to.role, to.start), from);
         let held = held.filter(|held| at.is_none_or(|at| at <= held.until()));
-        let held = held.or_else(|| self.held(key, (to.role, to.start), at?));
+        let held = held.or_else(|| self.held(to.key, (to.role, to.start), at?));
         let (until, word, why) = match held.map(verdict) {
             Some(verdict) => (verdict.at(), verdict.word(), verdict.reason()),
             None => {
-                let kept_back = at.and_then(|at| self.kept_back_until(key, to, at));
+                let kept_back = at.and_then(|at| self.kept_back_until(to, at));
                 let wait = kept_back.map_or(wait, |_| Wait::QuietDay);
                 (kept_back.or(at), wait.word(), wait.to_string())
             }
@@ -263,7 +256,7 @@ impl Outlook<'_> {
         };
         let because = reached
             .as_ref()
-            .and_then(|r| recipients::why_another(self.config, to.role, to.start, &self.past.ticket, r, on));
+            .and_then(|r| recipients::why_another(self.config, to, &self.past.ticket, r, on));
         Waiting {
             to: reached,
             because,
@@ -274,7 +267,8 @@ impl Outlook<'_> {
     }
 
     /// The first instant at which a notice may be composed that is due on a day around a long closure.
-    fn kept_back_until(&self, key: &TellingKey, to: Addressed<'_>, at: Moment) -> Option<Moment> {
+    fn kept_back_until(&self, to: Addressed<'_>, at: Moment) -> Option<Moment> {
+        let key = to.key;
         if is_urgent(self.config, &key.rule, &key.step) {
             return None;
         }

@@ -6,19 +6,21 @@ use chrono::NaiveDate;
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::directory::{Base, Desk, Endpoint, Recipient, Role};
-use crate::domain::notice::{COMPETENCE, NewNotice, Notice, SETTLED};
+use crate::domain::directory::{Base, Desk, Endpoint, Recipient, Role, Rung, Wanted};
+use crate::domain::notice::{COMPETENCE, NewNotice, NewTelling, Notice, SETTLED, Telling, TellingKey};
 use crate::domain::rule::{Channel, Digest, When};
 use crate::domain::schedule::Schedule;
 use crate::domain::ticket::Ticket;
 use crate::store::endpoints::DisabledEndpoints;
 
-/// Role, start, category, area and whether the ticket is sensitive.
-type Asked = (String, String, Option<String>, Option<String>, bool);
+/// Role, start, rung, category, area and whether the ticket is sensitive.
+type Asked = (String, String, Rung, Option<String>, Option<String>, bool);
 
 /// Whom a notice is for and by which channel, as it is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Addressed<'a> {
+    /// Its telling.
+    pub(super) key: &'a TellingKey,
     pub(super) role: &'a str,
     pub(super) start: &'a str,
     channel: Channel,
@@ -28,24 +30,26 @@ pub(super) struct Addressed<'a> {
 
 impl<'a> Addressed<'a> {
     /// One of a telling's notices.
-    pub(super) fn known(notice: &'a Notice, all: &[Notice]) -> Addressed<'a> {
+    pub(super) fn known(telling: &'a Telling, notice: &'a Notice) -> Addressed<'a> {
         let same = |n: &Notice| n.channel == Channel::Email && (&n.role, &n.start) == (&notice.role, &notice.start);
         Addressed {
+            key: &telling.key,
             role: &notice.role,
             start: &notice.start,
             channel: notice.channel,
-            has_mail: all.iter().any(same),
+            has_mail: telling.notices.iter().any(same),
         }
     }
 
     /// One of the notices of a telling that is to be made.
-    pub(super) fn new(notice: &'a NewNotice, all: &[NewNotice]) -> Addressed<'a> {
+    pub(super) fn new(telling: &'a NewTelling, notice: &'a NewNotice) -> Addressed<'a> {
         let same = |n: &NewNotice| n.channel == Channel::Email && (&n.role, &n.start) == (&notice.role, &notice.start);
         Addressed {
+            key: &telling.key,
             role: &notice.role,
             start: &notice.start,
             channel: notice.channel,
-            has_mail: all.iter().any(same),
+            has_mail: telling.notices.iter().any(same),
         }
     }
 }
@@ -99,11 +103,11 @@ impl<'a> Recipients<'a> {
     /// unless the same telling does so anyhow.
     pub(super) fn way(&mut self, to: Addressed<'_>, ticket: &Ticket) -> Way<'a> {
         match to.channel {
-            Channel::Email => Way::Mail(self.of(to.role, to.start, ticket)),
+            Channel::Email => Way::Mail(self.of(to, ticket)),
             Channel::Webhook => match self.endpoint(to, ticket) {
                 Ok((recipient, endpoint)) => Way::Post(recipient, endpoint),
                 Err(why) if to.has_mail => Way::MailOnly(why),
-                Err(_) => Way::Mail(self.of(to.role, to.start, ticket)),
+                Err(_) => Way::Mail(self.of(to, ticket)),
             },
         }
     }
@@ -114,17 +118,11 @@ impl<'a> Recipients<'a> {
         if ticket.is_sensitive() {
             return Err(NoPost::Sensitive);
         }
-        let (parent, desk) = parent_and_desk(to.role);
+        let wanted = wanted(to.role, rung(self.config, to.key));
+        let desk = wanted.desk;
         let directory = &self.config.directory;
         let unit = directory
-            .reached(
-                to.start,
-                parent,
-                desk,
-                ticket.category(),
-                ticket.area.as_deref(),
-                self.on,
-            )
+            .reached(to.start, wanted, ticket.category(), ticket.area.as_deref(), self.on)
             .ok_or(NoPost::NoEndpoint)?;
         let endpoints = directory.endpoints(&unit.id, self.on);
         let takes = endpoints.iter().find(|e| self.disabled.of(e).is_none());
@@ -145,10 +143,12 @@ impl<'a> Recipients<'a> {
 
     /// Whom a notice reaches today by mail: the role as kept, from the id that it starts from. Of a sensitive ticket only heads
     /// hear, also where the notice was decided before it was one.
-    fn of(&mut self, role: &str, start: &str, ticket: &Ticket) -> Recipient {
+    fn of(&mut self, to: Addressed<'_>, ticket: &Ticket) -> Recipient {
+        let rung = rung(self.config, to.key);
         let key = (
-            role.to_owned(),
-            start.to_owned(),
+            to.role.to_owned(),
+            to.start.to_owned(),
+            rung,
             ticket.category().map(str::to_owned),
             ticket.area.clone(),
             ticket.is_sensitive(),
@@ -156,15 +156,24 @@ impl<'a> Recipients<'a> {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        let (parent, desk) = parent_and_desk(role);
+        let wanted = wanted(to.role, rung);
         let (category, area) = (ticket.category(), ticket.area.as_deref());
         let directory = &self.config.directory;
         let found = match ticket.is_sensitive() {
-            true => directory.head_alone(start, parent, category, area, self.on),
-            false => directory.recipient(start, parent, desk, category, area, self.on),
+            true => directory.head_alone(to.start, wanted, category, area, self.on),
+            false => directory.recipient(to.start, wanted, category, area, self.on),
         };
         self.known.insert(key, found.clone());
         found
+    }
+}
+
+/// Where a telling stands in its ladder. What is built in has none; nor has what left the rules, which lapses.
+fn rung(config: &Config, key: &TellingKey) -> Rung {
+    let steps = config.rules.named(&key.rule).map(|rule| &rule.steps);
+    match steps.and_then(|steps| steps.iter().position(|step| step.id == key.step)) {
+        None | Some(0) => Rung::First,
+        Some(_) => Rung::Above,
     }
 }
 
@@ -193,14 +202,13 @@ pub(super) fn kept_back_until(
 /// Why a notice's mail goes to another desk than the one that was asked for, where it does.
 pub(super) fn why_another(
     config: &Config,
-    role: &str,
-    start: &str,
+    to: Addressed<'_>,
     ticket: &Ticket,
     recipient: &Recipient,
     on: NaiveDate,
 ) -> Option<String> {
-    let mut why = ways(config, role, start, ticket, on);
-    why.extend(why_another_desk(config, role, start, ticket, recipient, on));
+    let mut why = ways(config, to.role, to.start, ticket, on);
+    why.extend(why_another_desk(config, to, ticket, recipient, on));
     (!why.is_empty()).then(|| why.join("; "))
 }
 
@@ -211,7 +219,7 @@ fn ways(config: &Config, role: &str, start: &str, ticket: &Ticket, on: NaiveDate
     let Some((unit, mut way)) = passed_on(start) else {
         return Vec::new();
     };
-    if parent_and_desk(role).0 {
+    if wanted(role, Rung::First).parent {
         let above = unit.parent(on).and_then(passed_on);
         way.extend(above.into_iter().flat_map(|(_, way)| way));
     }
@@ -225,7 +233,7 @@ fn why_refused(config: &Config, role: &str, start: &str, ticket: &Ticket, on: Na
             .directory
             .current(id, ticket.category(), ticket.area.as_deref(), on)
     };
-    let unit = current(start).and_then(|unit| match parent_and_desk(role).0 {
+    let unit = current(start).and_then(|unit| match wanted(role, Rung::First).parent {
         true => unit.parent(on).and_then(current),
         false => Some(unit),
     });
@@ -238,8 +246,7 @@ fn why_refused(config: &Config, role: &str, start: &str, ticket: &Ticket, on: Na
 
 fn why_another_desk(
     config: &Config,
-    role: &str,
-    start: &str,
+    to: Addressed<'_>,
     ticket: &Ticket,
     recipient: &Recipient,
     on: NaiveDate,
@@ -247,21 +254,23 @@ fn why_another_desk(
     if recipient.stands_in_for.is_some() || !(recipient.for_want_of_contact || recipient.desk != recipient.wanted) {
         return None;
     }
-    let unit = unit_of(config, role, start, ticket, on).and_then(|id| config.directory.unit(id));
+    let unit = unit_of(config, to.role, to.start, ticket, on).and_then(|id| config.directory.unit(id));
     let Some(unit) = unit else {
-        return Some(why_refused(config, role, start, ticket, on));
+        return Some(why_refused(config, to.role, to.start, ticket, on));
     };
+    let is_above = rung(config, to.key) == Rung::Above;
     let desks = recipient.wanted.fallbacks().iter();
     let tried = desks.take_while(|desk| recipient.for_want_of_contact || **desk != recipient.desk);
     let wanting = tried.map(|desk| {
-        let of_desk = unit.contacts.iter().filter(|c| c.desk == *desk);
-        match of_desk
-            .filter_map(|c| c.suspended_until)
-            .filter(|until| *until > on)
-            .min()
-        {
-            Some(until) => format!("{} suspended until {until}, since mail came back", desk.word()),
-            None => format!("no address of {}", desk.word()),
+        let of_desk = || unit.contacts.iter().filter(|c| c.desk == *desk);
+        let suspended = of_desk().filter_map(|c| c.suspended_until).filter(|until| *until > on);
+        let word = desk.word();
+        match suspended.min() {
+            _ if is_above && of_desk().any(|c| c.is_usable(on) && !c.is_confirmed(on)) => {
+                format!("nobody has confirmed the address of {word}, so it gets no step above the first")
+            }
+            Some(until) => format!("{word} suspended until {until}, since mail came back"),
+            None => format!("no address of {word}"),
         }
     });
     Some(format!("{}: {}", unit.id, wanting.collect::<Vec<_>>().join(", ")))
@@ -275,9 +284,9 @@ pub(super) fn unit_of<'a>(
     ticket: &Ticket,
     on: NaiveDate,
 ) -> Option<&'a str> {
-    let (parent, desk) = parent_and_desk(role);
     let (category, area) = (ticket.category(), ticket.area.as_deref());
-    let unit = config.directory.reached(start, parent, desk, category, area, on)?;
+    let wanted = wanted(role, Rung::First);
+    let unit = config.directory.reached(start, wanted, category, area, on)?;
     Some(&unit.id)
 }
 
@@ -290,11 +299,13 @@ pub(super) fn schedule<'a>(config: &'a Config, unit: &str, last_composed: Option
     }
 }
 
-/// The parent's unit instead of the unit's own, and the desk. A role that is in the store was read once; one that can't
-/// be read any more reaches ops.
-fn parent_and_desk(role: &str) -> (bool, Desk) {
-    role.parse::<Role>()
-        .map_or((false, Desk::Contact), |r| (r.base == Base::AgencyParent, r.desk))
+/// What a role asks of the unit that answers. A role that is in the store was read once; one that can't be read any more
+/// reaches ops.
+fn wanted(role: &str, rung: Rung) -> Wanted {
+    let (parent, desk) = role
+        .parse::<Role>()
+        .map_or((false, Desk::Contact), |r| (r.base == Base::AgencyParent, r.desk));
+    Wanted { parent, desk, rung }
 }
 
 /// Whether a role is told of a conduct or confidential ticket at all.

@@ -122,7 +122,7 @@ fn endpoints<'a>(config: &'a Config, unit: &str, now: Moment) -> Vec<&'a Endpoin
 fn desks(config: &Config, unit: &str, now: Moment) -> Result<Vec<Recipient>, TestError> {
     let on = config.calendars.base().date_of(now);
     let directory = &config.directory;
-    let of = |desk| directory.recipient(unit, false, desk, None, None, on);
+    let of = |desk| directory.recipient(unit, desk, None, None, on);
     if unit == OPS {
         return Ok(vec![of(Desk::Contact)]);
     }

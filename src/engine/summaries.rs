@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 
 use super::alarms;
 use super::compose::deadline_view;
@@ -38,9 +38,6 @@ const NAMED: usize = 10;
 
 /// Silences named as those that end first.
 const SILENCES_NAMED: usize = 3;
-
-/// An address that was confirmed longer ago counts as unconfirmed.
-const CONFIRMED_FOR: TimeDelta = TimeDelta::days(365);
 
 /// Under what a summary stands among the rules in force, where no rule of ops can.
 pub(super) fn key(summary: &Summary) -> String {
@@ -128,10 +125,7 @@ impl Engine {
                 continue;
             };
             let on = self.config.calendars.base().date_of(now);
-            let recipient = self
-                .config
-                .directory
-                .recipient(&due.start, false, role.desk, None, None, on);
+            let recipient = self.config.directory.recipient(&due.start, role.desk, None, None, on);
             let tried = due
                 .first_attempt_at
                 .map(|first| self.tried_for(Channel::Email, &recipient.unit, first, now));
@@ -428,12 +422,13 @@ impl Engine {
 
     /// Addresses in use that nobody has confirmed lately.
     fn unconfirmed(&self, on: NaiveDate) -> usize {
-        let units = self.config.directory.units.iter().filter(|unit| unit.is_valid(on));
-        let contacts = units
-            .flat_map(|unit| &unit.contacts)
-            .filter(|contact| contact.is_usable(on));
+        let contacts = self
+            .config
+            .directory
+            .contacts(on)
+            .filter(|(_, contact)| contact.is_usable(on));
         contacts
-            .filter(|contact| contact.confirmed.is_none_or(|confirmed| on - confirmed > CONFIRMED_FOR))
+            .filter(|(_, contact)| contact.confirmation(on).is_wanting())
             .count()
     }
 }

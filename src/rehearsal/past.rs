@@ -266,6 +266,9 @@ impl Past {
             ];
             let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
             tx.put_moments(&moments).await?;
+            for sent in store.summaries_sent_before(begins).await? {
+                tx.seed_summary(&sent, begins).await?;
+            }
             for (id, since) in store
                 .rules_seen()
                 .await?

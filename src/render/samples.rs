@@ -212,6 +212,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         "settled" => ("@settled", "done", "Đã xử lý xong từ lần nhắc trước", "contact"),
         "competence" => ("@competence", "office", "Phiếu cần xác định thẩm quyền", "contact"),
         "send-test" => ("", "", "", "contact"),
+        "confirm-contact" => ("", "", "", "head"),
         "approval" => ("", "", "Sở Y tế", "contact"),
         "endpoint-disabled" => ("", "", "syt", "contact"),
         "alarms" => ("", "", "", "contact"),
@@ -247,6 +248,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         reply_by: Some(five_on(day(17))),
         owner: (template == "endpoint-disabled").then(|| UNIT.into()),
         note: match template {
+            "confirm-contact" => Some("giamdoc@syt.dongthap.example".into()),
             "correction" => Some("phiếu đã được trả lời, hệ thống cập nhật chậm".into()),
             "approval" => Some(
                 "“[1022][Nhắc lần 2] 3 phiếu quá hạn cần chỉ đạo xử lý – Sở Y tế” (01909c5e-0000-7000-8000-000000000001)"
@@ -295,6 +297,7 @@ pub fn message(form: Form, sections: Vec<SectionView>) -> MessageView {
 pub fn lists_tickets(template: &str) -> bool {
     let others = [
         "send-test",
+        "confirm-contact",
         "approval",
         "endpoint-disabled",
         "alarms",

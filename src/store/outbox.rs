@@ -138,6 +138,12 @@ const THREADS: &str = concat!(
     keys_50!(),
     ")) AS last WHERE back <= 20 ORDER BY matter, back DESC"
 );
+const LAST_WRITTEN: &str = concat!(
+    "SELECT matter, MAX(created_at) FROM message WHERE state = 'accepted' AND matter IN (",
+    keys_50!(),
+    ") GROUP BY matter"
+);
+const WAITING_ALONE: &str = "SELECT matter, created_at FROM message WHERE state = 'waiting' AND notices = 0";
 const LIST: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by, kept FROM message \
      WHERE ($1 = '' OR state = $1) AND created_at >= $2 ORDER BY created_at, id LIMIT $3";
 const SHOW: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by, kept FROM message WHERE id = $1";
@@ -200,6 +206,8 @@ pub const STATEMENTS: &[&str] = &[
     ROLES_TOLD,
     DIGEST_MADE,
     THREADS,
+    LAST_WRITTEN,
+    WAITING_ALONE,
     LIST,
     SHOW,
     OF_TICKET,
@@ -666,6 +674,27 @@ impl Store {
     pub async fn last_due_at(&self) -> Result<Option<Moment>, StoreError> {
         let last: Option<i64> = on!(self.db(), fetch_one(sqlx::query_scalar(LAST_DUE_AT)));
         Ok(last.map(moment))
+    }
+
+    /// When the last message about each matter was made that was accepted, or waits without notices.
+    pub async fn last_written_about(&self, matters: &[String]) -> Result<HashMap<String, Moment>, StoreError> {
+        let mut rows: Vec<(String, i64)> = on!(self.db(), fetch_all(sqlx::query_as(WAITING_ALONE)));
+        rows.retain(|(matter, _)| matters.contains(matter));
+        for chunk in matters.chunks(CHUNK) {
+            let accepted: Vec<(String, i64)> = on!(
+                self.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_as(LAST_WRITTEN), |q, matter| q.bind(matter)))
+            );
+            rows.extend(accepted);
+        }
+        let mut last = HashMap::new();
+        for (matter, at) in rows {
+            let at = moment(at);
+            last.entry(matter)
+                .and_modify(|known: &mut Moment| *known = at.max(*known))
+                .or_insert(at);
+        }
+        Ok(last)
     }
 
     /// The ids of the last accepted messages of each matter, oldest first: the threads to answer in.

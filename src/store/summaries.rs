@@ -3,6 +3,8 @@
 //! A summary is a telling of its own kind with notices, so that it is told once, and its mail is tried, replaced and
 //! given up as any other.
 
+use std::collections::BTreeMap;
+
 use sqlx::FromRow;
 
 use super::{Store, StoreError, Tx, micros, moment, on};
@@ -36,7 +38,12 @@ const TRIED_IN_VAIN: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting
 const TALLIES: &str = "SELECT name, count FROM tally";
 const COUNT_ON: &str = "INSERT INTO tally (name, count) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET count = tally.count + excluded.count";
 
+const SENT_BEFORE: &str = "SELECT t.subject, t.occurrence, t.due_at, f.until, f.figures FROM telling t LEFT JOIN summary_figures f ON f.telling = t.id \
+     WHERE t.subject_kind = 'summary' AND t.decided_at < $1 AND NOT EXISTS (SELECT 1 FROM notice n WHERE n.telling = t.id \
+     AND (n.state IN ('waiting', 'composed') OR n.state_at >= $1)) ORDER BY t.id";
+
 pub const STATEMENTS: &[&str] = &[
+    SENT_BEFORE,
     LAST_DUE,
     TELL,
     NOTICE,
@@ -77,6 +84,16 @@ pub struct MadeSummary {
     pub figures: Figures,
 }
 
+/// The last summary of an id that had gone out by an instant, as another store begins with it.
+#[derive(Debug, Clone, FromRow)]
+pub struct SentSummary {
+    subject: String,
+    occurrence: String,
+    due_at: i64,
+    until: Option<i64>,
+    figures: Option<String>,
+}
+
 /// A telling of a summary, with the roles as written, each with the id that it starts from.
 #[derive(Debug, Clone)]
 pub struct NewSummary<'a> {
@@ -103,6 +120,13 @@ impl Store {
     pub async fn last_summary_due(&self, summary: &str) -> Result<Option<Moment>, StoreError> {
         let last: Option<i64> = on!(self.db(), fetch_one(sqlx::query_scalar(LAST_DUE).bind(summary)));
         Ok(last.map(moment))
+    }
+
+    /// The last summary of each id that had gone out by an instant.
+    pub async fn summaries_sent_before(&self, begins: Moment) -> Result<Vec<SentSummary>, StoreError> {
+        let sent: Vec<SentSummary> = on!(self.db(), fetch_all(sqlx::query_as(SENT_BEFORE).bind(micros(begins))));
+        let last: BTreeMap<String, SentSummary> = sent.into_iter().map(|s| (s.subject.clone(), s)).collect();
+        Ok(last.into_values().collect())
     }
 
     /// Waiting notices of summaries whose recipient's window is due.
@@ -240,6 +264,27 @@ impl Tx {
             );
         }
         Ok(true)
+    }
+
+    /// Begins with a summary that had gone out.
+    pub async fn seed_summary(&mut self, sent: &SentSummary, now: Moment) -> Result<(), StoreError> {
+        let telling: i64 = on!(
+            self.db(),
+            fetch_one(
+                sqlx::query_scalar(TELL)
+                    .bind(&sent.subject)
+                    .bind(&sent.occurrence)
+                    .bind(sent.due_at)
+                    .bind(micros(now))
+            )
+        );
+        if let (Some(until), Some(figures)) = (sent.until, &sent.figures) {
+            on!(
+                self.db(),
+                execute(sqlx::query(KEEP).bind(telling).bind(until).bind(figures))
+            );
+        }
+        Ok(())
     }
 
     /// Keeps what a summary counts.

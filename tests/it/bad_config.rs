@@ -104,6 +104,10 @@ fn each_fault_is_said_at_its_place_with_its_line() {
         let said = check(&dir.path().join("config"), &[]);
         let expected = std::fs::read_to_string(case.join("expected.txt")).unwrap_or_default();
         if said != expected {
+            // After a look at what is said.
+            if std::env::var_os("RENEW_BAD_CONFIG").is_some() {
+                std::fs::write(case.join("expected.txt"), &said).expect("a file");
+            }
             wrong.push(format!("{}:\n{said}", case.display()));
         }
     }

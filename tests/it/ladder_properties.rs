@@ -299,7 +299,7 @@ fn unit(id: &str) -> Unit {
             address: format!("{}@tinh.example", id.to_lowercase()),
             from: None,
             until: None,
-            confirmed: None,
+            confirmed: Some("2020-01-06".parse().expect("a date")),
             suspended_until: None,
         }],
         absences: Vec::new(),

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use crate::world::{FIVE_DAYS, LADDER, World, copy_all};
+use dondoc::demo::reading;
+use dondoc::domain::Moment;
+
+use crate::world::{FIVE_DAYS, LADDER, World, confirmed, copy_all};
 
 const DONDOC: &str = env!("CARGO_BIN_EXE_dondoc");
 
@@ -136,7 +139,7 @@ fn change_rules(dir: &Path) {
     write("rules/test.toml", &|text| {
         text.replace("after = \"3wd\"", "after = \"2wd\"")
     });
-    write("agencies.toml", &|text| text + WITH_SKHCN);
+    write("agencies.toml", &|text| text + &confirmed(WITH_SKHCN));
 }
 
 #[tokio::test]
@@ -194,4 +197,27 @@ async fn what_other_rules_add_and_remove_is_what_the_daemon_then_sends_by_them()
     assert!(!appears.is_empty() && !disappears.is_empty(), "{said:#}");
     assert_eq!(appears, then.difference(&sent).cloned().collect(), "sent {sent:#?}");
     assert_eq!(disappears, sent.difference(&then).cloned().collect());
+}
+
+#[tokio::test]
+async fn a_summary_that_went_out_before_the_first_day_is_not_told_again() {
+    let weekly = "\n[[summary]]\nid = \"weekly\"\ntitle = \"Số liệu trong tuần\"\nat = \"Fri 15:00\"\nto = [\"office\"]\n\
+                  template = \"summary-office\"\n";
+    let mut w = World::new(&format!("{LADDER}{FIVE_DAYS}{weekly}")).await;
+    live_from_to(&mut w, FIRST, TO).await;
+    let letters = w
+        .received()
+        .into_iter()
+        .map(|mail| reading::read(&mail.bytes).expect("a letter"));
+    let summaries = letters.filter(|letter| letter.subject.contains("Tổng hợp tuần"));
+    let sent: Vec<String> = summaries.map(|letter| day_of(letter.date)).collect();
+    assert_eq!(sent, ["2021-09-01", "2021-09-10", "2021-09-17", "2021-09-24"]);
+    let said: serde_json::Value = serde_json::from_str(&simulate(&w.dir(), &["--json"])).expect("JSON");
+    assert_eq!(said["by_rule"]["@summary/weekly"]["messages"], 3);
+}
+
+fn day_of(at: Moment) -> String {
+    at.with_timezone(&chrono_tz::Asia::Ho_Chi_Minh)
+        .format("%Y-%m-%d")
+        .to_string()
 }

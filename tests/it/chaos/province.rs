@@ -223,7 +223,9 @@ fn agencies(hooks: SocketAddr) -> String {
         [[unit]]\nid = \"ROOT\"\nname = \"Ủy ban nhân dân tỉnh\"\ncontacts = []\n"
         .to_owned();
     for unit in OFFICE..=UNITS {
-        let contact = |desk: &str| format!("{{ role = \"{desk}\", address = \"{desk}.u{unit:02}@tinh.example\" }}");
+        let contact = |desk: &str| {
+            format!("{{ role = \"{desk}\", address = \"{desk}.u{unit:02}@tinh.example\", confirmed = \"2020-01-06\" }}")
+        };
         let mut contacts = vec![contact("contact")];
         if has_head(unit) {
             contacts.push(contact("head"));

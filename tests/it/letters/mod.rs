@@ -7,6 +7,7 @@ mod asked;
 mod brake;
 mod by_hand;
 mod cards;
+mod confirmed;
 mod correction;
 mod delivery;
 mod digest;
