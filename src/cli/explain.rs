@@ -486,11 +486,14 @@ impl Shown<'_> {
     fn text(&self) -> String {
         let t = &self.past.ticket;
         let mut out = format!(
-            "{} at {}\nstatus    {} (`{}`){}\nagency    {}{}\nreceived  {}\n",
+            "{} at {}\nstatus    {}{}{}\nagency    {}{}\nreceived  {}\n",
             t.code,
             local(self.now, self.config),
             t.status.word(),
-            scrub::word(&t.status_word),
+            match t.status_word.is_empty() {
+                true => String::new(),
+                false => format!(" (`{}`)", scrub::word(&t.status_word)),
+            },
             if t.status_mapped {
                 ""
             } else {

@@ -1,5 +1,6 @@
 //! `dondoc simulate`: what would have been sent in past days, by these rules or by others. Nothing is sent or written.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -71,20 +72,52 @@ impl Line {
     }
 
     fn text(&self) -> String {
-        format!(
-            "{} {} {}/{} to {}:{} by {}",
-            self.day, self.ticket, self.rule, self.step, self.unit, self.desk, self.channel
-        )
+        format!("{} {} {}/{} {}", self.day, self.ticket, self.rule, self.step, self.to())
+    }
+
+    fn to(&self) -> String {
+        let copy = if self.copy { ", a copy" } else { "" };
+        format!("to {}:{} by {}{copy}", self.unit, self.desk, self.channel)
+    }
+
+    /// What is told as this one, as it would be told by the other.
+    fn becomes(&self, other: &Line) -> String {
+        let mut text = format!("{} -> {} {}", self.text(), other.day, other.to());
+        if self.template != other.template {
+            text += &format!(", {} instead of {}", other.template, self.template);
+        }
+        if self.mode != other.mode {
+            text += &format!(", {} instead of {}", other.mode, self.mode);
+        }
+        text
     }
 }
 
 /// What other rules would have told more, less or otherwise.
 #[derive(Default)]
 struct Difference {
+    same: Vec<Line>,
     added: Vec<Line>,
     removed: Vec<Line>,
     /// As it is, and as it would be.
     changed: Vec<(Line, Line)>,
+}
+
+impl Difference {
+    /// What either side tells, in order, each with what becomes of it; behind what `was` follows what it `is`.
+    fn rows(&self) -> Vec<(&Line, &str)> {
+        let alone = [(&self.same, "same"), (&self.added, "added"), (&self.removed, "removed")];
+        let alone = alone
+            .iter()
+            .flat_map(|(list, word)| list.iter().map(move |line| (line, vec![(line, *word)])));
+        let changed = self
+            .changed
+            .iter()
+            .map(|(was, is)| (was, vec![(was, "was"), (is, "is")]));
+        let mut all: Vec<_> = alone.chain(changed).collect();
+        all.sort_by_key(|(first, _)| *first);
+        all.into_iter().flat_map(|(_, rows)| rows).collect()
+    }
 }
 
 pub(super) async fn run(dir: &Path, asked: Asked<'_>) -> Result<(), CliError> {
@@ -115,7 +148,13 @@ pub(super) async fn run(dir: &Path, asked: Asked<'_>) -> Result<(), CliError> {
     };
     past.close().await;
     if asked.as_csv {
-        say(&csv(&lines(&played, &config)));
+        say(&match &against {
+            Some((_, difference)) => csv(&difference.rows()),
+            None => csv(&lines(&played, &config)
+                .iter()
+                .map(|line| (line, ""))
+                .collect::<Vec<_>>()),
+        });
     } else if asked.as_json {
         say_json(&to_json(&past, &played, against.as_ref(), &config));
     } else {
@@ -232,8 +271,9 @@ fn difference(ours: Vec<Line>, theirs: Vec<Line>) -> Difference {
             match candidates.iter().position(|other| is_pair(&line, other)) {
                 Some(place) => {
                     let other = candidates.remove(place);
-                    if !line.is_as(&other) {
-                        found.changed.push((line, other));
+                    match line.is_as(&other) {
+                        true => found.same.push(line),
+                        false => found.changed.push((line, other)),
                     }
                 }
                 None => left.push(line),
@@ -283,7 +323,7 @@ fn counts(played: &Played, config: &Config) -> Counts {
     let mut loudest: Vec<(String, Count)> = count(told, |t| Some(format!("{}:{}", t.unit, t.desk)))
         .into_iter()
         .collect();
-    loudest.sort_by_key(|(name, count)| (std::cmp::Reverse(count.messages.len()), name.clone()));
+    loudest.sort_by_key(|(name, count)| (Reverse((count.messages.len(), count.notices)), name.clone()));
     loudest.truncate(LOUDEST);
     Counts {
         by_unit: count(told, |t| Some(t.unit.clone())),
@@ -334,18 +374,24 @@ fn to_json(past: &Past, played: &Played, against: Option<&(Played, Difference)>,
     all
 }
 
-fn csv(lines: &[Line]) -> String {
-    let quoted = |text: &str| match text.contains([',', '"', '\n']) {
+/// A line for each notice, with what becomes of it where it is compared.
+fn csv(rows: &[(&Line, &str)]) -> String {
+    let quoted = |text: &str| match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     };
-    let mut out = "day,time,ticket,rule,step,repetition,unit,desk,channel,mode,copy\n".to_owned();
-    for l in lines {
+    // Whoever writes the codes does not write formulas into the sheet that this becomes.
+    let plain = |code: &str| match code.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{code}"),
+        false => code.to_owned(),
+    };
+    let mut out = "day,time,ticket,rule,step,repetition,unit,desk,channel,mode,copy,template,difference\n".to_owned();
+    for (l, difference) in rows {
         let (day, repetition, copy) = (l.day.to_string(), l.repetition.to_string(), l.copy.to_string());
         let cells = [
             &day,
             &l.time,
-            &l.ticket,
+            &plain(&l.ticket),
             &l.rule,
             &l.step,
             &repetition,
@@ -354,8 +400,10 @@ fn csv(lines: &[Line]) -> String {
             &l.channel,
             &l.mode,
             &copy,
+            &l.template,
+            *difference,
         ];
-        out += &cells.map(|cell| quoted(cell)).join(",");
+        out += &cells.map(quoted).join(",");
         out.push('\n');
     }
     out
@@ -364,7 +412,7 @@ fn csv(lines: &[Line]) -> String {
 fn to_text(past: &Past, played: &Played, against: Option<&(Played, Difference)>, config: &Config) -> String {
     let log = match past.log {
         Some((first, last)) => format!("from {} to {}", local(first, config), local(last, config)),
-        None => "nowhere: there is no store yet".to_owned(),
+        None => "nowhere: no turn has been taken yet".to_owned(),
     };
     let mut out = match past.data {
         Data::Log => format!(
@@ -390,13 +438,15 @@ fn to_text(past: &Past, played: &Played, against: Option<&(Played, Difference)>,
         played.messages()
     );
     let counts = counts(played, config);
-    let mut table = |title: &str, rows: Vec<(String, &Count)>| {
+    let mut table = |title: &str, rows: &[(String, Count)]| {
         if rows.is_empty() {
             return;
         }
-        out += &format!("\n{title:<32} messages  notices\n");
+        let names = rows.iter().map(|(name, _)| name.chars().count());
+        let width = names.max().unwrap_or_default().max(30);
+        out += &format!("\n{title:<0$} messages  notices\n", width + 2);
         for (name, count) in rows {
-            out += &format!("  {name:<30} {:>8} {:>8}\n", count.messages.len(), count.notices);
+            out += &format!("  {name:<width$} {:>8} {:>8}\n", count.messages.len(), count.notices);
         }
     };
     let named = |map: &BTreeMap<String, Count>| -> Vec<(String, Count)> {
@@ -420,7 +470,7 @@ fn to_text(past: &Past, played: &Played, against: Option<&(Played, Difference)>,
         ("loudest recipients", counts.loudest.clone()),
     ];
     for (title, rows) in &tables {
-        table(title, rows.iter().map(|(name, count)| (name.clone(), count)).collect());
+        table(title, rows);
     }
     problems(&mut out, "", played);
     if let Some((other, difference)) = against {
@@ -440,6 +490,7 @@ fn compared(played: &Played, other: &Played, difference: &Difference) -> String 
         added,
         removed,
         changed,
+        ..
     } = difference;
     let mut out = format!(
         "\nagainst the other: {} messages instead of {}; {} notices added, {} removed, {} changed\n",
@@ -450,10 +501,12 @@ fn compared(played: &Played, other: &Played, difference: &Difference) -> String 
         changed.len()
     );
     let mut units: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
+    // What goes to another unit changes something for both.
+    let moved_to = changed.iter().filter(|(was, is)| was.unit != is.unit).map(|(_, is)| is);
     let lists = [
         added.iter().collect(),
         removed.iter().collect(),
-        changed.iter().map(|(was, _)| was).collect::<Vec<_>>(),
+        changed.iter().map(|(was, _)| was).chain(moved_to).collect::<Vec<_>>(),
     ];
     for (place, list) in lists.iter().enumerate() {
         for line in list {
@@ -472,14 +525,7 @@ fn compared(played: &Played, other: &Played, difference: &Difference) -> String 
         out += &format!("- {}\n", line.text());
     }
     for (was, is) in changed {
-        out += &format!(
-            "~ {} -> {} to {}:{} by {}\n",
-            was.text(),
-            is.day,
-            is.unit,
-            is.desk,
-            is.channel
-        );
+        out += &format!("~ {}\n", was.becomes(is));
     }
     problems(&mut out, "against: ", other);
     out

@@ -224,17 +224,14 @@ pub fn by_own_times(row: &Ticket, done_at: Option<Moment>) -> Vec<(Moment, Ticke
 fn by_time_columns(mut t: Ticket, first_done_at: Option<Moment>, at: Moment) -> Ticket {
     let later = |m: Option<Moment>| m.is_some_and(|m| m > at);
     let ended = t.answered_at.or(t.closed_at).or(first_done_at);
-    if !t.status.is_open()
-        && later(if t.status.is_done() {
-            ended
-        } else {
-            t.closed_at.or(t.updated_at)
-        })
-    {
+    let over_at = match t.status.is_done() {
+        true => ended,
+        false => t.closed_at.or(t.updated_at),
+    };
+    if !t.status.is_open() && later(over_at) || t.status == Status::Waiting && later(t.waiting_since) {
         t.status = Status::Open;
-    }
-    if t.status == Status::Waiting && later(t.waiting_since) {
-        t.status = Status::Open;
+        // By which word is not known.
+        t.status_word.clear();
     }
     for column in [
         &mut t.answered_at,

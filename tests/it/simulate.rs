@@ -7,7 +7,11 @@ use std::process::Command;
 use dondoc::demo::reading;
 use dondoc::domain::Moment;
 
+use crate::cli::{dondoc, said, text};
+use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, confirmed, copy_all};
+
+on_both! { a_month_simulated_beside_the_daemon_is_what_it_sent_and_changes_nothing }
 
 const DONDOC: &str = env!("CARGO_BIN_EXE_dondoc");
 
@@ -17,16 +21,13 @@ const FROM: &str = "2021-09-06";
 const TO: &str = "2021-09-30";
 
 fn simulate(dir: &Path, more: &[&str]) -> String {
-    let ran = Command::new(DONDOC)
-        .arg("--config")
-        .arg(dir)
-        .args(["simulate", "--from", FROM, "--to", TO])
-        .args(more)
-        .output()
-        .expect("a process");
-    let errors = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{errors}");
-    String::from_utf8(ran.stdout).expect("text")
+    simulate_from(dir, FROM, more)
+}
+
+fn simulate_from(dir: &Path, from: &str, more: &[&str]) -> String {
+    let ran = dondoc(dir, &[&["simulate", "--from", from, "--to", TO], more].concat());
+    assert!(ran.status.success(), "{}", said(&ran));
+    text(&ran)
 }
 
 /// The box of a unit's desk in the small province.
@@ -82,7 +83,7 @@ async fn live_through(w: &mut World, day: &str) -> Vec<String> {
             w.ticket("D", "Sở Xây dựng", &early).await;
             w.ticket("E", "Sở Khoa học", &early).await;
         }
-        "2021-09-13" => w.answer("C", &early).await,
+        "2021-09-14" => w.answer("C", &early).await,
         "2021-09-15" => w.change("A", &early, "agency = 'Sở Xây dựng'").await,
         "2021-09-17" => w.answer("B", &early).await,
         "2021-09-20" => w.change("B", &early, "status = 'đang xử lý', answered_at = NULL").await,
@@ -100,15 +101,31 @@ async fn live_from_to(w: &mut World, from: &str, to: &str) -> Vec<String> {
     told
 }
 
-#[tokio::test]
-async fn a_month_simulated_beside_the_daemon_is_what_it_sent_and_changes_nothing() {
-    let mut w = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+/// A province that has lived through all days, and what was sent of it in those that are played.
+async fn lived(on: On) -> (World, Vec<String>) {
+    let mut w = World::new(&format!("{LADDER}{FIVE_DAYS}")).await.on(on).await;
     live_from_to(&mut w, FIRST, "2021-09-05").await;
     let sent = live_from_to(&mut w, FROM, TO).await;
     assert!(sent.len() > 8, "{sent:?}");
+    (w, sent)
+}
+
+async fn a_month_simulated_beside_the_daemon_is_what_it_sent_and_changes_nothing(on: On) {
+    let (w, sent) = lived(on).await;
     let mails = w.received().len();
     let bytes = |file: &str| std::fs::read(w.dir().join(file)).expect("a file");
-    let before = ["store.db", "tickets.db"].map(bytes);
+    let files: &[&str] = match on {
+        On::Sqlite => &["store.db", "tickets.db"],
+        On::Postgres => &["tickets.db"],
+    };
+    let before: Vec<Vec<u8>> = files.iter().map(|file| bytes(file)).collect();
+    if on == On::Postgres {
+        // Whoever connects from now on fails if it writes.
+        w.on_store(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
+        )
+        .await;
+    }
 
     // The engine holds the store all the while.
     assert_eq!(of_csv(&simulate(&w.dir(), &["--csv"])), sent);
@@ -118,8 +135,172 @@ async fn a_month_simulated_beside_the_daemon_is_what_it_sent_and_changes_nothing
     assert_eq!(said["seeded"], true);
     assert_eq!(said["notices"], sent.len());
     assert_eq!(said["problems"], serde_json::json!({}));
-    assert_eq!(["store.db", "tickets.db"].map(bytes), before);
+    let text = simulate(&w.dir(), &[]);
+    let head: Vec<&str> = text.lines().take(3).collect();
+    let log = "5 tickets by the change log, which reaches from 2021-08-30 07:00 to 2021-09-30 16:00";
+    assert_eq!(
+        head,
+        [
+            log,
+            "begins with what was told before: 0 tellings",
+            "335 turns, 18 messages, 23 notices; nothing was sent"
+        ]
+    );
+    // Begun in the middle of two ladders it goes on where they stand.
+    let middle = "2021-09-13";
+    let left: Vec<String> = sent.iter().filter(|line| line[..2] >= middle[8..]).cloned().collect();
+    assert_eq!(of_csv(&simulate_from(&w.dir(), middle, &["--csv"])), left);
+    let text = simulate_from(&w.dir(), middle, &[]);
+    let head: Vec<&str> = text.lines().take(2).collect();
+    assert_eq!(head, [log, "begins with what was told before: 2 tellings"]);
+    let after: Vec<Vec<u8>> = files.iter().map(|file| bytes(file)).collect();
+    assert!(after == before, "nothing is written");
     assert_eq!(w.received().len(), mails, "nothing connects to the mail server");
+}
+
+#[tokio::test]
+async fn by_the_ticket_database_a_ticket_moves_by_its_own_times_and_was_always_with_its_present_agency() {
+    let (w, _) = lived(On::Sqlite).await;
+    // C was answered late; A was always with Sở Xây dựng, and B never answered.
+    let by_its_rows = [
+        "09/09 sxd: A overdue/L1",
+        "09/09 sxd: B overdue/L1",
+        "13/09 giamdoc-sxd: A overdue/L2",
+        "13/09 giamdoc-sxd: B overdue/L2",
+        "13/09 stc: C overdue/L1",
+        "14/09 stc: C @settled/done",
+        "15/09 giamdoc-sxd: A overdue/L3",
+        "15/09 giamdoc-sxd: B overdue/L3",
+        "15/09 sxd: D overdue/L1",
+        "17/09 giamdoc-sxd: D overdue/L2",
+        "21/09 giamdoc-sxd: D overdue/L3",
+        "22/09 vp: A overdue/L4",
+        "22/09 vp: B overdue/L4",
+        "28/09 vp: D overdue/L4",
+    ];
+    let head = |text: String| text.lines().take(2).map(str::to_owned).collect::<Vec<_>>();
+    let database = ["--data", "database"];
+    assert_eq!(
+        of_csv(&simulate(&w.dir(), &["--csv", "--data", "database"])),
+        by_its_rows
+    );
+    assert_eq!(
+        head(simulate(&w.dir(), &database)),
+        [
+            "5 tickets by the ticket database, earlier states by their own times; the change log reaches from \
+             2021-08-30 07:00 to 2021-09-30 16:00",
+            "begins with what was told before: 0 tellings"
+        ]
+    );
+    let said: serde_json::Value =
+        serde_json::from_str(&simulate(&w.dir(), &["--json", "--data", "database"])).expect("JSON");
+    assert_eq!((&said["data"], &said["seeded"]), (&"database".into(), &true.into()));
+
+    // Where there is no store it is what is left.
+    let folder = tempfile::tempdir().expect("a folder");
+    let alone = folder.path().join("alone");
+    copy_all(&w.dir(), &alone);
+    for file in ["store.db", "store.db-wal", "store.db-shm"] {
+        if alone.join(file).exists() {
+            std::fs::remove_file(alone.join(file)).expect("a file less");
+        }
+    }
+    assert_eq!(of_csv(&simulate(&alone, &["--csv"])), by_its_rows);
+    assert_eq!(
+        head(simulate(&alone, &[])),
+        [
+            "5 tickets by the ticket database, earlier states by their own times; the change log reaches nowhere: no \
+             turn has been taken yet",
+            "begins with nothing told before: the first days have what a first turn opens with"
+        ]
+    );
+    let refused = dondoc(&alone, &["simulate", "--from", FROM, "--to", TO, "--data", "log"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert_eq!(
+        crate::cli::said(&refused),
+        "dondoc: the change log does not reach over these days; leave `--data log` away to take the ticket database\n"
+    );
+}
+
+#[tokio::test]
+async fn by_other_rules_the_month_is_what_a_province_with_these_rules_sends() {
+    let (w, sent) = lived(On::Sqlite).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = folder.path().join("other");
+    copy_all(&w.dir(), &other);
+    change_rules(&other);
+    let by_others = of_csv(&simulate(
+        &w.dir(),
+        &["--csv", "--rules", other.to_str().expect("a path")],
+    ));
+
+    let mut v = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    live_from_to(&mut v, FIRST, "2021-09-05").await;
+    v.stop().await;
+    change_rules(&v.dir());
+    v.restart().await;
+    let then = live_from_to(&mut v, FROM, TO).await;
+    assert_ne!(then, sent);
+    assert_eq!(by_others, then);
+}
+
+#[tokio::test]
+async fn what_would_be_sent_is_said_in_tables_and_against_others_line_by_line() {
+    let w = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    let units = (1..=11).map(|n| {
+        format!(
+            "[[unit]]\nid = \"XA-{n:02}\"\nname = \"Ủy ban nhân dân xã {n}\"\nparent = \"UBND\"\n\
+             contacts = [{{ role = \"contact\", address = \"xa{n}@tinh.example\" }}]\n"
+        )
+    });
+    let units: String = units.collect();
+    w.write("agencies.toml", |text| format!("{text}\n{units}"));
+    for n in 1..=11 {
+        let day = 25 + n % 3;
+        w.ticket(
+            &format!("X{n}"),
+            &format!("Ủy ban nhân dân xã {n}"),
+            &format!("2021-08-{day} 09:00"),
+        )
+        .await;
+    }
+    w.ticket("=Y1", "Sở Y tế", "2021-08-25 10:00").await;
+    w.ticket("Y2", "Sở Y tế", "2021-08-25 10:00").await;
+    w.ticket("Y3", "Sở Xây dựng", "2021-08-25 10:00").await;
+    w.answer("Y3", "2021-09-07 10:00").await;
+    w.ticket("Z", "Sở không có", "2021-08-25 10:00").await;
+    w.sql("INSERT INTO ticket (code, status, received_at, agency) VALUES ('BAD', 'đang xử lý', 'hôm qua', 'Sở Y tế')")
+        .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = folder.path().join("other");
+    copy_all(&w.dir(), &other);
+    let write = |file: &str, change: &dyn Fn(String) -> String| {
+        let path = other.join(file);
+        let text = std::fs::read_to_string(&path).expect("a file");
+        std::fs::write(&path, change(text)).expect("a file");
+    };
+    // The first step a day later, the second in other words, and a word of the source that becomes known.
+    write("rules/test.toml", &|text| {
+        text.replace("after = \"1wd\"", "after = \"2wd\"")
+            .replace("template = \"overdue-2\"", "template = \"overdue-3\"")
+    });
+    write("agencies.toml", &|text| {
+        text.replace(
+            "name = \"Sở Tài chính\"",
+            "name = \"Sở Tài chính\"\naliases = [\"Sở không có\"]",
+        )
+    });
+    let of_days = |more: &[&str]| {
+        let days = ["simulate", "--from", "2021-09-01", "--to", "2021-09-10"];
+        let ran = dondoc(&w.dir(), &[&days[..], more].concat());
+        assert!(ran.status.success(), "{}", said(&ran));
+        text(&ran)
+    };
+    let other = other.to_str().expect("a path");
+    // Ten of the fourteen desks are the loudest.
+    insta::assert_snapshot!("simulate", of_days(&[]));
+    insta::assert_snapshot!("simulate_against", of_days(&["--against", other]));
+    insta::assert_snapshot!("simulate_against_csv", of_days(&["--csv", "--against", other]));
 }
 
 const WITH_SKHCN: &str = r#"
@@ -145,9 +326,7 @@ fn change_rules(dir: &Path) {
 #[tokio::test]
 async fn what_other_rules_add_and_remove_is_what_the_daemon_then_sends_by_them() {
     let rules = format!("{LADDER}{FIVE_DAYS}");
-    let mut w = World::new(&rules).await;
-    live_from_to(&mut w, FIRST, "2021-09-05").await;
-    let sent = live_from_to(&mut w, FROM, TO).await;
+    let (w, sent) = lived(On::Sqlite).await;
     let folder = tempfile::tempdir().expect("a folder");
     let other = folder.path().join("other");
     copy_all(&w.dir(), &other);
