@@ -21,7 +21,7 @@ use crate::domain::time::Span;
 use crate::engine::{self, Ahead, Explained, NoticeShown, Waiting};
 use crate::store::Store;
 use crate::store::as_of::Past;
-use crate::store::outbox::{Attempt, Listed};
+use crate::store::outbox::{Attempt, Listed, MessageState};
 
 pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool) -> Result<(), CliError> {
     let config = load(dir)?;
@@ -62,17 +62,14 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         }));
     };
     let context = engine::context(&config, &meta, now);
-    let messages: Vec<Listed> = store
-        .messages_of_ticket(&code)
-        .await?
-        .into_iter()
-        .filter(|m| m.created() <= now)
-        .collect();
-    let mut attempts = Vec::new();
-    for message in &messages {
-        let mut of_message = store.attempts(&message.id).await?;
-        of_message.retain(|attempt| attempt.at <= now);
-        attempts.push(of_message);
+    let (mut messages, mut attempts) = (Vec::new(), Vec::new());
+    for message in store.messages_of_ticket(&code).await? {
+        if message.created() <= now {
+            let mut of_message = store.attempts(&message.id).await?;
+            of_message.retain(|attempt| attempt.at <= now);
+            messages.push(as_it_stood(message, &of_message, now));
+            attempts.push(of_message);
+        }
     }
     let shown = Shown {
         attempts: &attempts,
@@ -93,6 +90,23 @@ pub(super) async fn run(dir: &Path, code: &str, at: Option<&str>, as_json: bool)
         say(&shown.text());
     }
     Ok(())
+}
+
+/// A message as it stood at an instant, with the attempts by then: what became of it later is taken back.
+fn as_it_stood(mut message: Listed, attempts: &[Attempt], now: Moment) -> Listed {
+    if message.since() > now {
+        let answered = |word: &str| attempts.iter().filter(|a| a.answer == word).count();
+        let state = match (answered("accepted"), &message.approver) {
+            (1.., _) => MessageState::Accepted,
+            (0, Some(_)) => MessageState::AwaitingApproval,
+            (0, None) => MessageState::Waiting,
+        };
+        state.word().clone_into(&mut message.state);
+        message.attempts = i64::try_from(attempts.len()).unwrap_or(i64::MAX);
+        message.unknown = i64::try_from(answered("unknown")).unwrap_or(i64::MAX);
+        (message.next_attempt_at, message.reason, message.corrected_by) = (None, None, None);
+    }
+    message
 }
 
 /// How many slips of the keys a code may be away from the one that was meant.

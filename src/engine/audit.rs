@@ -356,7 +356,7 @@ impl Engine {
                 mode_since: look.modes.since(&after.memory),
                 is_live: &|unit| look.modes.is_live(unit),
             };
-            let told_by = || as_known_at(known.clone(), look.before);
+            let told_by = || as_known_at(known.clone(), &HashMap::new(), look.before);
             let found = owed(&subject, &look.context, (look.before, told_by), look.now);
             judge(found, &after.ticket, &known, is_otherwise, look, audit);
             for telling in &known {

@@ -2,6 +2,8 @@
 //!
 //! It reads the store only and decides with the very functions of a turn, so that it never tells another story.
 
+use std::collections::HashMap;
+
 use super::decide::{Chances, approver, chance, is_urgent};
 use super::modes::Modes;
 use super::recipients::{Addressed, Recipients, Way, digest_of};
@@ -83,7 +85,13 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
         disabled: store.disabled_endpoints().await?,
         now,
     };
-    let mut known = as_known_at(store.tellings(&codes).await?.remove(code).unwrap_or_default(), now);
+    let messages = store.messages_of_ticket(code).await?;
+    let made: HashMap<String, Moment> = messages.iter().map(|m| (m.id.clone(), m.created())).collect();
+    let mut known = as_known_at(
+        store.tellings(&codes).await?.remove(code).unwrap_or_default(),
+        &made,
+        now,
+    );
     outlook.keep_back(&mut known);
     let since = store.rules_seen().await?;
     let modes = Modes::read(config, store).await?;
@@ -327,11 +335,20 @@ fn verdict(held: Held<'_>) -> Verdict {
     }
 }
 
-/// Tellings as they stood at an instant: what was decided or answered later is taken back.
-pub(super) fn as_known_at(tellings: Vec<Telling>, now: Moment) -> Vec<Telling> {
+/// Tellings as they stood at an instant: what was decided, made, tried or answered later is taken back. `made` says when
+/// messages were, of those that are looked at.
+pub(super) fn as_known_at(tellings: Vec<Telling>, made: &HashMap<String, Moment>, now: Moment) -> Vec<Telling> {
     let mut known: Vec<Telling> = tellings.into_iter().filter(|t| t.decided_at <= now).collect();
-    for notice in known.iter_mut().flat_map(|t| &mut t.notices).filter(|n| n.at > now) {
-        notice.state = NoticeState::Waiting;
+    for notice in known.iter_mut().flat_map(|t| &mut t.notices) {
+        notice.first_attempt_at = notice.first_attempt_at.filter(|first| *first <= now);
+        if notice.at <= now {
+            continue;
+        }
+        let made_at = notice.message.as_ref().and_then(|id| made.get(id));
+        match made_at.filter(|made_at| **made_at <= now) {
+            Some(made_at) => (notice.state, notice.at) = (NoticeState::Composed, *made_at),
+            None => (notice.state, notice.message) = (NoticeState::Waiting, None),
+        }
         (notice.compose_at, notice.wait) = (None, Wait::Hours);
     }
     known

@@ -1,7 +1,7 @@
 //! `preview`: the messages of one rule's step as they would go out, made of what the store knows by the very functions
 //! that compose. Nothing is written and nothing sent; the store may be open for looking only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::compose::{Bundle, Composed, Place};
@@ -141,7 +141,7 @@ impl Engine {
         let modes = Modes::read(&self.config, &self.store).await?;
         let mut singles = Vec::new();
         for Past { ticket, memory, .. } in page {
-            let known = as_known_at(tellings.remove(&ticket.code).unwrap_or_default(), now);
+            let known = as_known_at(tellings.remove(&ticket.code).unwrap_or_default(), &HashMap::new(), now);
             let (mode, mode_since) = modes.of_at(&memory, now);
             let subject = Subject {
                 ticket: &ticket,

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::delivery::{HEALTH, Moods};
-use super::{ladder, letters_of, province};
+use super::{ladder, letters_at, letters_of, province};
 use crate::cli::{dondoc, json, said, text};
-use crate::world::World;
+use crate::world::{World, at};
 
 /// What explain says of a ticket at a time, line by line, each without the space between its columns.
 pub(super) fn explained(world: &World, code: &str, when: &str) -> Vec<String> {
@@ -338,5 +338,49 @@ async fn a_step_that_will_not_be_told_as_things_stand_says_why_before_it_is_due(
     assert_eq!(
         letters_of(&mut world, "2021-09-14", "2021-09-28").await,
         ["14/09 08:00 syt digest: T1 overdue/L1"]
+    );
+}
+
+#[tokio::test]
+async fn what_was_tried_later_than_the_instant_asked_about_is_not_known_then() {
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH]).await;
+    moods.refuse("syt", 451);
+    letters_at(&mut world, &["2021-09-14 07:00", "2021-09-14 08:00"]).await;
+    moods.well();
+    letters_at(&mut world, &["2021-09-14 16:00"]).await;
+    let known = async |when: &str| {
+        let shown = world.explained("T1", when).await.notices;
+        let notices = shown.iter().map(|shown| &shown.notice);
+        notices
+            .map(|n| (n.state.word(), n.first_attempt_at, n.message.is_some()))
+            .collect::<Vec<_>>()
+    };
+    let first = Some(at("2021-09-14 08:00"));
+    assert_eq!(known("2021-09-14 07:30").await, [("waiting", None, false)]);
+    assert_eq!(known("2021-09-14 09:00").await, [("composed", first, true)]);
+    assert_eq!(known("2021-09-14 16:00").await, [("accepted", first, true)]);
+
+    let told = |when: &str| {
+        let found = json(&world.dir(), &["explain", "T1", "--at", when, "--json"]);
+        let of = |m: &Value| {
+            json!([
+                m["state"],
+                m["attempts"],
+                m["reason"],
+                m["history"].as_array().map(Vec::len)
+            ])
+        };
+        let messages = found["messages"].as_array().expect("messages").iter().map(of);
+        (found["verdicts"][0]["verdict"].clone(), messages.collect::<Vec<_>>())
+    };
+    assert_eq!(told("2021-09-14 07:30"), (json!("awaits_answer"), vec![]));
+    assert_eq!(
+        told("2021-09-14 09:00"),
+        (json!("awaits_answer"), vec![json!(["waiting", 1, null, 1])])
+    );
+    assert_eq!(
+        told("2021-09-14 16:00"),
+        (json!("already_told"), vec![json!(["accepted", 2, null, 2])])
     );
 }

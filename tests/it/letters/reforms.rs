@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 
-use super::explained::explained;
+use super::explained::{explained, outlook};
 use super::posted::{System, with_endpoints};
-use crate::cli::{dondoc, said};
+use crate::cli::{dondoc, json, said};
 use crate::world::{LADDER, World};
 
 /// Beside the ladder: what is due soon, carried over and unsatisfied.
@@ -570,4 +570,86 @@ async fn a_letter_about_a_ticket_whose_successor_cannot_be_told_asks_for_it_to_b
             ("cax-mt@tinh.example".to_owned(), false)
         ]
     );
+}
+
+#[tokio::test]
+async fn around_a_reform_explain_says_of_each_instant_who_is_told_and_why_they() {
+    let mut world = World::new(LADDER).await;
+    world.edit("agencies.toml", |_| february()).await;
+    world.turn("2025-02-24 07:00").await;
+    ticket(
+        &world,
+        "T1",
+        "Sở Giao thông vận tải",
+        "2025-02-24 09:00",
+        "2025-02-26",
+        "",
+    )
+    .await;
+    let mut told = world.days("2025-02-25", "2025-02-27").await;
+    let before = outlook(&world, "T1", "2025-02-27 22:00");
+    // On the last day of February ops enter the reform.
+    world.write("agencies.toml", |text| march(&text));
+    world.adopt().await;
+    told.extend(world.days("2025-02-28", "2025-03-12").await);
+    assert_eq!(
+        told,
+        [
+            "27/02 sgtvt: T1 overdue/L1",
+            "03/03 gd-sxd: T1 overdue/L2",
+            "05/03 gd-sxd: T1 overdue/L3",
+            "12/03 vp: T1 overdue/L4",
+        ]
+    );
+    let ways = |lines: Vec<String>| {
+        let ways = lines.into_iter().filter(|line| line.contains(" by email"));
+        ways.collect::<Vec<_>>()
+    };
+    let office = "-> office:contact of VP by email -> VP/contact not before 2025-03-12 08:00";
+    assert_eq!(
+        ways(before),
+        [
+            "-> agency:head of SGTVT by email -> SGTVT/head not before 2025-03-03 08:00",
+            "-> agency:head of SGTVT by email -> SGTVT/head not before 2025-03-05 08:00",
+            office,
+            "overdue/L1 agency:contact of SGTVT by email accepted since 2025-02-27 08:00",
+        ]
+    );
+    // The same files answer for each instant: on the eve who will be told once the other has taken over, then who was.
+    let by = "SXD/head (SXD took over from SGTVT on 2025-03-01)";
+    assert_eq!(
+        ways(outlook(&world, "T1", "2025-02-28 22:00")),
+        [
+            &format!("-> agency:head of SGTVT by email -> {by} not before 2025-03-03 08:00"),
+            &format!("-> agency:head of SGTVT by email -> {by} not before 2025-03-05 08:00"),
+            office,
+            "overdue/L1 agency:contact of SGTVT by email accepted since 2025-02-27 08:00",
+        ]
+    );
+    let accepted = "overdue/L1 agency:contact of SGTVT by email accepted since 2025-02-27 08:00";
+    let ahead = format!("-> agency:head of SGTVT by email -> {by} not before 2025-03-05 08:00");
+    let waits = format!(
+        "overdue/L2 agency:head of SGTVT by email -> {by} waiting: waits for its recipient's next digest or office hours"
+    );
+    assert_eq!(
+        ways(outlook(&world, "T1", "2025-03-03 07:30")),
+        [&ahead, office, accepted, &waits]
+    );
+    assert_eq!(
+        ways(outlook(&world, "T1", "2025-03-03 22:00")),
+        [
+            &ahead,
+            office,
+            accepted,
+            "overdue/L2 agency:head of SGTVT by email accepted since 2025-03-03 08:00"
+        ]
+    );
+    let told = |when: &str| {
+        let found = json(&world.dir(), &["explain", "T1", "--at", when, "--json"]);
+        let messages = found["messages"].as_array().expect("messages").iter();
+        let to = messages.map(|m| [&m["unit"], &m["role"]].map(|word| word.as_str().expect("a word").to_owned()));
+        to.collect::<Vec<_>>()
+    };
+    assert_eq!(told("2025-03-03 07:30"), [["SGTVT", "contact"]]);
+    assert_eq!(told("2025-03-03 22:00"), [["SGTVT", "contact"], ["SXD", "head"]]);
 }
