@@ -44,6 +44,9 @@ pub(super) struct Add {
     /// Who says so; the account that gives the command by default.
     #[arg(long)]
     author: Option<String>,
+    /// The instant of it, for a store under simulated time; now by default. Before the last turn it is refused.
+    #[arg(long, value_name = "T")]
+    at: Option<String>,
 }
 
 pub(super) async fn run(dir: &Path, command: SilenceCommand) -> Result<(), CliError> {
@@ -67,7 +70,19 @@ pub(super) async fn run(dir: &Path, command: SilenceCommand) -> Result<(), CliEr
 }
 
 async fn add(config: &Config, store: &Store, given: Add) -> Result<(), CliError> {
-    let now = clock::now();
+    let now = instant(given.at.as_deref(), config)?;
+    if let Some(last) = store
+        .meta()
+        .await?
+        .last_turn_at
+        .filter(|last| given.at.is_some() && now < *last)
+    {
+        return Err(CliError::Failed(anyhow::anyhow!(
+            "--at {} is before the last turn of {}; time only goes forward",
+            local(now, config),
+            local(last, config)
+        )));
+    }
     let from = given
         .from
         .as_deref()
@@ -84,7 +99,7 @@ async fn add(config: &Config, store: &Store, given: Add) -> Result<(), CliError>
         return Err(CliError::Usage("`--reason` says nothing".to_owned()));
     }
     let new = NewSilence {
-        scope: scope(config, store, &given).await?,
+        scope: scope(config, store, &given, now).await?,
         from,
         until,
         author: given.author.unwrap_or_else(who),
@@ -104,9 +119,9 @@ async fn add(config: &Config, store: &Store, given: Add) -> Result<(), CliError>
 }
 
 /// What is to be silent, with everything in it known.
-async fn scope(config: &Config, store: &Store, given: &Add) -> Result<Scope, CliError> {
+async fn scope(config: &Config, store: &Store, given: &Add, now: Moment) -> Result<Scope, CliError> {
     let failed = |why: String| CliError::Failed(anyhow::anyhow!(why));
-    let on = config.calendars.base().date_of(clock::now());
+    let on = config.calendars.base().date_of(now);
     let unit = match &given.unit {
         None => None,
         Some(word) => match config.directory.find(word, on) {

@@ -438,3 +438,44 @@ async fn an_absence_names_a_desk_its_days_and_a_deputy() {
         assert!(wrong.contains(what), "{what}: {wrong}");
     }
 }
+
+#[tokio::test]
+async fn a_silence_can_be_tried_on_a_store_that_lives_in_the_past() {
+    let mut world = province().await;
+    world.turn("2021-09-14 07:00").await;
+    let add = |when: &'static str| {
+        let until = [
+            "silence",
+            "add",
+            "--unit",
+            "Sở Y tế",
+            "--until",
+            "2021-09-21",
+            "--reason",
+            "kiểm kê",
+        ];
+        [&until[..], &["--author", "Lan", "--at", when]].concat()
+    };
+    assert_eq!(
+        refused(&world, &add("2021-09-14 06:59"), 1).trim(),
+        "dondoc: --at 2021-09-14 06:59 is before the last turn of 2021-09-14 07:00; time only goes forward"
+    );
+    assert_eq!(run(&world, &["silence", "list", "--all"]), "0 silences\n");
+    // It holds from that instant on, where no other is given.
+    assert_eq!(
+        run(&world, &add("2021-09-14 07:00")).trim(),
+        "silence 1: unit SYT, from 2021-09-14 07:00 until 2021-09-21 00:00; what is in a message already still goes"
+    );
+    let list: Value = serde_json::from_str(&run(&world, &["silence", "list", "--json"])).expect("JSON");
+    assert_eq!(list["silences"][0]["state"], "holds");
+    assert_eq!(list["silences"][0]["made_at"], "2021-09-14T07:00:00+07:00");
+    assert_eq!(
+        letters_of(&mut world, "2021-09-14", "2021-09-21").await,
+        [
+            "14/09 08:00 sxd digest: T2 overdue/L1",
+            "16/09 08:00 giamdoc-sxd digest: T2 overdue/L2",
+            "20/09 08:00 giamdoc-sxd digest: T2 overdue/L3",
+            "21/09 08:00 syt digest: T1 overdue/L1",
+        ]
+    );
+}
