@@ -603,3 +603,144 @@ fn mail_may_go_to_each_domain_of_the_province_and_to_no_other() {
     let checked = dondoc(&target, &["check", "--offline"]);
     assert!(checked.status.success(), "{}", text(&checked));
 }
+
+/// What was seen of `init DIR --province` on a terminal where this was typed at these questions, and how it ended.
+fn on_a_terminal(dir: &Path, conversation: &[(&str, &str)]) -> (String, i64) {
+    let target = dir.join("made");
+    let mut played = Command::new("/usr/bin/python3")
+        .args([
+            "-c",
+            include_str!("init/terminal.py"),
+            env!("CARGO_BIN_EXE_dondoc"),
+            "init",
+        ])
+        .args([target.to_str().expect("a path"), "--province"])
+        .env("TMPDIR", dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("/usr/bin/python3; install python3");
+    let input = serde_json::json!(conversation).to_string();
+    let mut to = played.stdin.take().expect("a pipe");
+    to.write_all(input.as_bytes()).expect("written");
+    drop(to);
+    let output = played.wait_with_output().expect("an end");
+    assert!(output.status.success(), "{}", said(&output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let seen = found["seen"].as_str().expect("a text").replace("\r\n", "\n");
+    (seen, found["code"].as_i64().expect("a number"))
+}
+
+/// What lies in a folder, by name.
+fn lies_in(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).expect("a folder");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// All files below a folder with their texts.
+fn texts(dir: &Path) -> Vec<(PathBuf, String)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => all.extend(
+                texts(&path)
+                    .into_iter()
+                    .map(|(file, text)| (Path::new(path.file_name().expect("a name")).join(file), text)),
+            ),
+            false => all.push((
+                path.file_name().expect("a name").into(),
+                std::fs::read_to_string(&path).expect("text"),
+            )),
+        }
+    }
+    all.sort();
+    all
+}
+
+const PROVINCE: &str = "Province (tỉnh … or thành phố …): ";
+const DOMAINS: &str = "Mail domains: ";
+const NUMBER: &str = "The hotline's number [1022]: ";
+const HOTLINE: &str = "The hotline's name [Tổng đài Thông tin dịch vụ công 1022 tỉnh Đồng Tháp]: ";
+
+#[test]
+fn on_a_terminal_init_asks_until_an_answer_is_sound_and_takes_what_is_usual_by_enter() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let office = "The Office's mailbox (empty where the directory has it) []: ";
+    let (seen, code) = on_a_terminal(
+        dir.path(),
+        &[
+            (PROVINCE, "Đồng Tháp\n"),
+            (PROVINCE, "tỉnh Đồng Tháp\n"),
+            (DOMAINS, "\n"),
+            (DOMAINS, "dt.example\n"),
+            (NUMBER, "\n"),
+            (HOTLINE, "\n"),
+            ("The Office [Văn phòng Ủy ban nhân dân tỉnh]: ", "\n"),
+            (office, "vp@gmail.com\n"),
+            (office, "vp@dt.example\n"),
+            ("The mailbox of those who run dondoc [truc1022@dt.example]: ", "\n"),
+            ("Office hours, Monday to Friday [07:00-11:30, 13:30-17:00]: ", "\n"),
+            ("The ticket database [sqlite:tickets.db]: ", "\n"),
+            ("The host of the mail relay [127.0.0.1]: ", "\n"),
+        ],
+    );
+    assert_eq!(code, 0, "{seen}");
+    let relay = "The host of the mail relay [127.0.0.1]: \n";
+    let asked = seen.split_inclusive(relay).next().expect("questions");
+    assert_eq!(
+        asked,
+        "Province (tỉnh … or thành phố …): Đồng Tháp\n\
+         \u{20} `Đồng Tháp` begins with neither `tỉnh` nor `thành phố`\n\
+         Province (tỉnh … or thành phố …): tỉnh Đồng Tháp\n\
+         Mail domains: \n\
+         \u{20} name at least one domain\n\
+         Mail domains: dt.example\n\
+         The hotline's number [1022]: \n\
+         The hotline's name [Tổng đài Thông tin dịch vụ công 1022 tỉnh Đồng Tháp]: \n\
+         The Office [Văn phòng Ủy ban nhân dân tỉnh]: \n\
+         The Office's mailbox (empty where the directory has it) []: vp@gmail.com\n\
+         \u{20} `vp@gmail.com` is at the free mail provider gmail.com (use the official mailbox)\n\
+         The Office's mailbox (empty where the directory has it) []: vp@dt.example\n\
+         The mailbox of those who run dondoc [truc1022@dt.example]: \n\
+         Office hours, Monday to Friday [07:00-11:30, 13:30-17:00]: \n\
+         The ticket database [sqlite:tickets.db]: \n\
+         The host of the mail relay [127.0.0.1]: \n"
+    );
+    // The same by options alone.
+    let others = tempfile::tempdir().expect("a folder");
+    let by_options = others.path().join("made");
+    let arguments = [&["init", by_options.to_str().expect("a path")], &OPTIONS[..]].concat();
+    let output = dondoc(others.path(), &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(texts(&dir.path().join("made")), texts(&by_options));
+    assert_eq!(lies_in(dir.path()), ["made"]);
+}
+
+#[test]
+fn whoever_leaves_the_terminal_between_two_questions_leaves_nothing_behind() {
+    let answered = [
+        (PROVINCE, "tỉnh Đồng Tháp\n"),
+        (DOMAINS, "dt.example\n"),
+        (NUMBER, "\n"),
+    ];
+    // Ctrl-D is no answer, and whoever presses it hears what gives one too; Ctrl-C ends all at once.
+    for (key, code, last) in [
+        ("\u{4}", 2, "dondoc: no answer; --hotline gives it too\n"),
+        ("\u{3}", -2, HOTLINE),
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let conversation = [&answered[..], &[(HOTLINE, key)]].concat();
+        let (seen, ended) = on_a_terminal(dir.path(), &conversation);
+        assert_eq!(ended, code, "{seen}");
+        // A terminal may show the key.
+        let seen = seen.trim_end_matches("^C");
+        assert!(seen.ends_with(last), "{seen:?}");
+        assert_eq!(lies_in(dir.path()), [""; 0], "{seen}");
+    }
+}
