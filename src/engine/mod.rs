@@ -3,6 +3,7 @@
 //! `once`, `demo`, the daemon and the tests call [`Engine::turn`]; time is an argument. Each part works in short
 //! transactions of its own; sending is outside any. When observing fails, what is in the outbox is still delivered.
 
+mod addresses;
 mod alarms;
 mod approval;
 mod audit;
@@ -636,6 +637,9 @@ impl Engine {
             }
         }
         modes::take_up(&mut tx, &changed_modes, now).await?;
+        if is_changed {
+            addresses::take_up(&mut tx, &self.config, now).await?;
+        }
         if meta.first_turn_at.is_none() {
             tx.put_moments(&[(MetaMoment::FirstTurn, now)]).await?;
             meta.first_turn_at = Some(now);

@@ -58,6 +58,8 @@ const TICKETS_WAKE: &str = concat!(
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
 const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT $2";
 const WAITING_LIVE: &str = "SELECT id FROM message WHERE state = 'waiting' AND mode = 'live' AND notices > 0 AND unknown = 0 AND claimed_by IS NULL ORDER BY id";
+const WAITING_MAILS: &str = "SELECT id, recipients FROM message WHERE state = 'waiting' AND channel = 'email' AND notices > 0 AND unknown = 0 \
+     AND claimed_by IS NULL ORDER BY id";
 const REPLACE: &str = concat!(
     "UPDATE message SET state = 'replaced', state_at = $51, next_attempt_at = NULL, digest_key = NULL, reason = $52 \
      WHERE state = 'waiting' AND unknown = 0 AND claimed_by IS NULL AND id IN (",
@@ -177,6 +179,7 @@ pub const STATEMENTS: &[&str] = &[
     MAX_ATTEMPT,
     REPLACEABLE,
     WAITING_LIVE,
+    WAITING_MAILS,
     REPLACE,
     NOTICES_FREED,
     LAST_FIRST_TRY,
@@ -1075,6 +1078,21 @@ impl Tx {
     /// nor those that carry no notice.
     pub async fn waiting_live(&mut self) -> Result<Vec<String>, StoreError> {
         Ok(on!(self.db(), fetch_all(sqlx::query_scalar(WAITING_LIVE))))
+    }
+
+    /// Mails that wait to be sent, with their addresses. Not those that may have arrived, which keep their ids, nor those
+    /// that carry no notice.
+    pub async fn waiting_mails(&mut self) -> Result<Vec<(String, Vec<String>)>, StoreError> {
+        let rows: Vec<(String, String)> = on!(self.db(), fetch_all(sqlx::query_as(WAITING_MAILS)));
+        let read = |(id, recipients): (String, String)| match serde_json::from_str(&recipients) {
+            Ok(recipients) => Ok((id, recipients)),
+            Err(e) => Err(StoreError::Corrupt {
+                table: "message",
+                id,
+                what: e.to_string(),
+            }),
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// Replaces messages that were not accepted: their notices wait again. The ids of those that were; not what may have

@@ -278,6 +278,37 @@ async fn what_nobody_took_goes_to_the_address_that_was_put_right() {
 }
 
 #[tokio::test]
+async fn what_waits_for_an_address_that_the_files_name_no_more_goes_to_whoever_they_name_and_is_not_tried_there_again()
+{
+    let moods = Moods::default();
+    let mut world = moods.province(&ladder(), &[HEALTH, BUILDING]).await;
+    moods.refuse("tinh.example", 451);
+    letters_at(&mut world, &["2021-09-14 07:00", "2021-09-14 08:00"]).await;
+    moods.well();
+    world.write("agencies.toml", |text| {
+        text.replace("\"syt@tinh.example", "\"syt@yte.tinh.example")
+    });
+    world.write("dondoc.toml", |text| {
+        text.replace("[\"tinh.example\"]", "[\"tinh.example\", \"yte.tinh.example\"]")
+    });
+    world.adopt().await;
+    assert_eq!(
+        letters_at(&mut world, &["2021-09-14 09:15"]).await,
+        [
+            "14/09 09:15 sxd digest: T2 overdue/L1",
+            "14/09 09:15 syt@yte.tinh.example digest: T1 overdue/L1"
+        ]
+    );
+    assert_eq!(fates(&world, "T1").await, ["replaced: later", "accepted: accepted"]);
+    assert_eq!(fates(&world, "T2").await, ["accepted: later, accepted"]);
+    let messages = world.store().messages_of_ticket("T1").await.expect("messages");
+    assert_eq!(
+        messages[0].reason.as_deref(),
+        Some("its address is not in the configuration any more")
+    );
+}
+
+#[tokio::test]
 async fn retries_keep_to_the_window_too() {
     let moods = Moods::default();
     let mut world = moods.province(&ladder(), &[HEALTH]).await;
