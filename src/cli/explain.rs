@@ -211,7 +211,8 @@ impl Shown<'_> {
         let mut all: Vec<String> = steps.chain(waiting).collect();
         all.dedup();
         match all.is_empty() {
-            true => String::new(),
+            // A fact or a digest changes then, and no step with it.
+            true => ": the rules look at it again".to_owned(),
             false => format!(": {}", all.join(", ")),
         }
     }

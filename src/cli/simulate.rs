@@ -72,7 +72,12 @@ impl Line {
     }
 
     fn text(&self) -> String {
-        format!("{} {} {}/{} {}", self.day, self.ticket, self.rule, self.step, self.to())
+        let again = match self.repetition {
+            0 => String::new(),
+            n => format!(" (repeat {n})"),
+        };
+        let (day, ticket, rule, step) = (self.day, &self.ticket, &self.rule, &self.step);
+        format!("{day} {ticket} {rule}/{step}{again} {}", self.to())
     }
 
     fn to(&self) -> String {
@@ -210,6 +215,9 @@ fn silences(texts: &[String], config: &Config) -> Result<Vec<(Scope, Moment, Mom
             return Err(CliError::Usage(how));
         };
         let (from, to) = (day(from)?, day(to)?);
+        if to < from {
+            return Err(CliError::Usage(format!("--silence {text}: {to} is before {from}")));
+        }
         let Some(unit) = config.directory.find(unit, from) else {
             return Err(CliError::Usage(format!("--silence {text}: no unit is called `{unit}`")));
         };

@@ -17,6 +17,7 @@ use crate::domain::rule::{Channel, Classify, DeadlinePolicy, From, Rule, Step, W
 use crate::domain::summary::Summary;
 use crate::domain::text::fold;
 use crate::domain::ticket::{Rating, Status};
+use crate::domain::time::Span;
 use crate::domain::wording::Locale;
 
 /// What the rest of the program offers to a configuration.
@@ -279,6 +280,7 @@ impl Doubts<'_> {
         }
         for (at, step) in rule.steps.iter().enumerate() {
             self.step(rule, step);
+            self.gap(rule, at.checked_sub(1).and_then(|below| rule.steps.get(below)), step);
             let before = rule.steps.iter().take(at);
             for twin in before.filter(|twin| twin.after == step.after) {
                 if let Some(role) = step.to.iter().find(|role| twin.to.contains(role)) {
@@ -300,6 +302,33 @@ impl Doubts<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// A step whose `after` never counts, since `min_gap` keeps it farther away from the one below it.
+    fn gap(&mut self, rule: &Rule, below: Option<&Step>, step: &Step) {
+        let Some(below) = below.filter(|_| step.to.iter().any(Role::is_above_contact)) else {
+            return;
+        };
+        let (Span::WorkingDays(first), Span::WorkingDays(then), Span::WorkingDays(gap)) =
+            (below.after, step.after, step.min_gap)
+        else {
+            return;
+        };
+        let apart = then - first;
+        if apart > 0 && i64::from(apart) < i64::from(gap) {
+            let message = format!(
+                "the step `{}` falls due {} after `{}`, and `min_gap` keeps it {} away from it",
+                step.id,
+                Span::WorkingDays(apart),
+                below.id,
+                step.min_gap
+            );
+            self.warn_at(
+                &["rule", rule.id.as_str(), "step", &step.id, "after"],
+                message,
+                "let it fall due later, or give it a `min_gap` of its own",
+            );
         }
     }
 

@@ -172,6 +172,15 @@ impl Outlook<'_> {
     /// What waits for a digest or window in which it will be kept back waits for the one after.
     fn keep_back(&self, known: &mut [Telling]) {
         for telling in known {
+            // When what has gone out since was to go is not kept; it is what would be found now.
+            let unknown = telling.notices.iter().map(|notice| {
+                let is_unknown = notice.state == NoticeState::Waiting && notice.compose_at.is_none();
+                is_unknown.then(|| self.chance(Addressed::known(telling, notice), self.now))
+            });
+            let unknown: Vec<Option<Moment>> = unknown.collect();
+            for (notice, at) in telling.notices.iter_mut().zip(unknown) {
+                notice.compose_at = notice.compose_at.or(at);
+            }
             let later = telling.notices.iter().map(|notice| {
                 let at = notice.compose_at.filter(|_| notice.state == NoticeState::Waiting)?;
                 let to = Addressed::known(telling, notice);

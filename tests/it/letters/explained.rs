@@ -374,7 +374,7 @@ async fn what_was_tried_later_than_the_instant_asked_about_is_not_known_then() {
         let messages = found["messages"].as_array().expect("messages").iter().map(of);
         (found["verdicts"][0]["verdict"].clone(), messages.collect::<Vec<_>>())
     };
-    assert_eq!(told("2021-09-14 07:30"), (json!("awaits_answer"), vec![]));
+    assert_eq!(told("2021-09-14 07:30"), (json!("outside_hours"), vec![]));
     assert_eq!(
         told("2021-09-14 09:00"),
         (json!("awaits_answer"), vec![json!(["waiting", 1, null, 1])])
