@@ -124,3 +124,26 @@ proptest! {
         targets::configuration(&[&[file, place[0], place[1], taken], &put[..]].concat());
     }
 }
+
+#[test]
+fn what_the_program_depends_on_is_locked_for_the_fuzzers_too() {
+    let read = |file: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = std::fs::read_to_string(path).expect("a file");
+        text.parse::<toml::Table>().expect("TOML")
+    };
+    let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+    let needed = manifest["dependencies"].as_table().expect("dependencies").keys();
+    let mut packages = lock["package"].as_array().expect("packages").iter();
+    let program = packages.find(|package| package["name"].as_str() == Some("dondoc"));
+    let locked = program.expect("the program")["dependencies"]
+        .as_array()
+        .expect("dependencies");
+    // A version stands behind the name where there are several.
+    let is_locked = |name: &str| {
+        let mut names = locked.iter().filter_map(|entry| entry.as_str()?.split(' ').next());
+        names.any(|locked| locked == name)
+    };
+    let missing: Vec<&String> = needed.filter(|name| !is_locked(name)).collect();
+    assert_eq!(missing, [""; 0], "`cargo check` in fuzz/ locks them");
+}
