@@ -91,6 +91,15 @@ pub struct SourceSettings {
     pub rating: HashMap<String, Rating>,
 }
 
+impl SourceSettings {
+    /// A word for an open ticket (folded), where there is one.
+    #[must_use]
+    pub fn open_word(&self) -> Option<&str> {
+        let open = self.status.iter().filter(|(_, status)| **status == Status::Open);
+        open.map(|(word, _)| word.as_str()).min()
+    }
+}
+
 /// The writing of `updated_at` in the source, for comparing the cursor there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdatedAtFormat {

@@ -320,7 +320,6 @@ impl Engine {
         let (mut here, mut there) = (Vec::new().into_iter().peekable(), Vec::new().into_iter().peekable());
         let (mut here_after, mut there_after) = (Some(String::new()), Some(Vec::new()));
         let (mut only_here, mut only_there) = (HashMap::new(), Vec::new());
-        let mut open_words: HashMap<String, bool> = HashMap::new();
         // Other rules may classify by texts that are not kept.
         let mut found = Compared {
             rereads: !self.config.rules.classify.is_empty() && meta.swept_generation != Some(meta.generation),
@@ -356,32 +355,20 @@ impl Engine {
             let kept = if order.is_le() { here.next() } else { None };
             let key = if order.is_ge() { there.next() } else { None };
             found.open_here += i64::from(kept.as_ref().is_some_and(|k| k.is_open && !k.is_gone));
-            let mut is_open_there = false;
-            if let Some(key) = &key {
-                is_open_there = match open_words.get(&key.status_word) {
-                    Some(is_open) => *is_open,
-                    None => {
-                        let word = &key.status_word;
-                        let is_open = self.read(async |source| Ok(source.is_open_word(word))).await?;
-                        open_words.insert(key.status_word.clone(), is_open);
-                        is_open
-                    }
-                };
-                found.open_there += i64::from(is_open_there);
-            }
+            found.open_there += i64::from(key.as_ref().is_some_and(|k| k.is_open));
             match (kept, key) {
                 (Some(kept), Some(key)) => found.both(&kept, key),
                 (Some(kept), None) => {
                     only_here.insert(kept.code.clone(), kept);
                 }
-                (None, Some(key)) => only_there.push((key, is_open_there)),
+                (None, Some(key)) => only_there.push(key),
                 (None, None) => {}
             }
         }
-        for (key, is_open) in only_there {
+        for key in only_there {
             match only_here.remove(&key.code) {
                 Some(kept) => found.both(&kept, key),
-                None => found.unknown.push((key.code, is_open)),
+                None => found.unknown.push((key.code, key.is_open)),
             }
         }
         found.absent = only_here.into_values().filter(|kept| !kept.is_gone).collect();

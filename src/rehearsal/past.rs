@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::hold::Scope;
 use crate::domain::notice::{NoticeState, Telling, Wait};
-use crate::domain::ticket::{Texts, Ticket};
+use crate::domain::ticket::Texts;
 use crate::domain::time::Period;
 use crate::engine::ticket_database;
 use crate::source::{SourceError, State, Timeline};
@@ -105,7 +105,8 @@ impl Past {
         };
         let period = Period::of(span.from, config.rules.period).previous();
         let touched_since = base.instant(period.first_day(), chrono::NaiveTime::MIN);
-        let mut states = past.read_log(config, (touched_since, ends), data).await?;
+        let open_word = config.source.open_word();
+        let mut states = past.read_log((touched_since, ends), data, open_word).await?;
         if data == Data::Database {
             states = past.read_database(config, ends).await?;
         }
@@ -144,9 +145,9 @@ impl Past {
     /// What is known from before the span, and the states of tickets where they are to be by the log.
     async fn read_log(
         &mut self,
-        config: &Config,
         (touched_since, ends): (Moment, Moment),
         data: Data,
+        open_word: Option<&str>,
     ) -> Result<Vec<(String, Vec<State>)>, StoreError> {
         let mut all = Vec::new();
         let Some(store) = self.store.clone() else {
@@ -155,7 +156,7 @@ impl Past {
         let log = AsOf::new(&store, self.begins);
         let mut after = Some(String::new());
         while let Some(from) = after.take() {
-            let (page, next) = log.histories((touched_since, ends), &from, PAGE).await?;
+            let (page, next) = log.histories((touched_since, ends), &from, PAGE, open_word).await?;
             after = next;
             let known: Vec<String> = page
                 .iter()
@@ -178,9 +179,9 @@ impl Past {
                     });
                 }
                 if data == Data::Log {
-                    let state = |(from, ticket): (Moment, Option<Ticket>)| State {
+                    let state = |(from, ticket)| State {
                         from,
-                        ticket: ticket.map(|ticket| worded(ticket, config)),
+                        ticket,
                         texts: Texts::default(),
                     };
                     all.push((history.code, history.states.into_iter().map(state).collect()));
@@ -227,11 +228,13 @@ impl Past {
                 if row.ticket.received_at > ends || forgotten.contains(&row.ticket.code) {
                     continue;
                 }
-                let states = by_own_times(&row.ticket, None).into_iter().map(|(from, ticket)| State {
-                    from,
-                    ticket: Some(worded(ticket, config)),
-                    texts: row.texts.clone(),
-                });
+                let states = by_own_times(&row.ticket, None, config.source.open_word())
+                    .into_iter()
+                    .map(|(from, ticket)| State {
+                        from,
+                        ticket: Some(ticket),
+                        texts: row.texts.clone(),
+                    });
                 all.push((row.ticket.code.clone(), states.collect()));
             }
             if after.is_none() {
@@ -328,19 +331,6 @@ impl Past {
             store.close().await;
         }
     }
-}
-
-/// A status that was taken back has a word again by which turns know it.
-fn worded(mut ticket: Ticket, config: &Config) -> Ticket {
-    if ticket.status_word.is_empty() && ticket.status_mapped {
-        let words = config
-            .source
-            .status
-            .iter()
-            .filter(|(_, means)| **means == ticket.status);
-        ticket.status_word = words.map(|(word, _)| word.clone()).min().unwrap_or_default();
-    }
-    ticket
 }
 
 fn silence(scope: Scope, from: Moment, until: Moment, author: String, reason: String) -> NewSilence {

@@ -161,15 +161,6 @@ impl Source {
         }
     }
 
-    /// Whether a status word means an open ticket; unmapped words do.
-    #[must_use]
-    pub fn is_open_word(&self, word: &str) -> bool {
-        match self {
-            Source::Database(reader) => reader.is_open_word(word),
-            Source::Past(_) => true,
-        }
-    }
-
     /// Every status word as the source writes it, with how many rows have it; looks at all rows.
     pub async fn status_words(&self) -> Result<Vec<(String, i64)>, SourceError> {
         match self {
@@ -265,6 +256,8 @@ pub struct Cursor {
 pub struct Key {
     pub code: String,
     pub status_word: String,
+    /// What the word means; an unmapped one means an open ticket.
+    pub is_open: bool,
     pub updated_raw: Option<String>,
 }
 

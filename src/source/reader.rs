@@ -221,11 +221,20 @@ impl Reader {
         };
         let next = rows.last().filter(|_| rows.len() == batch as usize);
         let next = next.and_then(|row| row.get("code")).and_then(bytes);
+        let mut open_words: HashMap<String, bool> = HashMap::new();
         let keys = rows.iter().filter_map(|row| {
             let code = decode::raw(row.get("code"))?;
+            let status_word = decode::raw(row.get("status")).map(|s| nfc(&s)).unwrap_or_default();
+            let is_open = match open_words.get(&status_word) {
+                Some(is_open) => *is_open,
+                None => *open_words
+                    .entry(status_word.clone())
+                    .or_insert(self.is_open_word(&status_word)),
+            };
             Some(Key {
                 code: Some(self.ours(&code)).filter(|code| !code.is_empty())?,
-                status_word: decode::raw(row.get("status")).map(|s| nfc(&s)).unwrap_or_default(),
+                status_word,
+                is_open,
                 updated_raw: decode::raw(row.get("updated_at")),
             })
         });
@@ -356,8 +365,7 @@ impl Reader {
     }
 
     /// Whether a status word means an open ticket; unmapped words do.
-    #[must_use]
-    pub fn is_open_word(&self, word: &str) -> bool {
+    fn is_open_word(&self, word: &str) -> bool {
         self.settings.status.get(&fold(word)).is_none_or(|s| s.is_open())
     }
 

@@ -169,6 +169,7 @@ impl Timeline {
             Some(Key {
                 code: code.clone(),
                 status_word: ticket.status_word.clone(),
+                is_open: ticket.status.is_open(),
                 updated_raw: Some(written(from)),
             })
         });

@@ -85,12 +85,13 @@ impl<'a> AsOf<'a> {
 
     /// How tickets went from the instant on that were not over before one instant and were received until another, in byte
     /// order after one code; `None` as the next code at the end. What came before a ticket was first seen is told by its time
-    /// columns.
+    /// columns, as by [`by_own_times`].
     pub async fn histories(
         &self,
         (touched_since, until): (Moment, Moment),
         after: &str,
         limit: i64,
+        open_word: Option<&str>,
     ) -> Result<(Vec<History>, Option<String>), StoreError> {
         let codes: Vec<String> = on!(
             self.store.db(),
@@ -110,13 +111,19 @@ impl<'a> AsOf<'a> {
         for code in codes {
             if let Some(kept) = kept.get(&code) {
                 let undo = undone.remove(&code).unwrap_or_default();
-                histories.push(self.history(code, kept, undo)?);
+                histories.push(self.history(code, kept, undo, open_word)?);
             }
         }
         Ok((histories, next))
     }
 
-    fn history(&self, code: String, kept: &Kept, undo: Vec<(Moment, Undo)>) -> Result<History, StoreError> {
+    fn history(
+        &self,
+        code: String,
+        kept: &Kept,
+        undo: Vec<(Moment, Undo)>,
+        open_word: Option<&str>,
+    ) -> Result<History, StoreError> {
         let (mut ticket, mut memory) = (object(&kept.ticket)?, object(&kept.memory)?);
         let read = |e: serde_json::Error| corrupt(&code, &e);
         let mut states: Vec<(Moment, Option<Ticket>)> = kept.gone_at.map(|at| (at, None)).into_iter().collect();
@@ -145,7 +152,7 @@ impl<'a> AsOf<'a> {
                 states.push((from, Some(ticket)));
             }
             None => {
-                let first = by_own_times(&ticket, memory.first_done_at).into_iter();
+                let first = by_own_times(&ticket, memory.first_done_at, open_word).into_iter();
                 states.extend(first.map(|(at, ticket)| (at, Some(ticket))));
             }
         }
@@ -198,9 +205,10 @@ fn overlay(onto: &mut Map<String, Value>, former: Map<String, Value>) {
 }
 
 /// How a ticket was from which instant on, as far as its row's own times tell; `done_at` is when it was done where they
-/// don't. What they don't date has always been as it is.
+/// don't. What they don't date has always been as it is. While it was still open its status was written with another word:
+/// `open_word` stands for that.
 #[must_use]
-pub fn by_own_times(row: &Ticket, done_at: Option<Moment>) -> Vec<(Moment, Ticket)> {
+pub fn by_own_times(row: &Ticket, done_at: Option<Moment>, open_word: Option<&str>) -> Vec<(Moment, Ticket)> {
     let times = [
         row.assigned_at,
         row.waiting_since,
@@ -213,9 +221,14 @@ pub fn by_own_times(row: &Ticket, done_at: Option<Moment>) -> Vec<(Moment, Ticke
     let times = times.into_iter().flatten().filter(|at| *at > row.received_at);
     let times: BTreeSet<Moment> = times.chain([row.received_at]).collect();
     let done_at = done_at.or(row.updated_at);
-    let then = |at: Moment| Ticket {
-        updated_at: row.updated_at.map(|last| last.min(at)),
-        ..by_time_columns(row.clone(), done_at, at)
+    let then = |at: Moment| {
+        let mut then = by_time_columns(row.clone(), done_at, at);
+        then.updated_at = row.updated_at.map(|last| last.min(at));
+        if then.status != row.status {
+            then.status_word = open_word.unwrap_or_default().to_owned();
+            then.status_mapped = open_word.is_some();
+        }
+        then
     };
     times.into_iter().map(|at| (at, then(at))).collect()
 }

@@ -303,6 +303,35 @@ async fn what_would_be_sent_is_said_in_tables_and_against_others_line_by_line() 
     insta::assert_snapshot!("simulate_against_csv", of_days(&["--csv", "--against", other]));
 }
 
+#[tokio::test]
+async fn a_month_simulated_on_the_ticket_database_is_what_was_sent_also_of_tickets_that_are_closed_by_now() {
+    let mut w = World::new(&format!("{LADDER}{FIVE_DAYS}")).await;
+    let codes: Vec<String> = (0..60).map(|n| format!("T{n:02}")).collect();
+    for code in &codes {
+        w.ticket(code, "Sở Y tế", "2021-08-30 06:30").await;
+    }
+    w.days(FIRST, "2021-08-31").await;
+    // Half are in time: neither are they told of nor do they count as open when all are compared.
+    for code in &codes[30..] {
+        w.answer(code, "2021-09-01 06:30").await;
+    }
+    w.days("2021-09-01", "2021-09-05").await;
+    let mut sent = w.days(FROM, "2021-09-12").await;
+    for code in &codes[1..30] {
+        w.answer(code, "2021-09-13 06:30").await;
+    }
+    sent.extend(w.days("2021-09-13", TO).await);
+    sent.sort();
+    // A reminder of each, the answers, and the rest of the ladder of the one that stays open.
+    assert_eq!(sent.len(), 30 + 29 + 3, "{sent:?}");
+
+    assert_eq!(of_csv(&simulate(&w.dir(), &["--csv", "--data", "database"])), sent);
+    let said: serde_json::Value =
+        serde_json::from_str(&simulate(&w.dir(), &["--json", "--data", "database"])).expect("JSON");
+    assert_eq!(said["data"], "database");
+    assert_eq!(said["problems"], serde_json::json!({}));
+}
+
 const WITH_SKHCN: &str = r#"
 [[unit]]
 id = "SKHCN"
