@@ -15,7 +15,7 @@ use crate::domain::directory::{Absence, Base, Deputy, Desk, Directory, Role, Run
 use crate::domain::matcher::{Column, Matcher};
 use crate::domain::rule::{Channel, Classify, DeadlinePolicy, From, Rule, Step, When};
 use crate::domain::summary::Summary;
-use crate::domain::text::fold;
+use crate::domain::text::{Folded, fold};
 use crate::domain::ticket::{Rating, Status};
 use crate::domain::time::Span;
 use crate::domain::wording::Locale;
@@ -924,11 +924,11 @@ enum Condition {
 }
 
 fn flat(matcher: &Matcher) -> Vec<Condition> {
-    let folded = |words: &[String]| words.iter().map(|word| fold(word)).collect();
+    let folded = |words: &[Folded]| words.iter().map(|word| word.as_str().to_owned()).collect();
     match matcher {
         Matcher::All(all) => all.iter().flat_map(flat).collect(),
         Matcher::Any(any) => vec![Condition::Any(any.iter().map(flat).collect())],
-        Matcher::Is(column, word) => vec![Condition::Has(*column, [fold(word)].into())],
+        Matcher::Is(column, word) => vec![Condition::Has(*column, [word.as_str().to_owned()].into())],
         Matcher::OneOf(column, words) => vec![Condition::Has(*column, folded(words))],
         Matcher::Not(column, words) => vec![Condition::HasNot(*column, folded(words))],
         Matcher::Matches(..) | Matcher::TextHas(..) => vec![Condition::Written(format!("{matcher:?}"))],
@@ -1039,11 +1039,11 @@ mod tests {
     use super::*;
 
     fn is(column: Column, word: &str) -> Matcher {
-        Matcher::Is(column, word.to_owned())
+        Matcher::Is(column, word.into())
     }
 
     fn not(column: Column, words: &[&str]) -> Matcher {
-        Matcher::Not(column, words.iter().map(|&word| word.to_owned()).collect())
+        Matcher::Not(column, words.iter().map(Into::into).collect())
     }
 
     #[test]

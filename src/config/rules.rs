@@ -594,7 +594,7 @@ fn read_column(node: Node<'_>, column: Column, known: &Known<'_>, all: &mut Vec<
             all.extend(read_value(node, column, known).map(|values| one_of(column, values)));
         }
         if let Some(node) = s.get("not") {
-            all.push(Matcher::Not(column, values(node)));
+            all.push(Matcher::Not(column, values(node).into_iter().map(Into::into).collect()));
         }
         if let Some(node) = s.get("one_of") {
             all.push(one_of(column, values(node)));
@@ -610,9 +610,9 @@ fn read_column(node: Node<'_>, column: Column, known: &Known<'_>, all: &mut Vec<
 
 fn one_of(column: Column, mut values: Vec<String>) -> Matcher {
     if values.len() == 1 {
-        Matcher::Is(column, values.remove(0))
+        Matcher::Is(column, values.remove(0).into())
     } else {
-        Matcher::OneOf(column, values)
+        Matcher::OneOf(column, values.into_iter().map(Into::into).collect())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::text::fold;
+use super::text::{Folded, fold};
 use super::ticket::{Texts, Ticket};
 
 /// A column a matcher may look at.
@@ -117,11 +117,11 @@ impl Column {
 pub enum Matcher {
     All(Vec<Matcher>),
     Any(Vec<Matcher>),
-    Is(Column, String),
+    Is(Column, Folded),
     /// None of the values; holds too where the ticket has nothing in the column. Of category and tags it looks at what
     /// the source says, not at what was proposed.
-    Not(Column, Vec<String>),
-    OneOf(Column, Vec<String>),
+    Not(Column, Vec<Folded>),
+    OneOf(Column, Vec<Folded>),
     Matches(Column, regex::Regex),
     /// Folded words that must all stand in the column's folded text as whole words, in this order and adjacent.
     TextHas(Column, Vec<String>),
@@ -141,11 +141,9 @@ impl Matcher {
 
     #[must_use]
     pub fn holds(&self, ticket: &Ticket, texts: &Texts) -> bool {
-        let has = |column: &Column, wanted: &[String]| {
-            column
-                .values(ticket, texts)
-                .iter()
-                .any(|value| wanted.iter().any(|w| same(value, w)))
+        let has = |column: &Column, wanted: &[Folded]| {
+            let values = column.values(ticket, texts);
+            values.iter().any(|value| is_one_of(Some(value), wanted))
         };
         match self {
             Matcher::All(all) => all.iter().all(|m| m.holds(ticket, texts)),
@@ -178,12 +176,8 @@ impl Matcher {
     }
 }
 
-fn is_one_of(value: Option<&str>, words: &[String]) -> bool {
-    value.is_some_and(|value| words.iter().any(|word| same(value, word)))
-}
-
-fn same(value: &str, wanted: &str) -> bool {
-    value == wanted || fold(value) == fold(wanted)
+fn is_one_of(value: Option<&str>, words: &[Folded]) -> bool {
+    value.is_some_and(|value| words.contains(&value.into()))
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -248,7 +242,7 @@ mod tests {
     fn not_holds_where_the_column_is_empty() {
         assert!(holds(&Matcher::Not(Column::Priority, vec!["khẩn".into()])));
         assert!(!holds(&Matcher::Not(Column::Tags, vec!["conduct".into()])));
-        assert!(!holds(&Matcher::Is(Column::Priority, String::new())));
+        assert!(!holds(&Matcher::Is(Column::Priority, "".into())));
     }
 
     #[test]

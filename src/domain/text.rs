@@ -42,6 +42,26 @@ pub fn fold(text: &str) -> String {
     words.join(" ").trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }
 
+/// Text in its matching form: equal to another where they match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded(String);
+
+impl Folded {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Folded {
+    fn from(text: T) -> Folded {
+        let text = text.as_ref();
+        // Numbers, flags and codes mostly are what folding makes of them.
+        let is_folded = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        Folded(if is_folded { text.to_owned() } else { fold(text) })
+    }
+}
+
 /// The letters of Vietnamese without their marks, case kept: for names in places that hold ASCII only.
 #[must_use]
 pub fn unaccented(text: &str) -> String {
