@@ -575,13 +575,17 @@ impl Directory {
             .iter()
             .filter_map(|at| self.units.get(*at))
             .collect();
+        // Where no other bears the word, the day decides nothing.
+        if let [unit] = known.as_slice() {
+            return Some(unit);
+        }
         let of_the_day: Vec<&Unit> = known
             .iter()
             .copied()
             .filter(|unit| unit.is_called(&folded, on))
             .collect();
-        match (of_the_day.as_slice(), known.as_slice()) {
-            ([unit], _) | ([], [unit]) => Some(unit),
+        match of_the_day.as_slice() {
+            [unit] => Some(unit),
             _ => None,
         }
     }
