@@ -91,37 +91,59 @@ pub struct Ticket {
     /// False when `[source.status]` does not name the word: treated as open, climbs no higher than `contact`.
     pub status_mapped: bool,
     pub received_at: Moment,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<WrittenTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub extended_to: Option<WrittenTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rated_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
     /// The locality's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub area: Option<String>,
     /// 1 was answered by the operator: counted, never chased.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<i64>,
     pub tags: BTreeSet<String>,
     pub is_procedure: bool,
     /// The lead agency in the source's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agency: Option<String>,
     pub co_agencies: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_agency: Option<String>,
     /// A unit outside the province's power (C06).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_on: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
     pub confidential: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reopen_count: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<Rating>,
     pub rating_excluded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// What `[[classify]]` proposed from title and body where the source had nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed: Option<Proposed>,
 }
 
@@ -239,15 +261,18 @@ pub struct Texts {
 pub struct Memory {
     pub first_seen_at: Moment,
     /// The day of the first deadline ever reckoned, beside the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_deadline: Option<NaiveDate>,
     /// The date that a policy gave to the present values of the row when it was first reckoned from them. It names
     /// occurrences, so that a changed policy or calendar moves the deadline but makes no new ones.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_date: Option<NaiveDate>,
     /// The lead agency's id that occurrences carry; `None` while the agency is unknown. Keeps its first value along
     /// successions and corrected aliases.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lead: Option<String>,
     /// The unit that the source's word means now; a notice to the agency starts from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agency: Option<String>,
     pub lead_since: Moment,
     /// Changes of lead that were transfers (not successions or corrected aliases).
@@ -259,8 +284,10 @@ pub struct Memory {
     /// Spans in status `waiting`; the last one may be running.
     pub pauses: Vec<(Moment, Option<Moment>)>,
     /// When the ticket was first seen done, for sources without `answered_at` and `closed_at`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_done_at: Option<Moment>,
     /// When an unsatisfied rating was first seen, for sources without `rated_at`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_rated_at: Option<Moment>,
     /// When a change of the row was last seen, for sources without `updated_at`.
     pub last_change_at: Moment,

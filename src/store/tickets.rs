@@ -226,9 +226,8 @@ impl Tx {
         for (place, piece) in pieces(list) {
             let mut written = Vec::with_capacity(piece.len());
             for (before, after) in piece {
-                let (state, memory) = (object(&after.ticket)?, object(&after.memory)?);
-                entries.extend(log_entry(before.as_ref(), after, (&state, &memory), seen_at)?);
-                written.push((lean(state), lean(memory), after));
+                entries.extend(log_entry(before.as_ref(), after, seen_at)?);
+                written.push((text(&after.ticket)?, text(&after.memory)?, after));
             }
             on!(
                 self.db(),
@@ -311,20 +310,14 @@ struct LogEntry {
 }
 
 /// What a change of a ticket's row overwrote; `None` for a new ticket and where the row is the same.
-fn log_entry(
-    before: Option<&Kept>,
-    after: &Kept,
-    (state, memory): (&Map<String, Value>, &Map<String, Value>),
-    seen_at: Moment,
-) -> Result<Option<LogEntry>, StoreError> {
-    let Some(before) = before else { return Ok(None) };
-    let undo = Undo {
-        ticket: former(&object(&before.ticket)?, state),
-        memory: former(&object(&before.memory)?, memory),
-    };
-    if undo.ticket.is_empty() {
+fn log_entry(before: Option<&Kept>, after: &Kept, seen_at: Moment) -> Result<Option<LogEntry>, StoreError> {
+    let Some(before) = before.filter(|before| before.ticket != after.ticket) else {
         return Ok(None);
-    }
+    };
+    let undo = Undo {
+        ticket: former(&object(&before.ticket)?, &object(&after.ticket)?),
+        memory: former(&object(&before.memory)?, &object(&after.memory)?),
+    };
     // An `updated_at` that did not move does not tell when this change was made.
     let moved = |u: &Moment| *u <= seen_at && before.ticket.updated_at.is_none_or(|former| former < *u);
     let updated = after.ticket.updated_at.filter(moved);
@@ -354,11 +347,10 @@ pub(super) fn object<T: serde::Serialize>(value: &T) -> Result<Map<String, Value
     }
 }
 
-/// As it is kept: what is null is left out. So a statement for several rows stays within one record of TLS; a second one
-/// waits, small as it is, until the server has confirmed the first (Nagle), which servers put off for 40 ms.
-fn lean(mut object: Map<String, Value>) -> String {
-    object.retain(|_, value| !value.is_null());
-    Value::Object(object).to_string()
+/// As it is kept: types leave out what is null. So a statement for several rows stays within one record of TLS; a second
+/// one waits, small as it is, until the server has confirmed the first (Nagle), which servers put off for 40 ms.
+fn text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| corrupt("", &e))
 }
 
 pub(super) fn corrupt(code: &str, error: &serde_json::Error) -> StoreError {
@@ -369,10 +361,12 @@ pub(super) fn corrupt(code: &str, error: &serde_json::Error) -> StoreError {
     }
 }
 
+/// What a change took away is as it was, what it added was null.
 fn former(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
-    before
-        .iter()
-        .filter(|(k, v)| after.get(*k) != Some(v))
+    let differs = before.iter().filter(|(k, v)| after.get(*k) != Some(v));
+    let added = after.keys().filter(|k| !before.contains_key(*k));
+    differs
         .map(|(k, v)| (k.clone(), v.clone()))
+        .chain(added.map(|k| (k.clone(), Value::Null)))
         .collect()
 }
