@@ -124,22 +124,16 @@ impl<'a> AsOf<'a> {
         undo: Vec<(Moment, Undo)>,
         open_word: Option<&str>,
     ) -> Result<History, StoreError> {
-        let (mut ticket, mut memory) = (object(&kept.ticket)?, object(&kept.memory)?);
-        let read = |e: serde_json::Error| corrupt(&code, &e);
         let mut states: Vec<(Moment, Option<Ticket>)> = kept.gone_at.map(|at| (at, None)).into_iter().collect();
-        let as_ticket = |map: &Map<String, Value>| serde_json::from_value::<Ticket>(Value::Object(map.clone()));
         let mut later = None;
-        for (at, step) in undo {
+        let (ticket, memory) = undone(kept, undo, |at, ticket| {
             // Of several changes at one instant the last one counts.
             if later != Some(at) {
-                states.push((at, Some(as_ticket(&ticket).map_err(read)?)));
+                states.push((at, Some(serde_json::from_value(Value::Object(ticket.clone()))?)));
             }
             later = Some(at);
-            overlay(&mut ticket, step.ticket);
-            overlay(&mut memory, step.memory);
-        }
-        let ticket = as_ticket(&ticket).map_err(read)?;
-        let memory: Memory = serde_json::from_value(Value::Object(memory)).map_err(read)?;
+            Ok(())
+        })?;
         let before = (memory.first_seen_at <= self.at).then(|| Past {
             ticket: ticket.clone(),
             memory: memory.clone(),
@@ -180,14 +174,7 @@ impl<'a> AsOf<'a> {
     }
 
     fn restore(&self, kept: &Kept, undo: Vec<(Moment, Undo)>) -> Result<Past, StoreError> {
-        let (mut ticket, mut memory) = (object(&kept.ticket)?, object(&kept.memory)?);
-        for (_, step) in undo {
-            overlay(&mut ticket, step.ticket);
-            overlay(&mut memory, step.memory);
-        }
-        let read = |e: serde_json::Error| corrupt(&kept.ticket.code, &e);
-        let ticket: Ticket = serde_json::from_value(Value::Object(ticket)).map_err(read)?;
-        let memory: Memory = serde_json::from_value(Value::Object(memory)).map_err(read)?;
+        let (ticket, memory) = undone(kept, undo, |_, _| Ok(()))?;
         let logged = memory.first_seen_at <= self.at;
         Ok(Past {
             ticket: by_time_columns(ticket, memory.first_done_at, self.at),
@@ -196,6 +183,29 @@ impl<'a> AsOf<'a> {
             gone_at: kept.gone_at.filter(|gone| *gone <= self.at),
         })
     }
+}
+
+/// What a ticket was before some changes, the last one first; shown each change's instant and what it led to.
+fn undone(
+    kept: &Kept,
+    undo: Vec<(Moment, Undo)>,
+    mut show: impl FnMut(Moment, &Map<String, Value>) -> Result<(), serde_json::Error>,
+) -> Result<(Ticket, Memory), StoreError> {
+    // As most are.
+    if undo.is_empty() {
+        return Ok((kept.ticket.clone(), kept.memory.clone()));
+    }
+    let read = |e: serde_json::Error| corrupt(&kept.ticket.code, &e);
+    let (mut ticket, mut memory) = (object(&kept.ticket)?, object(&kept.memory)?);
+    for (at, step) in undo {
+        show(at, &ticket).map_err(read)?;
+        overlay(&mut ticket, step.ticket);
+        overlay(&mut memory, step.memory);
+    }
+    Ok((
+        serde_json::from_value(Value::Object(ticket)).map_err(read)?,
+        serde_json::from_value(Value::Object(memory)).map_err(read)?,
+    ))
 }
 
 fn overlay(onto: &mut Map<String, Value>, former: Map<String, Value>) {
