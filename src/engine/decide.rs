@@ -150,7 +150,6 @@ impl Engine {
         let mut tx = self.begin_deciding().await?;
         // Within the transaction: an answer that another process records meanwhile would wake a ticket in vain.
         let mut kept = tx.tickets(&codes).await?;
-        let mut tellings = tx.tellings(&codes).await?;
         let is_unknown = |c: &&Candidate| matches!(c, Candidate::Row(_)) && !kept.contains_key(c.code());
         let unknown: Vec<String> = batch.iter().filter(is_unknown).map(|c| c.code().to_owned()).collect();
         // Somebody may have pruned or forgotten since the turn began.
@@ -159,12 +158,11 @@ impl Engine {
             false => (tx.forgotten(&unknown).await?, tx.kept_from().await?),
         };
         let context = Context { kept_from, ..context };
+        let mut looked_at = Vec::with_capacity(batch.len());
         for candidate in batch {
-            let code = candidate.code().to_owned();
-            let mut before = kept.remove(&code);
-            let known = tellings.remove(&code).unwrap_or_default();
-            let (mut after, is_new_row) = match candidate {
-                Candidate::Row(_) if forgotten.contains(&code) => continue,
+            let mut before = kept.remove(candidate.code());
+            let (after, is_new_row) = match candidate {
+                Candidate::Row(row) if forgotten.contains(&row.ticket.code) => continue,
                 Candidate::Row(row) => match self.take_in(*row, &mut before, &context, meta, now) {
                     Some(after) => (after, true),
                     None => continue,
@@ -174,6 +172,13 @@ impl Engine {
                     None => continue,
                 },
             };
+            looked_at.push((before, after, is_new_row));
+        }
+        // Of most rows that are read again nothing is new, and what was told of them does not matter.
+        let codes: Vec<String> = looked_at.iter().map(|(_, a, _)| a.ticket.code.clone()).collect();
+        let mut tellings = tx.tellings(&codes).await?;
+        for (before, mut after, is_new_row) in looked_at {
+            let known = tellings.remove(&after.ticket.code).unwrap_or_default();
             let subject = Subject {
                 ticket: &after.ticket,
                 memory: &after.memory,
