@@ -17,7 +17,8 @@ const BY_CODES: &str = concat!(
 );
 const DUE: &str = "SELECT code FROM ticket WHERE next_at <= $1 ORDER BY next_at, code LIMIT $2";
 const COUNT_OUTDATED: &str = "SELECT COUNT(*) FROM ticket WHERE generation < $1";
-const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation, code LIMIT $2";
+/// By the index alone: of one generation all there are, and an order among them would be made anew for each batch.
+const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation LIMIT $2";
 /// A page as one row with a line for each ticket: a sweep reads every key there is, and each row costs a change of
 /// threads. No value has a control character in it.
 const KEYS: &str = "SELECT string_agg(code || $3 || status_word || $3 || COALESCE(updated_raw, '') || $3 || CAST(is_open AS TEXT) || $3 || \

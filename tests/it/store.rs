@@ -640,6 +640,7 @@ async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_
         seen.extend(batch);
     }
     assert_eq!(seen.len(), 120);
+    seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 120);
 }
