@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::outbox::{agrees, local, rfc3339};
-use super::{CliError, ContactsCommand, instant, load, renderer, say, say_json};
+use super::{CliError, ContactsCommand, instant, load, not_back_in_time, renderer, say, say_json};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::Confirmation;
@@ -21,6 +21,7 @@ pub(super) async fn run(dir: &Path, command: ContactsCommand) -> Result<(), CliE
         ContactsCommand::List { wanting, at, json } => {
             let now = instant(at.as_deref(), &config)?;
             let store = Store::open_read_only(database).await?;
+            let config = engine::in_force(&config, &store, now).await?;
             let mut known = engine::contacts(&config, &store, now).await?;
             known.retain(|known| !wanting || known.confirmation.is_wanting());
             list(&config, &known, now, json);
@@ -29,6 +30,8 @@ pub(super) async fn run(dir: &Path, command: ContactsCommand) -> Result<(), CliE
         ContactsCommand::Request { units, yes, at } => {
             let now = instant(at.as_deref(), &config)?;
             let store = Store::open_beside(database).await?;
+            not_back_in_time(&store, at.as_deref(), now, &config).await?;
+            let config = engine::in_force(&config, &store, now).await?;
             request(&config, &store, &units, yes, now).await?;
             store.close().await;
             Ok(())

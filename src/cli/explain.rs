@@ -98,8 +98,8 @@ fn as_it_stood(mut message: Listed, attempts: &[Attempt], now: Moment) -> Listed
         let answered = |word: &str| attempts.iter().filter(|a| a.answer == word).count();
         let state = match (answered("accepted"), &message.approver) {
             (1.., _) => MessageState::Accepted,
-            (0, Some(_)) => MessageState::AwaitingApproval,
-            (0, None) => MessageState::Waiting,
+            (0, Some(_)) if attempts.is_empty() => MessageState::AwaitingApproval,
+            (0, _) => MessageState::Waiting,
         };
         state.word().clone_into(&mut message.state);
         message.attempts = i64::try_from(attempts.len()).unwrap_or(i64::MAX);

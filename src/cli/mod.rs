@@ -730,6 +730,19 @@ fn instant(text: Option<&str>, config: &Config) -> Result<Moment, CliError> {
     }
 }
 
+/// Refuses an instant that somebody gives for a store whose last turn was later.
+async fn not_back_in_time(store: &Store, given: Option<&str>, at: Moment, config: &Config) -> Result<(), CliError> {
+    let last = store.meta().await?.last_turn_at;
+    match last.filter(|last| given.is_some() && at < *last) {
+        None => Ok(()),
+        Some(last) => Err(CliError::Failed(anyhow::anyhow!(
+            "--at {} is before the last turn of {}; time only goes forward",
+            outbox::local(at, config),
+            outbox::local(last, config)
+        ))),
+    }
+}
+
 /// Who gives a command, for the record: the account that called `sudo`, or else its own.
 fn who() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|who| !who.is_empty());

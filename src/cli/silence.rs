@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::outbox::{local, rfc3339};
-use super::{CliError, SilenceCommand, instant, load, say, say_json, who};
+use super::{CliError, SilenceCommand, instant, load, not_back_in_time, say, say_json, who};
 use crate::clock;
 use crate::config::{self, Config};
 use crate::domain::Moment;
@@ -71,18 +71,7 @@ pub(super) async fn run(dir: &Path, command: SilenceCommand) -> Result<(), CliEr
 
 async fn add(config: &Config, store: &Store, given: Add) -> Result<(), CliError> {
     let now = instant(given.at.as_deref(), config)?;
-    if let Some(last) = store
-        .meta()
-        .await?
-        .last_turn_at
-        .filter(|last| given.at.is_some() && now < *last)
-    {
-        return Err(CliError::Failed(anyhow::anyhow!(
-            "--at {} is before the last turn of {}; time only goes forward",
-            local(now, config),
-            local(last, config)
-        )));
-    }
+    not_back_in_time(store, given.at.as_deref(), now, config).await?;
     let from = given
         .from
         .as_deref()

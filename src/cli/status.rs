@@ -43,7 +43,7 @@ pub(super) async fn run(dir: &Path, as_json: bool) -> Result<(), CliError> {
         .directory
         .contacts(on)
         .filter(|(_, contact)| contact.is_usable(on));
-    let unconfirmed = in_use.filter(|(_, contact)| !contact.is_confirmed(on)).count();
+    let unconfirmed = in_use.filter(|(_, contact)| !contact.is_confirmed()).count();
     if as_json {
         say_json(&json!({
             "version": env!("CARGO_PKG_VERSION"),

@@ -153,6 +153,19 @@ impl Doubts<'_> {
                 }
             }
         }
+        let folder = self.config.templates_dir.join(self.config.wording.locale.folder());
+        let there = names_in(&folder);
+        for name in offered.templates.iter().map(|name| format!("{name}.txt.j2")) {
+            if !there.contains(&name) {
+                let shown = Place::File(folder.join(name).display().to_string());
+                let hint = Some("copy it from a new directory of `dondoc init`".to_owned());
+                self.warn(
+                    &shown,
+                    "this template is missing: letters that need it say next to nothing".to_owned(),
+                    hint,
+                );
+            }
+        }
         let rules_dir = self.config.dir.join("rules");
         let read = toml_files(&rules_dir);
         for name in names_in(&rules_dir).into_iter().filter(|name| !read.contains(name)) {
@@ -648,7 +661,7 @@ impl Doubts<'_> {
                 continue;
             }
             let usable = unit.contacts.iter().filter(|contact| contact.is_usable(self.on));
-            let unconfirmed = usable.clone().filter(|contact| !contact.is_confirmed(self.on));
+            let unconfirmed = usable.clone().filter(|contact| !contact.is_confirmed());
             let unconfirmed: Vec<&str> = unconfirmed.map(|contact| contact.address.as_str()).collect();
             let ahead = usable
                 .clone()

@@ -188,23 +188,18 @@ impl Contact {
     /// What is known at a date of whether the address is read.
     #[must_use]
     pub fn confirmation(&self, on: NaiveDate) -> Confirmation {
-        match self.confirmed.filter(|day| *day <= on) {
+        match self.confirmed {
             None => Confirmation::Missing,
             Some(day) if on - day > CONFIRMED_FOR => Confirmation::Old(day),
             Some(day) => Confirmation::Given(day),
         }
     }
 
-    /// Whether somebody has confirmed by a date that the address is read. A confirmation does not lapse: that one is old is
-    /// said to ops, and no reason to leave a head untold.
+    /// Whether somebody has confirmed that the address is read, whenever: past days are rehearsed by what is known today.
+    /// A confirmation does not lapse: that one is old is said to ops, and no reason to leave a head untold.
     #[must_use]
-    pub fn is_confirmed(&self, on: NaiveDate) -> bool {
-        self.confirmation(on) != Confirmation::Missing
-    }
-
-    /// Whether a message from this rung may be written to it at a date.
-    fn takes(&self, rung: Rung, on: NaiveDate) -> bool {
-        self.is_usable(on) && (rung == Rung::First || self.is_confirmed(on))
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed.is_some()
     }
 
     /// Whether the directory lists it at a date.
@@ -369,13 +364,18 @@ impl Unit {
         self.contacts.iter().any(|c| c.desk == desk && c.is_valid(on))
     }
 
-    /// Addresses of a desk that a message from this rung may be written to at a date.
+    /// Addresses of a desk that a message from this rung may be written to at a date: those that are confirmed, and for a
+    /// first step all where none is. So a desk's letters of a day all go to the same boxes.
     fn addresses(&self, desk: Desk, rung: Rung, on: NaiveDate) -> Vec<String> {
-        self.contacts
-            .iter()
-            .filter(|c| c.desk == desk && c.takes(rung, on))
+        let usable = || self.contacts.iter().filter(|c| c.desk == desk && c.is_usable(on));
+        let confirmed: Vec<String> = usable()
+            .filter(|c| c.is_confirmed())
             .map(|c| c.address.clone())
-            .collect()
+            .collect();
+        match confirmed.is_empty() && rung == Rung::First {
+            true => usable().map(|c| c.address.clone()).collect(),
+            false => confirmed,
+        }
     }
 }
 
@@ -539,15 +539,14 @@ impl Directory {
         self.unit(id).is_some_and(|unit| unit.parent(on) == Some(above))
     }
 
-    /// The addresses that are in use at a date, with their units, in the order of the file.
+    /// The addresses that are in use at a date, with their units, in the order of the file; not of those who are never
+    /// written to.
     pub fn contacts(&self, on: NaiveDate) -> impl Iterator<Item = (&Unit, &Contact)> {
-        let units = self
-            .units
-            .iter()
-            .filter(move |unit| !unit.external && unit.is_valid(on));
+        let units = self.units.iter().filter(move |unit| unit.is_valid(on));
         units.flat_map(move |unit| {
             let valid = unit.contacts.iter().filter(move |contact| contact.is_valid(on));
-            valid.map(move |contact| (unit, contact))
+            let written_to = valid.filter(move |contact| !self.is_refused(unit, contact.desk));
+            written_to.map(move |contact| (unit, contact))
         })
     }
 
@@ -763,8 +762,12 @@ impl Directory {
             true => self.current(answering.parent(on)?, category, area, on)?,
             false => answering,
         };
-        let refused = unit.external || (desk == Desk::Head && self.is_same(&self.root, unit) && !self.allow_top);
-        (!refused).then_some(unit)
+        (!self.is_refused(unit, desk)).then_some(unit)
+    }
+
+    /// Whether nobody writes to a desk of a unit: it is outside the province's power, or the province's head.
+    fn is_refused(&self, unit: &Unit, desk: Desk) -> bool {
+        unit.external || (desk == Desk::Head && self.is_same(&self.root, unit) && !self.allow_top)
     }
 
     fn desk_of(&self, unit: &Unit, wanted: Wanted, on: NaiveDate) -> Option<Recipient> {
@@ -1304,8 +1307,8 @@ mod tests {
         };
         units[2].contacts = vec![
             contact(Desk::Head, "gdca@x.example"),
-            confirmed(Desk::Clerk, "vanthu.cat@x.example", "2021-09-02"),
-            confirmed(Desk::Contact, "daumoi.cat@x.example", "2021-08-01"),
+            contact(Desk::Clerk, "vanthu.cat@x.example"),
+            confirmed(Desk::Contact, "daumoi.cat@x.example", "2026-08-01"),
             contact(Desk::Contact, "trucban.cat@x.example"),
         ];
         units[11].absences = vec![Absence {
@@ -1333,15 +1336,12 @@ mod tests {
         assert_eq!(
             reach("CAT", ask(above, Desk::Head, false), "2021-09-01"),
             cat("daumoi.cat@x.example"),
-            "the clerk is confirmed on a day that is still to come"
-        );
-        assert_eq!(
-            reach("CAT", ask(above, Desk::Head, false), "2021-09-02"),
-            cat("vanthu.cat@x.example")
+            "whenever it was confirmed: past days are rehearsed too"
         );
         assert_eq!(
             reach("CAT", ask(first, Desk::Contact, false), "2021-09-01"),
-            cat("daumoi.cat@x.example+trucban.cat@x.example")
+            cat("daumoi.cat@x.example"),
+            "a desk's boxes are the same for all steps"
         );
         assert_eq!(
             reach("SNV", ask(above, Desk::Contact, false), "2021-09-01"),

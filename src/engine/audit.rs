@@ -361,7 +361,7 @@ impl Engine {
             judge(found, &after.ticket, &known, is_otherwise, look, audit);
             for telling in &known {
                 for notice in &telling.notices {
-                    self.look_at_waiting((telling, notice), &after.ticket, look, &mut recipients, audit);
+                    self.look_at_waiting((telling, notice, &known), &after.ticket, look, &mut recipients, audit);
                 }
             }
         }
@@ -399,7 +399,7 @@ impl Engine {
     /// Counts what a notice waits for, and finds one that is put off for no reason.
     fn look_at_waiting(
         &self,
-        (telling, notice): (&Telling, &Notice),
+        (telling, notice, told): (&Telling, &Notice, &[Telling]),
         ticket: &Ticket,
         look: &Look<'_>,
         recipients: &mut Recipients<'_>,
@@ -412,7 +412,7 @@ impl Engine {
             (NoticeState::Waiting, Wait::QuietDay) => audit.excuse(Excuse::QuietDay, 1),
             (NoticeState::Waiting, Wait::Brake) => audit.excuse(Excuse::StormBrake, 1),
             (NoticeState::Waiting, Wait::Hours | Wait::Rule | Wait::Step) => {
-                let latest = self.latest_chance((telling, notice), ticket, look.now, recipients);
+                let latest = self.latest_chance((telling, notice, told), ticket, look.now, recipients);
                 if notice.at <= look.before && notice.compose_at.is_none_or(|at| at > latest) {
                     audit.find(Finding::of_telling(Fault::PutOff, &telling.key, notice.at));
                 }
@@ -425,12 +425,12 @@ impl Engine {
     /// next, since the next may have been made.
     fn latest_chance(
         &self,
-        (telling, notice): (&Telling, &Notice),
+        (telling, notice, told): (&Telling, &Notice, &[Telling]),
         ticket: &Ticket,
         now: Moment,
         recipients: &mut Recipients<'_>,
     ) -> Moment {
-        let unit = match recipients.way(Addressed::known(telling, notice), ticket) {
+        let unit = match recipients.way(&Addressed::known(telling, notice, told), ticket) {
             Way::Mail(recipient) | Way::Post(recipient, _) => recipient.unit,
             Way::MailOnly(_) => return Moment::MAX_UTC,
         };

@@ -54,7 +54,7 @@ fn without_suspended(config: &Config, suspended: &[Suspension]) -> Config {
 }
 
 /// A configuration as it is in force at an instant, for those who only look.
-pub(super) async fn in_force(config: &Config, store: &Store, now: Moment) -> Result<Config, StoreError> {
+pub async fn in_force(config: &Config, store: &Store, now: Moment) -> Result<Config, StoreError> {
     let mut suspended = store.suspensions(now).await?;
     suspended.retain(|suspension| suspension.since <= now);
     Ok(without_suspended(config, &suspended))

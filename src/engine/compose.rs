@@ -423,8 +423,8 @@ impl Engine {
                         fates.push((notice.id, Fate::Held(held.until(), held.wait())));
                         continue;
                     }
-                    let to = Addressed::known(telling, notice);
-                    let (recipient, endpoint) = match recipients.way(to, &kept.ticket) {
+                    let to = Addressed::known(telling, notice, known);
+                    let (recipient, endpoint) = match recipients.way(&to, &kept.ticket) {
                         Way::Mail(recipient) => (recipient, None),
                         Way::Post(recipient, endpoint) => (recipient, Some(endpoint)),
                         Way::MailOnly(why) => {

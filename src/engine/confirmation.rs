@@ -5,13 +5,13 @@
 
 use chrono::{NaiveDate, TimeDelta};
 
-use super::TurnError;
 use super::letter::{self, Alone};
+use crate::channel::mail::MailError;
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::{Confirmation, Contact, Recipient, Unit};
 use crate::domain::notice::Mode;
-use crate::render::Renderer;
+use crate::render::{Renderer, TemplateError};
 use crate::store::outbox::NewMessage;
 use crate::store::{Store, StoreError};
 
@@ -57,8 +57,19 @@ pub async fn contacts<'a>(config: &'a Config, store: &Store, now: Moment) -> Res
     Ok(known.collect())
 }
 
+/// Why no letters were made.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("{0}; `dondoc init` into another directory shows how it ships")]
+    Template(TemplateError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Stores a letter to each of the addresses; each goes with the next turn in the office hours of its unit. How many there
-/// are: one for each address a day.
+/// are: one for each address of a desk a day.
 ///
 /// # Errors
 /// When a letter cannot be written, or the store does not take them: then it has none.
@@ -68,7 +79,7 @@ pub async fn request(
     store: &Store,
     contacts: &[Known<'_>],
     now: Moment,
-) -> Result<usize, TurnError> {
+) -> Result<usize, RequestError> {
     let on = config.calendars.base().date_of(now);
     let letters: Vec<NewMessage> = contacts
         .iter()
@@ -86,7 +97,7 @@ fn letter_to(
     known: &Known<'_>,
     on: NaiveDate,
     now: Moment,
-) -> Result<NewMessage, TurnError> {
+) -> Result<NewMessage, RequestError> {
     let Contact {
         desk,
         address,
@@ -113,7 +124,11 @@ fn letter_to(
         thread: &[],
         data_as_of: None,
     };
-    let (letter, _) = letter::alone(config, renderer, alone, now)?;
+    let (letter, rendered) = letter::alone(config, renderer, alone, now)?;
+    // The plain text that stands in for a template asks nothing.
+    if let Some(failed) = rendered.failed {
+        return Err(RequestError::Template(failed));
+    }
     Ok(NewMessage {
         digest_key: Some(format!("{matter}|{on}")),
         ..letter

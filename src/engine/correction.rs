@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::letter::{self, Alone};
 use super::{Composed, Engine, TurnError};
 use crate::domain::Moment;
-use crate::domain::directory::{Desk, Recipient};
+use crate::domain::directory::{Desk, Recipient, Rung, Wanted};
 use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
 use crate::domain::scrub;
@@ -54,7 +54,12 @@ impl Engine {
             .find(|d| d.word() == wrong.desk)
             .unwrap_or(Desk::Contact);
         let on = self.config.calendars.base().date_of(now);
-        let mut recipient = self.config.directory.recipient(&wrong.unit, desk, None, None, on);
+        // What was posted may have been of any step, and goes to confirmed addresses only.
+        let wanted = Wanted {
+            rung: Rung::Above,
+            ..desk.into()
+        };
+        let mut recipient = self.config.directory.recipient(&wrong.unit, wanted, None, None, on);
         // To the very boxes that have the wrong one. What was posted is corrected by mail, as all that cannot be posted.
         if was_mail && !is_in_shadow {
             recipient = Recipient {

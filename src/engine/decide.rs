@@ -225,7 +225,7 @@ impl Engine {
                 };
             }
             fates.extend(self.revived(&found, &known, &chances, &mut recipients));
-            tells.extend(self.to_tell(found, &chances, &mut recipients));
+            tells.extend(self.to_tell(found, &known, &chances, &mut recipients));
             for (telling, notice) in waiting {
                 // Other rules find other instants for all; otherwise the week's list lets go of what has become late.
                 let is_weekly = || {
@@ -235,8 +235,8 @@ impl Engine {
                 if !rules_changed && !is_weekly() {
                     continue;
                 }
-                let to = Addressed::known(telling, notice);
-                let at = chance(&self.config, to, &chances, &mut recipients);
+                let to = Addressed::known(telling, notice, &known);
+                let at = chance(&self.config, &to, &chances, &mut recipients);
                 moved += usize::from(rules_changed && notice.compose_at != Some(at));
                 if rules_changed || notice.compose_at.is_some_and(|before| at < before) {
                     fates.push((notice.id, Fate::Postponed(at, Wait::Hours)));
@@ -376,22 +376,28 @@ impl Engine {
         let notices = known.iter().flat_map(|t| t.notices.iter().map(move |n| (t, n)));
         let revived = notices.filter(|(_, notice)| found.revive.contains(&notice.id));
         let fate = |(telling, notice): (&Telling, &Notice)| {
-            let to = Addressed::known(telling, notice);
-            let at = chance(&self.config, to, chances, recipients);
+            let to = Addressed::known(telling, notice, known);
+            let at = chance(&self.config, &to, chances, recipients);
             (notice.id, Fate::Revived(at))
         };
         revived.map(fate).collect()
     }
 
     /// What is to be told now, with the instants from which it can be composed.
-    fn to_tell(&self, found: Evaluation, chances: &Chances<'_>, recipients: &mut Recipients<'_>) -> Vec<Tell> {
+    fn to_tell(
+        &self,
+        found: Evaluation,
+        known: &[Telling],
+        chances: &Chances<'_>,
+        recipients: &mut Recipients<'_>,
+    ) -> Vec<Tell> {
         let tells = found.tell.into_iter().map(|telling| {
             let compose_at = telling
                 .notices
                 .iter()
                 .map(|n| {
-                    let to = Addressed::new(&telling, n);
-                    chance(&self.config, to, chances, recipients)
+                    let to = Addressed::new(&telling, n, known);
+                    chance(&self.config, &to, chances, recipients)
                 })
                 .collect();
             Tell { telling, compose_at }
@@ -425,7 +431,7 @@ pub(super) fn approver(config: &Config, rule: &str, step: &str) -> Option<Approv
 /// When a notice can be composed: its recipient's next digest, or the opening of the window; for an endpoint at once.
 pub(super) fn chance(
     config: &Config,
-    to: Addressed<'_>,
+    to: &Addressed<'_>,
     chances: &Chances<'_>,
     recipients: &mut Recipients<'_>,
 ) -> Moment {

@@ -92,7 +92,8 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
         &made,
         now,
     );
-    outlook.keep_back(&mut known);
+    let told = known.clone();
+    outlook.keep_back(&mut known, &told);
     let since = store.rules_seen().await?;
     let modes = Modes::read(config, store).await?;
     let (mode, mode_since) = modes.of_at(&past.memory, now);
@@ -128,9 +129,9 @@ pub async fn explain(config: &Config, store: &Store, code: &str, now: Moment) ->
     }
     let shown = known.iter().flat_map(|t| t.notices.iter().map(move |n| (t, n)));
     let shown = shown.map(|(telling, notice)| {
-        let to = Addressed::known(telling, notice);
+        let to = Addressed::known(telling, notice, &told);
         let waits =
-            (notice.state == NoticeState::Waiting).then(|| outlook.waiting(to, (now, notice.compose_at), notice.wait));
+            (notice.state == NoticeState::Waiting).then(|| outlook.waiting(&to, (now, notice.compose_at), notice.wait));
         NoticeShown {
             key: telling.key.clone(),
             notice: notice.clone(),
@@ -170,12 +171,12 @@ impl Outlook<'_> {
     }
 
     /// What waits for a digest or window in which it will be kept back waits for the one after.
-    fn keep_back(&self, known: &mut [Telling]) {
+    fn keep_back(&self, known: &mut [Telling], told: &[Telling]) {
         for telling in known {
             // When what has gone out since was to go is not kept; it is what would be found now.
             let unknown = telling.notices.iter().map(|notice| {
                 let is_unknown = notice.state == NoticeState::Waiting && notice.compose_at.is_none();
-                is_unknown.then(|| self.chance(Addressed::known(telling, notice), self.now))
+                is_unknown.then(|| self.chance(&Addressed::known(telling, notice, told), self.now))
             });
             let unknown: Vec<Option<Moment>> = unknown.collect();
             for (notice, at) in telling.notices.iter_mut().zip(unknown) {
@@ -183,8 +184,8 @@ impl Outlook<'_> {
             }
             let later = telling.notices.iter().map(|notice| {
                 let at = notice.compose_at.filter(|_| notice.state == NoticeState::Waiting)?;
-                let to = Addressed::known(telling, notice);
-                self.kept_back_until(to, at.max(self.now))
+                let to = Addressed::known(telling, notice, told);
+                self.kept_back_until(&to, at.max(self.now))
             });
             let later: Vec<Option<Moment>> = later.collect();
             for (notice, later) in telling.notices.iter_mut().zip(later) {
@@ -215,9 +216,9 @@ impl Outlook<'_> {
         };
         let to = new.map(|new| {
             let notices = new.notices.iter().map(|notice| {
-                let to = Addressed::new(&new, notice);
-                let at = from.map(|from| self.chance(to, from));
-                let waits = self.waiting(to, (from.unwrap_or(self.now), at), Wait::Hours);
+                let to = Addressed::new(&new, notice, subject.known);
+                let at = from.map(|from| self.chance(&to, from));
+                let waits = self.waiting(&to, (from.unwrap_or(self.now), at), Wait::Hours);
                 (notice.clone(), waits)
             });
             notices.collect()
@@ -231,7 +232,7 @@ impl Outlook<'_> {
     }
 
     /// When a notice decided then can be composed.
-    fn chance(&self, to: Addressed<'_>, decided_at: Moment) -> Moment {
+    fn chance(&self, to: &Addressed<'_>, decided_at: Moment) -> Moment {
         let chances = Chances {
             ticket: &self.past.ticket,
             memory: &self.past.memory,
@@ -243,7 +244,7 @@ impl Outlook<'_> {
     }
 
     /// Where a notice goes that is to be composed at `at`, unless something holds it from `from` on or then.
-    fn waiting(&self, to: Addressed<'_>, (from, at): (Moment, Option<Moment>), wait: Wait) -> Waiting {
+    fn waiting(&self, to: &Addressed<'_>, (from, at): (Moment, Option<Moment>), wait: Wait) -> Waiting {
         // Decided before the ticket turned out to be sensitive.
         if self.past.ticket.is_sensitive() && !recipients::hears_of_sensitive(to.role) {
             return Waiting {
@@ -284,7 +285,7 @@ impl Outlook<'_> {
     }
 
     /// The first instant at which a notice may be composed that is due on a day around a long closure.
-    fn kept_back_until(&self, to: Addressed<'_>, at: Moment) -> Option<Moment> {
+    fn kept_back_until(&self, to: &Addressed<'_>, at: Moment) -> Option<Moment> {
         let key = to.key;
         if is_urgent(self.config, &key.rule, &key.step) {
             return None;

@@ -65,8 +65,9 @@ use crate::store::{Store, StoreError, Term, Tx};
 
 pub use crate::channel::alive::Alive;
 pub use audit::{Audit, AuditError, Finding, NIGHT};
+pub use bounces::in_force;
 pub use compose::Composed;
-pub use confirmation::{ASKED_ANEW_AFTER, Known as KnownContact, contacts, request};
+pub use confirmation::{ASKED_ANEW_AFTER, Known as KnownContact, RequestError, contacts, request};
 pub use deliver::Delivered;
 use deliver::Owing;
 pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};

@@ -179,8 +179,8 @@ impl Engine {
                 if kept.ticket.is_sensitive() && !recipients::hears_of_sensitive(&notice.role) {
                     continue;
                 }
-                let to = Addressed::known(&telling, notice);
-                let (recipient, channel) = match recipients.way(to, &kept.ticket) {
+                let to = Addressed::known(&telling, notice, &known);
+                let (recipient, channel) = match recipients.way(&to, &kept.ticket) {
                     Way::Mail(recipient) => (recipient, Channel::Email),
                     Way::Post(recipient, _) => (recipient, Channel::Webhook),
                     Way::MailOnly(_) => continue,

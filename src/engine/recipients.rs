@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::{Base, Desk, Endpoint, Recipient, Role, Rung, Wanted};
-use crate::domain::notice::{COMPETENCE, NewNotice, NewTelling, Notice, SETTLED, Telling, TellingKey};
+use crate::domain::notice::{COMPETENCE, NewNotice, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey};
 use crate::domain::rule::{Channel, Digest, When};
 use crate::domain::schedule::Schedule;
 use crate::domain::ticket::Ticket;
@@ -17,7 +17,7 @@ use crate::store::endpoints::DisabledEndpoints;
 type Asked = (String, String, Rung, Option<String>, Option<String>, bool);
 
 /// Whom a notice is for and by which channel, as it is kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Addressed<'a> {
     /// Its telling.
     pub(super) key: &'a TellingKey,
@@ -26,11 +26,13 @@ pub(super) struct Addressed<'a> {
     channel: Channel,
     /// Its telling reaches the same role by mail.
     has_mail: bool,
+    /// Where it tells of an ending: of what the same role was told.
+    ends: Vec<&'a TellingKey>,
 }
 
 impl<'a> Addressed<'a> {
-    /// One of a telling's notices.
-    pub(super) fn known(telling: &'a Telling, notice: &'a Notice) -> Addressed<'a> {
+    /// One of a telling's notices, where so much of the ticket was told.
+    pub(super) fn known(telling: &'a Telling, notice: &'a Notice, told: &'a [Telling]) -> Addressed<'a> {
         let same = |n: &Notice| n.channel == Channel::Email && (&n.role, &n.start) == (&notice.role, &notice.start);
         Addressed {
             key: &telling.key,
@@ -38,11 +40,12 @@ impl<'a> Addressed<'a> {
             start: &notice.start,
             channel: notice.channel,
             has_mail: telling.notices.iter().any(same),
+            ends: ended(&telling.key, (&notice.role, &notice.start), told),
         }
     }
 
     /// One of the notices of a telling that is to be made.
-    pub(super) fn new(telling: &'a NewTelling, notice: &'a NewNotice) -> Addressed<'a> {
+    pub(super) fn new(telling: &'a NewTelling, notice: &'a NewNotice, told: &'a [Telling]) -> Addressed<'a> {
         let same = |n: &NewNotice| n.channel == Channel::Email && (&n.role, &n.start) == (&notice.role, &notice.start);
         Addressed {
             key: &telling.key,
@@ -50,8 +53,22 @@ impl<'a> Addressed<'a> {
             start: &notice.start,
             channel: notice.channel,
             has_mail: telling.notices.iter().any(same),
+            ends: ended(&telling.key, (&notice.role, &notice.start), told),
         }
     }
+}
+
+/// What a role has been told of a ticket that an ending speaks of; nothing for what is no ending.
+fn ended<'a>(key: &TellingKey, (role, start): (&str, &str), told: &'a [Telling]) -> Vec<&'a TellingKey> {
+    if key.rule != SETTLED {
+        return Vec::new();
+    }
+    let has_heard = |n: &Notice| n.state == NoticeState::Accepted && n.role == role && n.start == start;
+    let heard = told.iter().filter(|t| t.key.rule != SETTLED && t.key.mode == key.mode);
+    heard
+        .filter(|t| t.notices.iter().any(has_heard))
+        .map(|t| &t.key)
+        .collect()
 }
 
 /// How a notice goes out.
@@ -101,7 +118,7 @@ impl<'a> Recipients<'a> {
 
     /// How a notice goes out today. What would go by webhook but cannot goes by mail, so that nobody is left untold,
     /// unless the same telling does so anyhow.
-    pub(super) fn way(&mut self, to: Addressed<'_>, ticket: &Ticket) -> Way<'a> {
+    pub(super) fn way(&mut self, to: &Addressed<'_>, ticket: &Ticket) -> Way<'a> {
         match to.channel {
             Channel::Email => Way::Mail(self.of(to, ticket)),
             Channel::Webhook => match self.endpoint(to, ticket) {
@@ -114,11 +131,11 @@ impl<'a> Recipients<'a> {
 
     /// The first of the unit's endpoints that is valid today and takes messages; several are for a change from one to
     /// the next.
-    fn endpoint(&self, to: Addressed<'_>, ticket: &Ticket) -> Result<(Recipient, &'a Endpoint), NoPost> {
+    fn endpoint(&self, to: &Addressed<'_>, ticket: &Ticket) -> Result<(Recipient, &'a Endpoint), NoPost> {
         if ticket.is_sensitive() {
             return Err(NoPost::Sensitive);
         }
-        let wanted = wanted(to.role, rung(self.config, to.key));
+        let wanted = wanted(to.role, rung(self.config, to));
         let desk = wanted.desk;
         let directory = &self.config.directory;
         let unit = directory
@@ -143,8 +160,8 @@ impl<'a> Recipients<'a> {
 
     /// Whom a notice reaches today by mail: the role as kept, from the id that it starts from. Of a sensitive ticket only heads
     /// hear, also where the notice was decided before it was one.
-    fn of(&mut self, to: Addressed<'_>, ticket: &Ticket) -> Recipient {
-        let rung = rung(self.config, to.key);
+    fn of(&mut self, to: &Addressed<'_>, ticket: &Ticket) -> Recipient {
+        let rung = rung(self.config, to);
         let key = (
             to.role.to_owned(),
             to.start.to_owned(),
@@ -168,12 +185,20 @@ impl<'a> Recipients<'a> {
     }
 }
 
-/// Where a telling stands in its ladder. What is built in has none; nor has what left the rules, which lapses.
-fn rung(config: &Config, key: &TellingKey) -> Rung {
-    let steps = config.rules.named(&key.rule).map(|rule| &rule.steps);
-    match steps.and_then(|steps| steps.iter().position(|step| step.id == key.step)) {
-        None | Some(0) => Rung::First,
-        Some(_) => Rung::Above,
+/// Where a notice stands in its ladder. What is built in has none; nor has what left the rules, which lapses. An ending
+/// reaches whom that reached which it ends.
+fn rung(config: &Config, to: &Addressed<'_>) -> Rung {
+    let of_step = |key: &TellingKey| {
+        let steps = config.rules.named(&key.rule).map(|rule| &rule.steps);
+        match steps.and_then(|steps| steps.iter().position(|step| step.id == key.step)) {
+            None | Some(0) => Rung::First,
+            Some(_) => Rung::Above,
+        }
+    };
+    match to.ends.is_empty() {
+        true => of_step(to.key),
+        false if to.ends.iter().all(|key| of_step(key) == Rung::Above) => Rung::Above,
+        false => Rung::First,
     }
 }
 
@@ -202,7 +227,7 @@ pub(super) fn kept_back_until(
 /// Why a notice's mail goes to another desk than the one that was asked for, where it does.
 pub(super) fn why_another(
     config: &Config,
-    to: Addressed<'_>,
+    to: &Addressed<'_>,
     ticket: &Ticket,
     recipient: &Recipient,
     on: NaiveDate,
@@ -246,7 +271,7 @@ fn why_refused(config: &Config, role: &str, start: &str, ticket: &Ticket, on: Na
 
 fn why_another_desk(
     config: &Config,
-    to: Addressed<'_>,
+    to: &Addressed<'_>,
     ticket: &Ticket,
     recipient: &Recipient,
     on: NaiveDate,
@@ -258,7 +283,7 @@ fn why_another_desk(
     let Some(unit) = unit else {
         return Some(why_refused(config, to.role, to.start, ticket, on));
     };
-    let is_above = rung(config, to.key) == Rung::Above;
+    let is_above = rung(config, to) == Rung::Above;
     let desks = recipient.wanted.fallbacks().iter();
     let tried = desks.take_while(|desk| recipient.for_want_of_contact || **desk != recipient.desk);
     let wanting = tried.map(|desk| {
@@ -266,7 +291,7 @@ fn why_another_desk(
         let suspended = of_desk().filter_map(|c| c.suspended_until).filter(|until| *until > on);
         let word = desk.word();
         match suspended.min() {
-            _ if is_above && of_desk().any(|c| c.is_usable(on) && !c.is_confirmed(on)) => {
+            _ if is_above && of_desk().any(|c| c.is_usable(on) && !c.is_confirmed()) => {
                 format!("nobody has confirmed the address of {word}, so it gets no step above the first")
             }
             Some(until) => format!("{word} suspended until {until}, since mail came back"),

@@ -58,7 +58,7 @@ const TICKETS_WAKE: &str = concat!(
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
 const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT $2";
 const WAITING_LIVE: &str = "SELECT id FROM message WHERE state = 'waiting' AND mode = 'live' AND notices > 0 AND unknown = 0 AND claimed_by IS NULL ORDER BY id";
-const WAITING_MAILS: &str = "SELECT id, recipients FROM message WHERE state = 'waiting' AND channel = 'email' AND notices > 0 AND unknown = 0 \
+const WAITING_MAILS: &str = "SELECT id, unit, desk, recipients FROM message WHERE state = 'waiting' AND channel = 'email' AND notices > 0 AND unknown = 0 \
      AND claimed_by IS NULL ORDER BY id";
 const REPLACE: &str = concat!(
     "UPDATE message SET state = 'replaced', state_at = $51, next_attempt_at = NULL, digest_key = NULL, reason = $52 \
@@ -156,7 +156,7 @@ const BODY: &str = "SELECT bytes FROM body WHERE message = $1";
 const ATTEMPTS: &str = "SELECT at, answer, detail FROM attempt WHERE message = $1 ORDER BY at, id";
 /// What was made within a while and is not told by another message.
 const MADE_SINCE: &str = "SELECT unit, desk, COUNT(*) FROM message WHERE state IN ('waiting', 'accepted', 'dead') AND created_at > $1 \
-     GROUP BY unit, desk";
+     AND notices > 0 GROUP BY unit, desk";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting'";
 /// What is not settled: its cost does not grow with what is.
 const BACKLOG: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST(COALESCE(SUM(unknown), 0) AS BIGINT), \
@@ -535,6 +535,16 @@ impl Listed {
     pub fn since(&self) -> Moment {
         moment(self.state_at)
     }
+}
+
+/// A mail that waits to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingMail {
+    pub id: String,
+    pub unit: String,
+    pub desk: String,
+    /// Addresses.
+    pub recipients: Vec<String>,
 }
 
 /// One recorded attempt.
@@ -1082,15 +1092,20 @@ impl Tx {
 
     /// Mails that wait to be sent, with their addresses. Not those that may have arrived, which keep their ids, nor those
     /// that carry no notice.
-    pub async fn waiting_mails(&mut self) -> Result<Vec<(String, Vec<String>)>, StoreError> {
-        let rows: Vec<(String, String)> = on!(self.db(), fetch_all(sqlx::query_as(WAITING_MAILS)));
-        let read = |(id, recipients): (String, String)| match serde_json::from_str(&recipients) {
-            Ok(recipients) => Ok((id, recipients)),
-            Err(e) => Err(StoreError::Corrupt {
+    pub async fn waiting_mails(&mut self) -> Result<Vec<WaitingMail>, StoreError> {
+        let rows: Vec<(String, String, String, String)> = on!(self.db(), fetch_all(sqlx::query_as(WAITING_MAILS)));
+        let read = |(id, unit, desk, recipients): (String, String, String, String)| {
+            let recipients = serde_json::from_str(&recipients).map_err(|e| StoreError::Corrupt {
                 table: "message",
-                id,
+                id: id.clone(),
                 what: e.to_string(),
-            }),
+            })?;
+            Ok(WaitingMail {
+                id,
+                unit,
+                desk,
+                recipients,
+            })
         };
         rows.into_iter().map(read).collect()
     }

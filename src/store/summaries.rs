@@ -40,7 +40,7 @@ const COUNT_ON: &str = "INSERT INTO tally (name, count) VALUES ($1, $2) ON CONFL
 
 const SENT_BEFORE: &str = "SELECT t.subject, t.occurrence, t.due_at, f.until, f.figures FROM telling t LEFT JOIN summary_figures f ON f.telling = t.id \
      WHERE t.subject_kind = 'summary' AND t.decided_at < $1 AND NOT EXISTS (SELECT 1 FROM notice n WHERE n.telling = t.id \
-     AND (n.state IN ('waiting', 'composed') OR n.state_at >= $1)) ORDER BY t.id";
+     AND (n.state IN ('waiting', 'composed') OR n.state_at >= $1)) ORDER BY t.due_at, t.id";
 
 pub const STATEMENTS: &[&str] = &[
     SENT_BEFORE,

@@ -8,9 +8,11 @@ use super::{ladder, province};
 use crate::cli::{dondoc, said, text};
 use crate::world::{World, at};
 
-/// Nobody has confirmed the head of Sở Y tế, nor anybody of Sở Xây dựng.
+/// Nobody has confirmed the head of Sở Y tế, nor anybody of Sở Xây dựng, nor the head of the province, who is never written to.
 fn unconfirmed(text: String) -> String {
-    text.replace("\"giamdoc-syt@tinh.example\"", "'giamdoc-syt@tinh.example'")
+    let chairman = "contacts = [{ role = \"head\", address = 'chutich@tinh.example' }]";
+    text.replacen("contacts = []", chairman, 1)
+        .replace("\"giamdoc-syt@tinh.example\"", "'giamdoc-syt@tinh.example'")
         .replace("\"sxd@tinh.example\"", "'sxd@tinh.example'")
         .replace("\"giamdoc-sxd@tinh.example\"", "'giamdoc-sxd@tinh.example'")
 }
@@ -52,6 +54,16 @@ async fn who_has_not_confirmed_gets_the_first_step_and_no_other_until_somebody_h
             "27/09 vp: T2 overdue/L4",
         ]
     );
+    // Who was told of it hears of its ending, and nobody else.
+    world.answer("T2", "2021-09-27 17:30").await;
+    assert_eq!(
+        world.days("2021-09-28", "2021-09-28").await,
+        [
+            "28/09 ops: T2 @settled/done",
+            "28/09 sxd: T2 @settled/done",
+            "28/09 vp: T2 @settled/done",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -67,6 +79,19 @@ async fn who_has_not_confirmed_is_asked_once_in_two_weeks_in_shadow_too() {
     };
     let unknown = contacts(&["request", "Sở Không Có", "--yes"], "2021-09-06 06:40");
     assert_eq!(unknown.status.code(), Some(1), "{}", said(&unknown));
+    let past = contacts(&["request", "--yes"], "2021-09-06 06:00");
+    assert!(said(&past).contains("is before the last turn"), "{}", said(&past));
+    let template = world.dir().join("templates/confirm-contact.txt.j2");
+    let kept = std::fs::read(&template).expect("a template");
+    std::fs::remove_file(&template).expect("a file less");
+    let mute = contacts(&["request", "SYT", "--yes"], "2021-09-06 06:40");
+    assert_eq!(
+        mute.status.code(),
+        Some(1),
+        "a letter that asks nothing goes to nobody: {}",
+        said(&mute)
+    );
+    std::fs::write(&template, kept).expect("a template");
     let asked = contacts(&["request", "Sở Y tế", "Sở Xây dựng", "--yes"], "2021-09-06 06:40");
     let listed = [
         "SYT        contact  syt@tinh.example  confirmed on 2020-01-06, more than a year ago",

@@ -114,10 +114,9 @@ async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
             s.contains(" LIKE $1 ESCAPE ")
                 || (s.starts_with("UPDATE ") && s.contains(" = $2 WHERE ") && s.ends_with(" = $1"))
         };
-        // The index of what waits holds nothing else.
-        let only_waiting = scans
-            .iter()
-            .all(|s| s.contains("USING") && s.contains("notice_waiting"));
+        // The index of what waits holds nothing else, nor does that of summaries, of which there are a few a week.
+        let has_few = |s: &String| s.contains("notice_waiting") || s.contains("telling_summary");
+        let only_waiting = scans.iter().all(|s| s.contains("USING") && has_few(s));
         assert!(
             only_waiting || searches(statement) || by_people.iter().any(|s| statement.starts_with(s)),
             "{statement}: {scans:?}"
