@@ -1,18 +1,19 @@
 //! The monthly report: figures of a period from the store, as data and as the hotline's narrative.
 //!
-//! Figures are counted in `domain::figures` from `AsOf`; here they are read, put in order and written out.
+//! Figures are counted in `domain::figures` from the tickets' lives; here they are read, put in order and written out.
 
-use chrono::NaiveTime;
-use serde_json::{Value, json};
+mod text;
+
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
+use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::facts::{self, Context};
-use crate::domain::figures::{Bounds, Figures, Owner};
-use crate::domain::ticket::Ticket;
+use crate::domain::facts::Context;
+use crate::domain::figures::{self, Balance, Bounds, Column, Count, Figure, Figures, Owner, Reach};
 use crate::domain::time::Period;
-use crate::render::vietnamese;
-use crate::store::as_of::AsOf;
+use crate::domain::wording::Locale;
+use crate::store::as_of::Lives;
 use crate::store::{Store, StoreError};
 
 /// How far a period's figures are settled.
@@ -40,12 +41,6 @@ pub struct Report {
     pub period: Period,
     pub state: State,
     pub figures: Figures,
-    /// False where the store does not reach back to the period's start: stocks and totals are unknown.
-    pub reaches_start: bool,
-    /// False where it does not reach back to the start of the period before.
-    pub reaches_previous: bool,
-    /// False where it does not even reach back to the cut-off: what was open then is unknown.
-    pub reaches_end: bool,
 }
 
 const PAGE: i64 = 500;
@@ -54,50 +49,57 @@ const PAGE: i64 = 500;
 pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) -> Result<Report, StoreError> {
     let base = config.calendars.base();
     let midnight = |date| base.instant(date, NaiveTime::MIN);
-    let bounds = Bounds {
-        previous_start: midnight(period.previous().first_day()),
-        start: midnight(period.first_day()),
-        end: midnight(period.end()),
-    };
     let meta = store.meta().await?;
-    let context = Context {
-        rules: &config.rules,
-        directory: &config.directory,
-        calendars: &config.calendars,
-        events_from: meta.first_turn_at.unwrap_or(now),
-        kept_from: meta.kept_from,
+    // The instant itself is within.
+    let until = |at: Moment| at + TimeDelta::microseconds(1);
+    let (previous_start, start) = (midnight(period.previous().first_day()), midnight(period.first_day()));
+    let bounds = Bounds {
+        previous_start,
+        start,
+        end: midnight(period.end()),
+        // Before the first turn nothing was counted: what it found was not entered late.
+        counted_before: meta.first_turn_at.map_or(start, |first| until(first).max(start)),
+        known: until(now),
     };
-    // The last instant before: what happens at the cut-off itself belongs to the next period.
-    let just_before = |at: Moment| at - chrono::TimeDelta::microseconds(1);
-    let at_end = AsOf::new(store, just_before(bounds.end));
-    let at_start = AsOf::new(store, just_before(bounds.start));
-    let on = base.date_of(just_before(bounds.end));
+    let count = Count {
+        bounds,
+        context: Context {
+            rules: &config.rules,
+            directory: &config.directory,
+            calendars: &config.calendars,
+            events_from: meta.first_turn_at.unwrap_or(now),
+            kept_from: meta.kept_from,
+        },
+    };
+    let span = Lives {
+        received_from: Moment::MIN_UTC,
+        received_before: bounds.end,
+        touched_since: previous_start,
+        since: start,
+    };
     let mut figures = Figures::default();
-    let mut after = String::new();
-    loop {
-        let (page, next) = at_end.page(&after, PAGE).await?;
-        let Some(next) = next else { break };
-        let codes: Vec<String> = page.iter().map(|p| p.ticket.code.clone()).collect();
-        let before = at_start.by_code(&codes).await?;
-        for past in &page {
-            let was = before
-                .iter()
-                .find(|b| b.ticket.code == past.ticket.code)
-                .map(|b| &b.ticket);
-            let cal = context.calendar(&past.memory);
-            let reckoned = facts::deadline_of(&past.ticket, &past.memory, &context);
-            let overdue = facts::overdue_working_days(&reckoned, cal, just_before(bounds.end)).is_some();
-            figures.count(
-                (&past.ticket, &past.memory),
-                was,
-                owner(&past.ticket, config, on),
-                overdue,
-                bounds,
-            );
+    let mut after = Some(String::new());
+    while let Some(from) = after {
+        let (page, next) = store.lives(span, &from, PAGE).await?;
+        let codes: Vec<String> = page.iter().map(|life| life.first.ticket.code.clone()).collect();
+        let reminders = store.reminders(&codes, (start, bounds.end)).await?;
+        for life in &page {
+            let told = reminders.get(&life.first.ticket.code).copied().unwrap_or(0);
+            count.add(&mut figures, life, u64::try_from(told).unwrap_or(0));
         }
         after = next;
     }
     let reaches = |instant: Moment| meta.horizon.is_some_and(|horizon| horizon <= instant);
+    figures.reach = Reach {
+        start: reaches(start),
+        previous_start: reaches(previous_start),
+        end: reaches(bounds.end),
+    };
+    let year_before = period.year_before();
+    let year_before = (midnight(year_before.first_day()), midnight(year_before.end()));
+    if reaches(year_before.0) {
+        figures.year_before_total = Some(received(store, &count, year_before).await?);
+    }
     Ok(Report {
         period,
         state: if now < bounds.end {
@@ -106,21 +108,25 @@ pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) 
             State::Provisional
         },
         figures,
-        reaches_start: reaches(bounds.start),
-        reaches_previous: reaches(bounds.previous_start),
-        reaches_end: reaches(bounds.end),
     })
 }
 
-fn owner(ticket: &Ticket, config: &Config, on: chrono::NaiveDate) -> Owner {
-    if ticket.level == Some(1) {
-        return Owner::Operator;
+/// How many tickets were received in a span, and not void at its end.
+async fn received(store: &Store, count: &Count<'_>, (from, until): (Moment, Moment)) -> Result<u64, StoreError> {
+    let span = Lives {
+        received_from: from,
+        received_before: until,
+        touched_since: from,
+        since: until,
+    };
+    let (mut total, mut after) = (0, Some(String::new()));
+    while let Some(code) = after {
+        let (page, next) = store.lives(span, &code, PAGE).await?;
+        let received = page.iter().filter(|life| count.is_received(life, from, until));
+        total += u64::try_from(received.count()).unwrap_or(0);
+        after = next;
     }
-    let unit = ticket
-        .agency
-        .as_deref()
-        .and_then(|word| config.directory.find(word, on));
-    unit.map_or(Owner::Unassigned, |u| Owner::Unit(u.id.clone()))
+    Ok(total)
 }
 
 impl Report {
@@ -128,128 +134,90 @@ impl Report {
     #[must_use]
     pub fn json(&self, config: &Config) -> Value {
         let f = &self.figures;
-        let on = self.period.first_day();
-        let known = |n: u64| self.reaches_start.then_some(n);
-        let at_end = |n: u64| self.reaches_end.then_some(n);
-        let units: Vec<Value> = self
-            .owners_in_order(config)
-            .into_iter()
-            .map(|(owner, name)| {
-                let own = f.owners[&owner];
-                let id = match &owner {
-                    Owner::Unit(id) => Some(id.clone()),
-                    Owner::Unassigned | Owner::Operator => None,
-                };
-                json!({
-                    "id": id,
-                    "name": name,
-                    "opening_stock": known(own.opening_stock),
-                    "received": known(own.received),
-                    "open": at_end(own.open),
-                    "overdue": at_end(own.overdue),
-                    "unsatisfied": at_end(own.unsatisfied),
-                })
-            })
-            .collect();
-        json!({
-            "period": self.period.to_string(),
-            "from": on.to_string(),
-            "until": self.period.end().to_string(),
-            "revision": 0,
-            "state": self.state.word(),
-            "total": known(f.total),
-            "previous_total": self.reaches_previous.then_some(f.previous_total),
-            "change": self.reaches_previous.then_some(f.change()),
-            "procedures": known(f.procedures),
-            "flagged": known(f.flagged),
-            "under_follow_up": at_end(f.under_follow_up),
-            "opening_stock": known(f.opening_stock),
-            "carried_over": known(f.carried_over),
-            "new_in_period": known(f.new_in_period),
-            "taken_up_again": known(f.taken_up_again),
-            "unsatisfied": known(f.unsatisfied),
-            "excluded": known(f.excluded),
-            "units": units,
-        })
+        let mut keys = Map::new();
+        let mut put = |key: &str, value: Value| keys.insert(key.to_owned(), value);
+        put("period", json!(self.period.to_string()));
+        put("from", json!(self.period.first_day().to_string()));
+        put("until", json!(self.period.end().to_string()));
+        put("revision", json!(0));
+        put("state", json!(self.state.word()));
+        for figure in Figure::ALL {
+            put(figure.key(), json!(figure.value(f)));
+        }
+        put("whole", Value::Object(self.row(&f.whole, config)));
+        let units = self.owners_in_order(config).into_iter().map(|(owner, name)| {
+            let id = match &owner {
+                Owner::Unit(id) => Some(id),
+                Owner::Unassigned | Owner::Operator => None,
+            };
+            self.named(json!(id), &name, &f.owners[&owner], config)
+        });
+        put("units", units.collect());
+        let named = |rows: &std::collections::BTreeMap<String, Balance>| -> Value {
+            let named = |(id, row): (&String, &Balance)| {
+                let name = self.term(id, config);
+                self.named(json!(Some(id).filter(|id| !id.is_empty())), &name, row, config)
+            };
+            rows.iter().map(named).collect()
+        };
+        put("fields", named(&f.fields));
+        put("areas", named(&f.areas));
+        let channels = f.channels.iter().map(|(channel, received)| {
+            let id = Some(channel).filter(|id| !id.is_empty());
+            json!({ "id": id, "name": self.term(channel, config), "received": f.reach.start.then_some(received) })
+        });
+        put("channels", channels.collect());
+        put("violations", f.violations().iter().map(ToString::to_string).collect());
+        Value::Object(keys)
     }
 
-    /// The narrative in the order of the hotline's own reports (`domain.md` §2.6), in Vietnamese.
-    #[must_use]
-    pub fn text(&self, config: &Config) -> String {
-        let f = &self.figures;
-        let show = |known: bool, n: u64| {
-            if known {
-                vietnamese::integer(i64::try_from(n).unwrap_or(i64::MAX))
-            } else {
-                "–".to_owned()
-            }
+    fn named(&self, id: Value, name: &str, row: &Balance, config: &Config) -> Value {
+        let mut keys = self.row(row, config);
+        keys.insert("id".to_owned(), id);
+        keys.insert("name".to_owned(), json!(name));
+        Value::Object(keys)
+    }
+
+    /// The columns of a row by their keys. Rates are parts of 1, with four places.
+    fn row(&self, row: &Balance, config: &Config) -> Map<String, Value> {
+        let value = |column: Column| match column.value(row, &self.figures) {
+            None => Value::Null,
+            Some(figures::Value::Count(count)) => json!(count),
+            #[expect(clippy::cast_precision_loss, reason = "at most 10.000")]
+            Some(figures::Value::Rate(rate)) => json!(rate.map(|rate| rate.basis_points() as f64 / 10_000.0)),
+            Some(figures::Value::Instant(at)) => json!(at.map(|at| config.calendars.base().date_of(at).to_string())),
         };
-        let n = |n: u64| show(self.reaches_start, n);
-        let at_end = |n: u64| show(self.reaches_end, n);
-        let last_day = self.period.end().pred_opt().unwrap_or(self.period.end());
-        let date = vietnamese::date;
-        let change = match f.change() {
-            _ if !self.reaches_previous => "chưa có số liệu kỳ trước để so sánh".to_owned(),
-            0 => "bằng kỳ trước".to_owned(),
-            c if c > 0 => format!("tăng {} phiếu so với kỳ trước", vietnamese::integer(c)),
-            c => format!("giảm {} phiếu so với kỳ trước", vietnamese::integer(-c)),
-        };
-        let state = match self.state {
-            State::Open => "kỳ chưa kết thúc",
-            State::Provisional => "số liệu tạm tính",
-        };
-        let mut out = format!(
-            "Từ ngày {} đến ngày {} ({state}), {} đã tiếp nhận và lập {} phiếu xử lý ý kiến, phản ánh, kiến nghị của tổ chức, cá nhân ({change}), \
-             trong đó có {} phản ánh, kiến nghị và hỏi đáp liên quan đến thủ tục hành chính.\n\n\
-             Có {} phản ánh, kiến nghị liên quan đến việc giải quyết thủ tục hành chính bị trễ hạn, quá hạn; thái độ, hành vi của công chức, viên chức; \
-             vướng mắc về quy định hành chính và {} phản ánh, kiến nghị đang theo dõi kết quả xử lý từ cơ quan, đơn vị, địa phương \
-             (còn tồn từ các kỳ trước chuyển sang: {}; phát sinh trong kỳ: {}{}).\n\n\
-             Có {} phiếu được đánh giá chưa hài lòng hoặc thông tin phản hồi là chưa hữu ích đối với người hỏi, người phản ánh, trong đó loại trừ {}.\n\n",
-            date(self.period.first_day()),
-            date(last_day),
-            config.delivery.hotline,
-            n(f.total),
-            n(f.procedures),
-            n(f.flagged),
-            at_end(f.under_follow_up),
-            n(f.carried_over),
-            n(f.new_in_period),
-            if f.taken_up_again > 0 {
-                format!("; xử lý lại: {}", n(f.taken_up_again))
-            } else {
-                String::new()
-            },
-            n(f.unsatisfied),
-            n(f.excluded),
-        );
-        let owners = self.owners_in_order(config);
-        let width = owners
-            .iter()
-            .map(|(_, name)| name.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(6);
-        out.push_str(&format!(
-            "{:width$}  {:>8} {:>8} {:>8} {:>8} {:>8}\n",
-            "Cơ quan", "tồn đầu", "tiếp nhận", "còn mở", "quá hạn", "chưa HL"
-        ));
-        for (owner, name) in owners {
-            let own = f.owners[&owner];
-            out.push_str(&format!(
-                "{name:width$}  {:>8} {:>9} {:>8} {:>8} {:>8}\n",
-                n(own.opening_stock),
-                n(own.received),
-                at_end(own.open),
-                at_end(own.overdue),
-                at_end(own.unsatisfied)
-            ));
+        let mut keys: Map<String, Value> = Column::ALL
+            .into_iter()
+            .map(|column| (column.key().to_owned(), value(column)))
+            .collect();
+        let age = self.oldest_age(row, config);
+        keys.insert("oldest_open_days".to_owned(), json!(age));
+        keys
+    }
+
+    /// The age of the oldest open ticket in days, on the last day that was counted.
+    fn oldest_age(&self, row: &Balance, config: &Config) -> Option<i64> {
+        let oldest = row.oldest_open.filter(|_| self.figures.reach.end)?;
+        Some((self.last_day() - config.calendars.base().date_of(oldest)).num_days())
+    }
+
+    fn last_day(&self) -> NaiveDate {
+        self.period.end().pred_opt().unwrap_or(self.period.end())
+    }
+
+    /// What a field, locality or channel is called.
+    fn term(&self, id: &str, config: &Config) -> String {
+        if id.is_empty() {
+            return "Không rõ".to_owned();
         }
-        out
+        let name = config.wording.terms.name(id, Locale::Vi, self.last_day());
+        name.unwrap_or(id).to_owned()
     }
 
     /// Owners with their names of the period, in the directory's order, the hotline's own and the unassigned last.
     fn owners_in_order(&self, config: &Config) -> Vec<(Owner, String)> {
-        let on = self.period.end().pred_opt().unwrap_or(self.period.end());
+        let on = self.last_day();
         let mut owners: Vec<(usize, Owner, String)> = self
             .figures
             .owners

@@ -1,25 +1,43 @@
-//! The monthly figures: each number of the narrative defined once, by event time up to the cut-off.
+//! The monthly figures: each number of the narrative and of the balance defined once, by event time up to the cut-off.
 //!
 //! Everything counts from the tickets as they were at two instants, the period's start and its cut-off, never from
-//! today's status. Void tickets count nowhere; one that became void after a cut-off stays in that period.
+//! today's status. Void tickets count nowhere; one that became void after a cut-off stays in that period and is an
+//! adjustment in the next.
+
+mod balance;
+mod formulas;
+mod identities;
+mod life;
 
 use std::collections::BTreeMap;
 
-use super::Moment;
-use super::ticket::{Memory, Rating, Status, Ticket};
+use serde::{Deserialize, Serialize};
 
-/// The instants a period's figures look at, half-open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use super::Moment;
+use super::facts::{self, Context};
+use super::ticket::{Rating, Status, Ticket};
+pub use balance::{Balance, Rate};
+pub use formulas::{Column, Figure, Value, Words};
+pub use identities::{Place, Table, Violation};
+pub use life::{Life, Rated, Standing, State};
+
+/// The instants that a period's figures look at. What happened at one belongs to what begins with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// First instant of the period before.
     pub previous_start: Moment,
     pub start: Moment,
-    /// The cut-off: first instant of the next period.
+    /// First instant of the next period.
     pub end: Moment,
+    /// When the period before was counted: what was entered later is an adjustment of the stock. Not before `start`.
+    pub counted_before: Moment,
+    /// Up to when everything is known that is counted here. The cut-off of a period that is still running.
+    pub known: Moment,
 }
 
-/// Who a ticket is counted under at cut-off.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Who a ticket is counted under.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
 pub enum Owner {
     /// A unit's id.
     Unit(String),
@@ -29,108 +47,230 @@ pub enum Owner {
     Operator,
 }
 
-/// The figures of one owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OwnerFigures {
-    /// Open at the period's start.
-    pub opening_stock: u64,
-    /// Received in the period.
-    pub received: u64,
-    /// Open at the cut-off.
-    pub open: u64,
-    /// Open at the cut-off and past the deadline.
-    pub overdue: u64,
-    /// Rated unsatisfied or not useful in the period.
-    pub unsatisfied: u64,
+const UNASSIGNED: &str = "@unassigned";
+const OPERATOR: &str = "@operator";
+
+impl From<Owner> for String {
+    fn from(owner: Owner) -> String {
+        match owner {
+            Owner::Unit(id) => id,
+            Owner::Unassigned => UNASSIGNED.to_owned(),
+            Owner::Operator => OPERATOR.to_owned(),
+        }
+    }
 }
 
-/// The narrative figures of one period (`spec.md` §7.5).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+impl From<String> for Owner {
+    fn from(word: String) -> Owner {
+        match word.as_str() {
+            UNASSIGNED => Owner::Unassigned,
+            OPERATOR => Owner::Operator,
+            _ => Owner::Unit(word),
+        }
+    }
+}
+
+/// How far the store reaches back; a figure beyond it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reach {
+    /// To the period's start.
+    pub start: bool,
+    /// To the start of the period before.
+    pub previous_start: bool,
+    /// To the cut-off.
+    pub end: bool,
+}
+
+/// The figures of one period (`spec.md` §7.5): all tickets, and the same by owner, field, locality and channel.
+///
+/// Stored as JSON, this is the snapshot of a frozen period; [`Figure`] names and computes the numbers of the narrative.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Figures {
-    /// Received in the period: `start <= received_at < end`, not void at the cut-off.
-    pub total: u64,
-    /// Received in the period before, not void at that one's cut-off.
+    pub reach: Reach,
+    /// Received in the period before, not void at that one's end.
     pub previous_total: u64,
-    /// Of `total`: concerning an administrative procedure.
-    pub procedures: u64,
-    /// Of `total`: at least one of the tags `procedure_late`, `conduct`, `regulation`; each ticket once.
-    pub flagged: u64,
-    /// Open at the cut-off, whenever received: `carried_over + new_in_period + taken_up_again`.
-    pub under_follow_up: u64,
-    /// Open at the period's start.
-    pub opening_stock: u64,
-    /// Of `opening_stock`: still open at the cut-off.
-    pub carried_over: u64,
-    /// Received in the period and still open at the cut-off.
-    pub new_in_period: u64,
-    /// Received before, done at the period's start, open again at the cut-off.
-    pub taken_up_again: u64,
-    /// Rated unsatisfied or not useful in the period, by the instant of the rating.
-    pub unsatisfied: u64,
-    /// Of `unsatisfied`: the dissatisfaction comes from the reporter's side.
-    pub excluded: u64,
-    pub owners: BTreeMap<Owner, OwnerFigures>,
+    /// Received in the same period of the year before, not void at its end; `None` where the store does not reach it.
+    pub year_before_total: Option<u64>,
+    /// All tickets.
+    pub whole: Balance,
+    pub owners: BTreeMap<Owner, Balance>,
+    /// By category in force; those without one under the empty text.
+    pub fields: BTreeMap<String, Balance>,
+    /// By the locality's code; those without one under the empty text.
+    pub areas: BTreeMap<String, Balance>,
+    /// Received in the period, by channel; those without one under the empty text.
+    pub channels: BTreeMap<String, u64>,
+}
+
+/// Counts a period's tickets one by one.
+#[derive(Debug, Clone, Copy)]
+pub struct Count<'a> {
+    pub bounds: Bounds,
+    pub context: Context<'a>,
+}
+
+/// The rows that a ticket belongs to, beside the one of all tickets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rows {
+    owner: Owner,
+    field: String,
+    area: String,
+}
+
+impl Count<'_> {
+    /// Counts one ticket; `reminders` is how often it was told of in the period.
+    pub fn add(&self, figures: &mut Figures, life: &Life, reminders: u64) {
+        let Bounds { start, known, .. } = self.bounds;
+        let counts = |standing: &Standing<'_>| standing.status != Status::Void;
+        let at_start = life.before(start, known).filter(counts);
+        if at_start.is_some_and(|s| s.ticket.received_at >= self.bounds.previous_start) {
+            figures.previous_total += 1;
+        }
+        let at_end = life.before(self.cut_off(), known).filter(counts);
+        let is = at_end.map(|standing| self.rows(standing.ticket, self.cut_off()));
+        let in_stock = at_end.is_some() && at_start.is_some_and(|s| s.status.is_open());
+        let before = life
+            .before(start, self.bounds.counted_before)
+            .filter(|s| s.status.is_open());
+        if let Some(was) = before.map(|standing| self.rows(standing.ticket, start)) {
+            let is_void = at_end.is_none();
+            let leaving = Balance {
+                stock_before: 1,
+                voided: u64::from(is_void),
+                corrected: -i64::from(!in_stock && !is_void),
+                ..Balance::default()
+            };
+            figures.add(&was, &leaving);
+            if let Some(is) = is.as_ref().filter(|_| in_stock) {
+                figures.move_stock(&was, is);
+            }
+        }
+        let (Some(at_end), Some(is)) = (at_end, is) else { return };
+        let is_late = in_stock && life.first.seen >= self.bounds.counted_before;
+        let row = Balance {
+            late_entries: u64::from(is_late),
+            corrected: i64::from(in_stock && before.is_none() && !is_late),
+            reminders,
+            ..self.row(life, at_start.as_ref(), &at_end)
+        };
+        figures.add(&is, &row);
+        if row.received > 0 {
+            let channel = at_end.ticket.channel.clone().unwrap_or_default();
+            *figures.channels.entry(channel).or_default() += 1;
+        }
+    }
+
+    /// Whether a ticket was received in a span and not void at its end.
+    #[must_use]
+    pub fn is_received(&self, life: &Life, from: Moment, until: Moment) -> bool {
+        let standing = life.before(until, self.bounds.known);
+        standing.is_some_and(|s| s.ticket.received_at >= from && s.status != Status::Void)
+    }
+
+    /// The end of what is counted: the period's, or the present of one that is still running.
+    fn cut_off(&self) -> Moment {
+        self.bounds.end.min(self.bounds.known)
+    }
+
+    /// What a ticket counts for, but for what the stock was taken to be before.
+    fn row(&self, life: &Life, at_start: Option<&Standing<'_>>, at_end: &Standing<'_>) -> Balance {
+        let Bounds { start, known, .. } = self.bounds;
+        let cut_off = self.cut_off();
+        let (ticket, memory) = (at_end.ticket, at_end.memory);
+        let is_new = ticket.received_at >= start;
+        let was_open = at_start.is_some_and(|s| s.status.is_open());
+        // Of what is new everything counts; of what was there before, what came since.
+        let since = |count: fn(&Standing<'_>) -> u32| {
+            let before = at_start.map_or(0, count);
+            u64::from(count(at_end).saturating_sub(before))
+        };
+        let reopenings = since(|s| s.memory.reopened);
+        let is_open = at_end.status.is_open();
+        let was_taken_up =
+            !is_new && !was_open && (is_open || reopenings > 0 || life.was_open_within(start, cut_off, known));
+        let is_concerned = is_new || was_open || was_taken_up;
+        let one = |holds: bool| u64::from(holds);
+        let ended = at_end.over_at.filter(|_| is_concerned && at_end.status.is_done());
+        let is_late = |at: Moment| {
+            let reckoned = facts::deadline_of(ticket, memory, &self.context);
+            facts::overdue_working_days(&reckoned, self.context.calendar(memory), at).is_some()
+        };
+        let is_late_first = |at: Moment| {
+            let cal = self.context.calendar(memory);
+            memory.first_deadline.is_some_and(|day| cal.end_of_day(day) <= at)
+        };
+        let (done_late, done_late_first) = (ended.is_some_and(is_late), ended.is_some_and(is_late_first));
+        // A deadline that ends with the period has not passed in it.
+        let last = cut_off - chrono::TimeDelta::microseconds(1);
+        let (overdue, overdue_first) = (is_open && is_late(last), is_open && is_late_first(last));
+        let rated = at_end.rated.filter(|rated| start <= rated.at);
+        let is_rated = |is: fn(Rating) -> bool| rated.is_some_and(|r| is(r.rating));
+        let unsatisfied = is_rated(Rating::is_unsatisfied);
+        Balance {
+            opening_stock: one(was_open),
+            received: one(is_new),
+            taken_up: one(was_taken_up),
+            done_on_time: one(ended.is_some() && !done_late),
+            done_late: one(done_late),
+            done_on_time_first: one(ended.is_some() && !done_late_first),
+            done_late_first: one(done_late_first),
+            rejected: one(is_concerned && at_end.status == Status::Rejected),
+            open_within: one(is_open && !overdue),
+            open_overdue: one(overdue),
+            open_overdue_first: one(overdue_first),
+            carried_over: one(is_open && was_open),
+            new_in_period: one(is_open && is_new),
+            taken_up_again: one(is_open && was_taken_up),
+            procedures: one(is_new && ticket.is_procedure),
+            flagged: one(is_new && ticket.is_flagged()),
+            satisfied: one(is_rated(|rating| rating == Rating::Satisfied)),
+            unsatisfied: one(unsatisfied),
+            excluded: one(unsatisfied && rated.is_some_and(|r| r.is_excluded)),
+            transfers: since(|s| s.memory.transfers),
+            extensions: life.extensions(start, cut_off, known),
+            reopenings,
+            oldest_open: is_open.then_some(ticket.received_at),
+            ..Balance::default()
+        }
+    }
+
+    /// Where a ticket belongs just before an instant.
+    fn rows(&self, ticket: &Ticket, instant: Moment) -> Rows {
+        let last = instant - chrono::TimeDelta::microseconds(1);
+        let on = self.context.calendars.base().date_of(last);
+        let unit = || self.context.directory.find(ticket.agency.as_deref()?, on);
+        let owner = match ticket.level {
+            Some(1) => Owner::Operator,
+            _ => unit().map_or(Owner::Unassigned, |unit| Owner::Unit(unit.id.clone())),
+        };
+        Rows {
+            owner,
+            field: ticket.category().unwrap_or_default().to_owned(),
+            area: ticket.area.clone().unwrap_or_default(),
+        }
+    }
 }
 
 impl Figures {
-    /// Counts one ticket: as it was at the cut-off, and as it was at the period's start where it was there.
-    pub fn count(
-        &mut self,
-        at_end: (&Ticket, &Memory),
-        at_start: Option<&Ticket>,
-        owner: Owner,
-        is_overdue: bool,
-        bounds: Bounds,
-    ) {
-        let (ticket, memory) = at_end;
-        let received = ticket.received_at;
-        if bounds.previous_start <= received && received < bounds.start && !is_void_before(ticket, bounds.start) {
-            self.previous_total += 1;
-        }
-        let was_open = at_start.is_some_and(|t| t.status.is_open() && t.received_at < bounds.start);
-        if ticket.status == Status::Void {
-            return;
-        }
-        let own = self.owners.entry(owner).or_default();
-        if was_open {
-            self.opening_stock += 1;
-            own.opening_stock += 1;
-        }
-        let is_new = bounds.start <= received && received < bounds.end;
-        if is_new {
-            self.total += 1;
-            own.received += 1;
-            self.procedures += u64::from(ticket.is_procedure);
-            self.flagged += u64::from(ticket.is_flagged());
-        }
-        if ticket.status.is_open() && received < bounds.end {
-            self.under_follow_up += 1;
-            own.open += 1;
-            own.overdue += u64::from(is_overdue);
-            match (is_new, was_open) {
-                (true, _) => self.new_in_period += 1,
-                (false, true) => self.carried_over += 1,
-                (false, false) => self.taken_up_again += 1,
-            }
-        }
-        let rated = ticket.rated_at.or(memory.first_rated_at);
-        let in_period = rated.is_some_and(|at| bounds.start <= at && at < bounds.end);
-        if in_period && ticket.rating.is_some_and(Rating::is_unsatisfied) {
-            self.unsatisfied += 1;
-            own.unsatisfied += 1;
-            self.excluded += u64::from(ticket.rating_excluded);
-        }
+    fn add(&mut self, rows: &Rows, balance: &Balance) {
+        self.whole.add(balance);
+        self.owners.entry(rows.owner.clone()).or_default().add(balance);
+        self.fields.entry(rows.field.clone()).or_default().add(balance);
+        self.areas.entry(rows.area.clone()).or_default().add(balance);
     }
 
-    /// The change of the total from the period before.
-    #[must_use]
-    pub fn change(&self) -> i64 {
-        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        signed(self.total) - signed(self.previous_total)
+    /// A ticket of the stock belonged to other rows at the period's start than it does now.
+    fn move_stock(&mut self, was: &Rows, is: &Rows) {
+        moved(&mut self.owners, &was.owner, &is.owner);
+        moved(&mut self.fields, &was.field, &is.field);
+        moved(&mut self.areas, &was.area, &is.area);
     }
 }
 
-/// Void takes effect at `closed_at`, else when the source last touched it.
-fn is_void_before(ticket: &Ticket, instant: Moment) -> bool {
-    ticket.status == Status::Void && ticket.closed_at.or(ticket.updated_at).is_none_or(|at| at < instant)
+fn moved<K: Ord + Clone>(rows: &mut BTreeMap<K, Balance>, was: &K, is: &K) {
+    if was != is {
+        rows.entry(was.clone()).or_default().moved_out += 1;
+        rows.entry(is.clone()).or_default().moved_in += 1;
+    }
 }

@@ -153,6 +153,15 @@ impl Period {
         Period { first: self.end() }
     }
 
+    /// The same period of the year before.
+    #[must_use]
+    pub fn year_before(self) -> Period {
+        let first = NaiveDate::from_ymd_opt(self.first.year() - 1, self.first.month(), self.first.day());
+        Period {
+            first: first.unwrap_or(self.first),
+        }
+    }
+
     #[must_use]
     pub fn previous(self) -> Period {
         let (y, m) = if self.first.month() == 1 {

@@ -43,6 +43,12 @@ pub fn integer(n: i64) -> String {
     if n < 0 { format!("-{out}") } else { out }
 }
 
+/// `99,69%`, of hundredths of a percent.
+#[must_use]
+pub fn percent(basis_points: u64) -> String {
+    format!("{},{:02}%", basis_points / 100, basis_points % 100)
+}
+
 /// `tăng 3`, `giảm 12`, `không đổi`.
 #[must_use]
 pub fn change(n: i64) -> String {

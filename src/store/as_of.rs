@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::tickets::{Kept, Undo, corrupt, object};
 use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, on};
 use crate::domain::Moment;
+use crate::domain::figures::{Life, State};
 use crate::domain::ticket::{Memory, Status, Ticket};
 
 const CHANGES_AFTER: &str = concat!(
@@ -24,7 +25,16 @@ const CODES: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= 
 const CODES_BETWEEN: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
      AND (over_at IS NULL OR over_at >= $4) ORDER BY code LIMIT $5";
 
-pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, CODES_BETWEEN];
+/// By when they were seen: `at` of what was seen later may be earlier.
+const CHANGES_SEEN: &str = concat!(
+    "SELECT code, at, seen, before FROM change WHERE seen >= $51 AND code IN (",
+    keys_50!(),
+    ") ORDER BY code, id DESC"
+);
+const CODES_RECEIVED: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at >= $2 AND received_at < $3 \
+     AND (over_at IS NULL OR over_at >= $4) ORDER BY code LIMIT $5";
+
+pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, CODES_BETWEEN, CHANGES_SEEN, CODES_RECEIVED];
 
 /// A ticket through a span: as it was at the beginning, where it was known by then, and how it was from which instant on.
 #[derive(Debug, Clone)]
@@ -206,6 +216,92 @@ fn undone(
         serde_json::from_value(Value::Object(ticket)).map_err(read)?,
         serde_json::from_value(Value::Object(memory)).map_err(read)?,
     ))
+}
+
+/// Which tickets are gone through, and since when.
+#[derive(Debug, Clone, Copy)]
+pub struct Lives {
+    /// Received from here.
+    pub received_from: Moment,
+    /// Received before this.
+    pub received_before: Moment,
+    /// Not over before this.
+    pub touched_since: Moment,
+    /// What was seen before this is told by the first state.
+    pub since: Moment,
+}
+
+impl Store {
+    /// How tickets went on, in byte order after one code; `None` as the next code at the end. Those that are gone are
+    /// among them.
+    pub async fn lives(&self, span: Lives, after: &str, limit: i64) -> Result<(Vec<Life>, Option<String>), StoreError> {
+        let codes: Vec<String> = on!(
+            self.db(),
+            fetch_all(
+                sqlx::query_scalar(CODES_RECEIVED)
+                    .bind(after)
+                    .bind(micros(span.received_from))
+                    .bind(micros(span.received_before))
+                    .bind(micros(span.touched_since))
+                    .bind(limit)
+            )
+        );
+        let next = codes.last().cloned();
+        let mut kept = self.tickets(&codes).await?;
+        let mut undone: HashMap<String, Vec<(Moment, Moment, Undo)>> = HashMap::new();
+        for chunk in codes.chunks(CHUNK) {
+            let rows: Vec<(String, i64, i64, String)> = on!(
+                self.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_as(CHANGES_SEEN), |q, code| q.bind(code))
+                        .bind(micros(span.since))
+                )
+            );
+            for (code, at, seen, before) in rows {
+                let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
+                undone.entry(code).or_default().push((moment(at), moment(seen), undo));
+            }
+        }
+        let mut lives = Vec::with_capacity(codes.len());
+        for code in codes {
+            if let Some(kept) = kept.remove(&code) {
+                lives.push(life(kept, undone.remove(&code).unwrap_or_default())?);
+            }
+        }
+        Ok((lives, next))
+    }
+}
+
+/// A ticket's states, out of the last one and what each change overwrote, the last change first.
+fn life(kept: Kept, changes: Vec<(Moment, Moment, Undo)>) -> Result<Life, StoreError> {
+    let gone_at = kept.gone_at;
+    let mut later = Vec::with_capacity(changes.len());
+    let (mut ticket, mut memory) = (kept.ticket, kept.memory);
+    for (from, seen, undo) in changes {
+        let (mut row, mut remembered) = (object(&ticket)?, object(&memory)?);
+        overlay(&mut row, undo.ticket);
+        overlay(&mut remembered, undo.memory);
+        let read = |e: serde_json::Error| corrupt(&ticket.code, &e);
+        let was: Ticket = serde_json::from_value(Value::Object(row)).map_err(read)?;
+        let had: Memory = serde_json::from_value(Value::Object(remembered)).map_err(read)?;
+        let (ticket, memory) = (std::mem::replace(&mut ticket, was), std::mem::replace(&mut memory, had));
+        later.push(State {
+            from,
+            seen,
+            ticket,
+            memory,
+        });
+    }
+    later.reverse();
+    let seen = memory.first_seen_at;
+    let first = State {
+        from: seen,
+        seen,
+        ticket,
+        memory,
+    };
+    Ok(Life { first, later, gone_at })
 }
 
 fn overlay(onto: &mut Map<String, Value>, former: Map<String, Value>) {

@@ -3,11 +3,11 @@
 //! A summary is a telling of its own kind with notices, so that it is told once, and its mail is tried, replaced and
 //! given up as any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::FromRow;
 
-use super::{Store, StoreError, Tx, micros, moment, on};
+use super::{CHUNK, Store, StoreError, Tx, filled, keys_50, micros, moment, on};
 use crate::domain::Moment;
 use crate::domain::rule::Channel;
 use crate::domain::summary::{Figures, Tally};
@@ -32,6 +32,14 @@ const TOUCHED: &str = "SELECT code FROM ticket WHERE is_open = 0 AND gone_at IS 
 const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'accepted' AND n.cc = 0 AND n.state_at > $1 AND n.state_at <= $2 AND t.subject_kind = 'ticket' AND t.mode = 'live' \
      GROUP BY t.rule, t.step ORDER BY t.rule, t.step";
+/// What was said of tickets by rules, not that something has ended or is not anybody's.
+const REMINDERS: &str = concat!(
+    "SELECT t.subject, COUNT(DISTINCT t.id) FROM telling t JOIN notice n ON n.telling = t.id \
+     WHERE t.subject_kind = 'ticket' AND t.mode = 'live' AND t.rule NOT LIKE '@%' AND n.state = 'accepted' AND n.cc = 0 \
+     AND n.state_at >= $51 AND n.state_at < $52 AND t.subject IN (",
+    keys_50!(),
+    ") GROUP BY t.subject"
+);
 const ANSWERS: &str = "SELECT answer, COUNT(*) FROM attempt WHERE at > $1 AND at <= $2 GROUP BY answer ORDER BY answer";
 const ENDED: &str = "SELECT COUNT(*) FROM message WHERE state = $1 AND state_at > $2 AND state_at <= $3";
 const TRIED_IN_VAIN: &str = "SELECT COUNT(*) FROM message WHERE state = 'waiting' AND attempts > 0";
@@ -53,6 +61,7 @@ pub const STATEMENTS: &[&str] = &[
     OPEN,
     TOUCHED,
     TOLD,
+    REMINDERS,
     ANSWERS,
     ENDED,
     TRIED_IN_VAIN,
@@ -194,6 +203,28 @@ impl Store {
             self.db(),
             fetch_all(sqlx::query_as(TOLD).bind(micros(after)).bind(micros(until)))
         ))
+    }
+
+    /// How often tickets were told of live and accepted from an instant until just before another; those never are left out.
+    pub async fn reminders(
+        &self,
+        codes: &[String],
+        (from, until): (Moment, Moment),
+    ) -> Result<HashMap<String, i64>, StoreError> {
+        let mut counted = HashMap::new();
+        for chunk in codes.chunks(CHUNK) {
+            let rows: Vec<(String, i64)> = on!(
+                self.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_as(REMINDERS), |q, code| q.bind(code))
+                        .bind(micros(from))
+                        .bind(micros(until))
+                )
+            );
+            counted.extend(rows);
+        }
+        Ok(counted)
     }
 
     /// Attempts after one instant up to another, by the answer's word.
