@@ -15,6 +15,7 @@ use crate::domain::time::Period;
 use crate::domain::wording::Locale;
 use crate::store::as_of::Lives;
 use crate::store::{Store, StoreError};
+pub use text::formulas;
 
 /// How far a period's figures are settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,33 +48,43 @@ const PAGE: i64 = 500;
 
 /// Counts a period from the store, with `now` as the present.
 pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) -> Result<Report, StoreError> {
-    let base = config.calendars.base();
-    let midnight = |date| base.instant(date, NaiveTime::MIN);
-    let meta = store.meta().await?;
-    // The instant itself is within.
-    let until = |at: Moment| at + TimeDelta::microseconds(1);
-    let (previous_start, start) = (midnight(period.previous().first_day()), midnight(period.first_day()));
-    let bounds = Bounds {
+    let bounds = Bounds::of(period, config.calendars.base(), now);
+    count_within(store, config, period, bounds).await
+}
+
+/// As [`count`], of a period whose figures are bounded otherwise: as they were known earlier, or after a period that was
+/// counted at another instant.
+pub async fn count_within(
+    store: &Store,
+    config: &Config,
+    period: Period,
+    mut bounds: Bounds,
+) -> Result<Report, StoreError> {
+    let Bounds {
         previous_start,
         start,
-        end: midnight(period.end()),
-        // Before the first turn nothing was counted: what it found was not entered late.
-        counted_before: meta.first_turn_at.map_or(start, |first| until(first).max(start)),
-        known: until(now),
-    };
+        end,
+        known,
+        ..
+    } = bounds;
+    let meta = store.meta().await?;
+    if let Some(first) = meta.first_turn_at {
+        // Nothing was counted before the first turn: what it found was not entered late.
+        bounds.counted_before = bounds.counted_before.max(first + TimeDelta::microseconds(1));
+    }
     let count = Count {
         bounds,
         context: Context {
             rules: &config.rules,
             directory: &config.directory,
             calendars: &config.calendars,
-            events_from: meta.first_turn_at.unwrap_or(now),
+            events_from: meta.first_turn_at.unwrap_or(known),
             kept_from: meta.kept_from,
         },
     };
     let span = Lives {
         received_from: Moment::MIN_UTC,
-        received_before: bounds.end,
+        received_before: end,
         touched_since: previous_start,
         since: start,
     };
@@ -82,7 +93,7 @@ pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) 
     while let Some(from) = after {
         let (page, next) = store.lives(span, &from, PAGE).await?;
         let codes: Vec<String> = page.iter().map(|life| life.first.ticket.code.clone()).collect();
-        let reminders = store.reminders(&codes, (start, bounds.end)).await?;
+        let reminders = store.reminders(&codes, (start, end)).await?;
         for life in &page {
             let told = reminders.get(&life.first.ticket.code).copied().unwrap_or(0);
             count.add(&mut figures, life, u64::try_from(told).unwrap_or(0));
@@ -93,8 +104,9 @@ pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) 
     figures.reach = Reach {
         start: reaches(start),
         previous_start: reaches(previous_start),
-        end: reaches(bounds.end),
+        end: reaches(end),
     };
+    let midnight = |date| config.calendars.base().instant(date, NaiveTime::MIN);
     let year_before = period.year_before();
     let year_before = (midnight(year_before.first_day()), midnight(year_before.end()));
     if reaches(year_before.0) {
@@ -102,11 +114,7 @@ pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) 
     }
     Ok(Report {
         period,
-        state: if now < bounds.end {
-            State::Open
-        } else {
-            State::Provisional
-        },
+        state: if known <= end { State::Open } else { State::Provisional },
         figures,
     })
 }

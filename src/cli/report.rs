@@ -24,7 +24,7 @@ pub(super) async fn run(dir: &Path, month: &str, format: ReportFormat, out: Opti
     let now = store.meta().await?.last_turn_at.unwrap_or_else(clock::now);
     let report = report::count(&store, &config, period, now).await?;
     let text = match format {
-        ReportFormat::Text => report.text(&config),
+        ReportFormat::Text => format!("{}\n{}", report.text(&config), report::formulas()),
         ReportFormat::Json => format!("{:#}\n", report.json(&config)),
     };
     match out {

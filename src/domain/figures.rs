@@ -11,11 +11,14 @@ mod life;
 
 use std::collections::BTreeMap;
 
+use chrono::{NaiveTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
+use super::calendar::Calendar;
 use super::facts::{self, Context};
 use super::ticket::{Rating, Status, Ticket};
+use super::time::Period;
 pub use balance::{Balance, Rate};
 pub use formulas::{Column, Figure, Value, Words};
 pub use identities::{Place, Table, Violation};
@@ -29,10 +32,33 @@ pub struct Bounds {
     pub start: Moment,
     /// First instant of the next period.
     pub end: Moment,
-    /// When the period before was counted: what was entered later is an adjustment of the stock. Not before `start`.
+    /// When the period before was counted for good: what was entered from then on is an adjustment of the stock.
     pub counted_before: Moment,
-    /// Up to when everything is known that is counted here. The cut-off of a period that is still running.
+    /// What was seen from then on is not counted. In a period that is still running, its cut-off.
     pub known: Moment,
+}
+
+impl Bounds {
+    /// Of a period as it is known at an instant (what was seen at it included), after one that was counted for good when
+    /// its checking was over.
+    #[must_use]
+    pub fn of(period: Period, cal: &Calendar, now: Moment) -> Bounds {
+        let midnight = |date| cal.instant(date, NaiveTime::MIN);
+        Bounds {
+            previous_start: midnight(period.previous().first_day()),
+            start: midnight(period.first_day()),
+            end: midnight(period.end()),
+            counted_before: is_checked_at(period.previous(), cal),
+            known: now + TimeDelta::microseconds(1),
+        }
+    }
+}
+
+/// When the figures of a period have been checked: at the end of the second working day after it.
+#[must_use]
+pub fn is_checked_at(period: Period, cal: &Calendar) -> Moment {
+    let last_day = period.end().pred_opt().unwrap_or(period.end());
+    cal.end_of_day(cal.nth_working_day(last_day, 2))
 }
 
 /// Who a ticket is counted under.
@@ -202,7 +228,7 @@ impl Count<'_> {
         };
         let (done_late, done_late_first) = (ended.is_some_and(is_late), ended.is_some_and(is_late_first));
         // A deadline that ends with the period has not passed in it.
-        let last = cut_off - chrono::TimeDelta::microseconds(1);
+        let last = cut_off - TimeDelta::microseconds(1);
         let (overdue, overdue_first) = (is_open && is_late(last), is_open && is_late_first(last));
         let rated = at_end.rated.filter(|rated| start <= rated.at);
         let is_rated = |is: fn(Rating) -> bool| rated.is_some_and(|r| is(r.rating));
@@ -237,7 +263,7 @@ impl Count<'_> {
 
     /// Where a ticket belongs just before an instant.
     fn rows(&self, ticket: &Ticket, instant: Moment) -> Rows {
-        let last = instant - chrono::TimeDelta::microseconds(1);
+        let last = instant - TimeDelta::microseconds(1);
         let on = self.context.calendars.base().date_of(last);
         let unit = || self.context.directory.find(ticket.agency.as_deref()?, on);
         let owner = match ticket.level {

@@ -26,27 +26,27 @@ const BALANCE: [(Column, &str); 13] = [
     (Column::Unsatisfied, "chưa HL"),
 ];
 
+/// How each figure is reckoned.
+#[must_use]
+pub fn formulas() -> String {
+    let of_all = Figure::ALL.map(|figure| figure.words(Locale::Vi));
+    let of_rows = Column::ALL.map(|column| column.words(Locale::Vi));
+    let more = of_rows
+        .into_iter()
+        .filter(|words| of_all.iter().all(|known| known.formula != words.formula));
+    let lines = of_all.into_iter().chain(more);
+    let lines: String = lines
+        .map(|words| format!("- {}: {}.\n", words.label, words.formula))
+        .collect();
+    format!("Cách tính:\n{lines}")
+}
+
 impl Report {
-    /// The narrative in the order of the hotline's own reports (`domain.md` §2.6), the balance of each owner, and how
-    /// the figures are reckoned.
+    /// The narrative in the order of the hotline's own reports (`domain.md` §2.6), and the balance of each owner.
     #[must_use]
     pub fn text(&self, config: &Config) -> String {
         let mut out = self.narrative(config);
         self.add_balance(&mut out, config);
-        out.push_str("\nCách tính:\n");
-        for figure in Figure::ALL {
-            let words = figure.words(Locale::Vi);
-            out.push_str(&format!("- {}: {}.\n", words.label, words.formula));
-        }
-        for column in Column::ALL {
-            let words = column.words(Locale::Vi);
-            if Figure::ALL
-                .iter()
-                .all(|figure| figure.words(Locale::Vi).formula != words.formula)
-            {
-                out.push_str(&format!("- {}: {}.\n", words.label, words.formula));
-            }
-        }
         out
     }
 

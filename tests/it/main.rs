@@ -17,6 +17,7 @@ mod demo;
 mod expectations;
 mod failures;
 mod faults;
+mod figures;
 mod fuzz;
 mod init;
 mod keeping;

@@ -72,16 +72,17 @@ impl Life {
             standing.status = Status::Open;
             standing.over_at = None;
         }
-        let mut can_end = true;
+        let (mut has_ended, mut was_reopened) = (!state.ticket.status.is_open(), false);
         for (place, later) in seen.iter().enumerate().skip(base + 1) {
-            let over_at = dated_end(later).filter(|at| *at < instant);
             let status = later.ticket.status;
-            if can_end && over_at.is_some() && (standing.status.is_open() || status == Status::Void) {
+            // Once it is open again, its next end is another matter.
+            was_reopened |= has_ended && status.is_open();
+            has_ended |= !status.is_open();
+            let over_at = dated_end(later).filter(|at| *at < instant && !was_reopened);
+            if over_at.is_some() && (standing.status.is_open() || status == Status::Void) {
                 standing.status = status;
                 standing.over_at = over_at;
             }
-            // Opened again, or ended only later: what comes after that is another matter.
-            can_end &= status.is_open() == standing.status.is_open();
             let newer = |at: Moment| standing.rated.is_none_or(|known| known.at < at);
             if later.ticket.rated_at.is_some_and(|at| at < instant && newer(at)) {
                 standing.rated = rated(&seen, place);
