@@ -3,6 +3,7 @@
 //! Nothing here asks the engine what it should have done: figures are counted with plain SQL on the ticket database, and
 //! what was owed to whom is worked out from the list of changes.
 
+mod balance;
 mod counted;
 mod generator;
 mod owed;
@@ -12,14 +13,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
+use balance::{BY_DEADLINE, Counts};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use counted::Ledger;
 use dondoc::cli::demo;
-use dondoc::demo::generate::{COLUMNS, Cell, MonthTotals, Totals, World};
+use dondoc::demo::generate::{COLUMNS, Cell, MonthTotals, TicketDb, Totals, World};
 use dondoc::demo::reading::Letter;
 use dondoc::demo::{Outcome, SEED, Stage};
 use dondoc::domain::Moment;
-use owed::{Agencies, Line};
+use owed::Line;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -60,6 +62,12 @@ async fn play(seed: u64, totals: Totals) -> Played {
         }
     });
     let outcome = outcome.await.expect("played");
+    let end = local(END);
+    let tickets = dir.path().join("tickets.db");
+    std::fs::remove_file(&tickets).expect("removed");
+    let mut later = TicketDb::create(&tickets).await.expect("a database");
+    later.apply_until(&world, end).await.expect("written");
+    once(dir.path(), "2021-10-01T02:00");
     crate::schema::takes(&dir.path().join("config"));
     Played {
         audits: audits.into_inner().expect("the lock"),
@@ -70,6 +78,19 @@ async fn play(seed: u64, totals: Totals) -> Played {
         mails_in_folder: dir.path().join("mails").read_dir().expect("a folder").count(),
         outcome,
     }
+}
+
+/// The turn after the demo's last, at night: what came in the last hours of September is read, and nothing goes out.
+const END: &str = "2021-10-01 02:00:00";
+
+/// `dondoc once` on a demo's folder.
+fn once(dir: &Path, at: &str) {
+    let output = Command::new(env!("CARGO_BIN_EXE_dondoc"))
+        .args(["once", "--at", at, "--config"])
+        .arg(dir.join("config"))
+        .output()
+        .expect("runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// `dondoc report` on a demo's folder.
@@ -283,60 +304,108 @@ fn figures(month: counted::Month, knows_previous: bool) -> Value {
 }
 
 /// Compares the reports of July to September with plain SQL on the ticket database.
-async fn assert_reported(world: &World, reports: &[Value; 3]) {
-    let mut ledger = Ledger::of(world, "2021-09-30 21:00:00").await;
-    for (month, report) in (7..).zip(reports) {
+async fn assert_reported(played: &Played) {
+    let turns: Vec<Moment> = played.turns.iter().copied().chain([local(END)]).collect();
+    let mut ledger = Ledger::of(&played.world, END).await;
+    ledger.lay_out(&played.world, &turns).await;
+    for (month, report) in (7..).zip(&played.reports) {
         let counted = ledger.month(month).await;
         // The first turn was on 1 August; it reads what was touched since the month before began.
         for (key, wanted) in figures(counted, month >= 8).as_object().expect("keys") {
             assert_eq!(&report[key], wanted, "{key} of month {month}");
         }
-        assert_units(&mut ledger, month, report).await;
+        assert_eq!(report["violations"], json!([]), "month {month}");
+        for (table, of) in balance::TABLES {
+            let mut wanted = ledger.balance(month, of).await;
+            let letters = &played.outcome.letters;
+            ledger
+                .add_happenings(&mut wanted, (month, of), &played.world, letters)
+                .await;
+            assert_rows(
+                &wanted,
+                &balance::reported(report, table),
+                &format!("{table} of month {month}"),
+                month,
+            );
+        }
     }
 }
 
-/// Each unit's row, too, and that they add up.
-async fn assert_units(ledger: &mut Ledger, month: u32, report: &Value) {
-    let units = report["units"].as_array().expect("units");
-    let agencies = Agencies::shipped();
-    let mut wanted: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-    for (word, counts) in ledger.owners(month).await {
-        let owner = match word.as_str() {
-            "@" => "Tổng đài giải quyết trực tiếp".to_owned(),
-            word => agencies.find(word).unwrap_or_else(|| "Chưa phân công".to_owned()),
+/// Every count of every row. What was seen of July was seen at its end.
+fn assert_rows(wanted: &BTreeMap<String, Counts>, found: &BTreeMap<String, Counts>, table: &str, month: u32) {
+    let rows: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    let nothing = Counts::new();
+    for row in rows {
+        let (wanted, found) = (wanted.get(row).unwrap_or(&nothing), found.get(row).unwrap_or(&nothing));
+        let of_month = |key: &&str| {
+            let seen_late = ["transfers", "extensions", "reopenings"].contains(key) || BY_DEADLINE.contains(key);
+            month > 7 || !seen_late
         };
-        let sum = wanted.entry(owner).or_default();
-        *sum = std::array::from_fn(|i| sum[i] + counts[i]);
+        let counted = |counts: &Counts| -> Counts {
+            let keys = balance::ALL.into_iter().filter(of_month);
+            keys.map(|key| (key.to_owned(), counts.get(key).copied().unwrap_or(0)))
+                .collect()
+        };
+        assert_eq!(counted(found), counted(wanted), "{row} in {table}");
     }
-    wanted.retain(|_, counts| *counts != [0; 3]);
-    let mut found: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-    for unit in units {
-        let owner = unit["id"].as_str().or(unit["name"].as_str()).expect("a unit");
-        let counts = ["received", "open", "unsatisfied"].map(|key| unit[key].as_u64().expect("a count"));
-        found.insert(owner.to_owned(), counts);
+}
+
+#[tokio::test]
+async fn the_demo_reports_the_published_figures() {
+    let [july, august, september] = &played().await.reports;
+    let of = |report: &Value, keys: &[&str]| -> Vec<i64> {
+        keys.iter()
+            .map(|key| report[*key].as_i64().unwrap_or_else(|| panic!("{key}")))
+            .collect()
+    };
+    assert_eq!(of(july, &["total"]), [3887]);
+    let keys = [
+        "total",
+        "change",
+        "procedures",
+        "flagged",
+        "under_follow_up",
+        "unsatisfied",
+    ];
+    assert_eq!(of(august, &keys), [6034, 2147, 147, 26, 112, 37]);
+    assert_eq!(of(september, &["total", "change"]), [11_644, 5610]);
+    assert_eq!(
+        (&july["change"], &september["state"]),
+        (&Value::Null, &json!("provisional"))
+    );
+    assert_eq!(september["change_from_year_before"], Value::Null, "beyond what is kept");
+}
+
+#[tokio::test]
+async fn each_month_of_the_demo_begins_with_the_stock_that_the_one_before_ended_with() {
+    let [_, august, september] = &played().await.reports;
+    for (table, _) in balance::TABLES {
+        let (before, after) = (balance::reported(august, table), balance::reported(september, table));
+        let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        let count = |rows: &BTreeMap<String, Counts>, row: &String, key: &str| {
+            rows.get(row).and_then(|counts| counts.get(key)).copied().unwrap_or(0)
+        };
+        assert!(all.len() > 5, "{table}");
+        for row in all {
+            let closing = count(&before, row, "open");
+            assert_eq!(count(&after, row, "stock_before"), closing, "{row} in {table}");
+            let adjusted = closing + count(&after, row, "adjustments");
+            assert_eq!(count(&after, row, "opening_stock"), adjusted, "{row} in {table}");
+        }
     }
-    found.retain(|_, counts| *counts != [0; 3]);
-    assert_eq!(found, wanted, "month {month}");
-    for (key, total) in [
-        ("received", "total"),
-        ("open", "under_follow_up"),
-        ("unsatisfied", "unsatisfied"),
-    ] {
-        let sum: u64 = units.iter().map(|u| u[key].as_u64().unwrap_or(0)).sum();
-        assert_eq!(Some(sum), report[total].as_u64(), "{key} of month {month}");
-    }
+    assert_eq!(september["whole"]["stock_before"], json!(112));
 }
 
 #[tokio::test]
 async fn the_figures_of_the_demo_are_those_of_plain_sql() {
     let played = played().await;
-    assert_reported(&played.world, &played.reports).await;
+    assert_reported(played).await;
 }
 
 #[tokio::test]
 async fn with_another_seed_and_other_totals_all_of_this_holds_too() {
     let played = play(2021, other_totals()).await;
-    assert_reported(&played.world, &played.reports).await;
+    assert_reported(&played).await;
     let owed = assert_kept(&played);
     assert!(owed.len() > 500, "{} lines", owed.len());
     for finding in &played.outcome.findings {

@@ -2,3 +2,4 @@
 //! was done to them; and the store's side of it, told as stories.
 
 mod properties;
+mod stories;

@@ -24,7 +24,7 @@ pub struct Month {
 
 /// The ticket databases on one connection: `end_6` to `end_9` and `main`.
 pub struct Ledger {
-    db: SqliteConnection,
+    pub(super) db: SqliteConnection,
     _dir: TempDir,
 }
 
@@ -118,46 +118,17 @@ impl Ledger {
                 .await,
         }
     }
-
-    /// Received in a month, open at its end and rated badly in it, by who had the ticket then: the agency's word, nothing
-    /// where it had none, and `@` for the operator.
-    pub async fn owners(&mut self, month: u32) -> Vec<(String, [u64; 3])> {
-        let [start, end] = [month, month + 1].map(first_of);
-        let in_month = |column: &str| format!("({column} >= '{start}' AND {column} < '{end}')");
-        let sql = format!(
-            "WITH at_end AS ({there}), seen AS (
-                 SELECT *, status NOT IN {NOT_OPEN} AS is_open FROM at_end
-                 UNION ALL
-                 SELECT *, COALESCE(answered_at, closed_at, '9999') >= '{end}' FROM ({here})
-                     WHERE received_at < '{end}' AND code NOT IN (SELECT code FROM at_end))
-             SELECT CASE level WHEN 1 THEN '@' ELSE COALESCE(agency, '') END AS owner, SUM({received}), SUM(is_open),
-                 COUNT(*) FILTER (WHERE rating IN ('chưa hài lòng', 'chưa hữu ích') AND {rated})
-             FROM seen WHERE status NOT IN {VOID} GROUP BY owner",
-            there = good(&format!("end_{month}")),
-            here = good("main"),
-            received = in_month("received_at"),
-            rated = in_month("rated_at"),
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .fetch_all(&mut self.db)
-            .await
-            .expect("counted");
-        let number = |row: &sqlx::sqlite::SqliteRow, i| u64::try_from(row.get::<i64, _>(i)).expect("a count");
-        rows.iter()
-            .map(|row| (row.get(0), [1, 2, 3].map(|i| number(row, i))))
-            .collect()
-    }
 }
 
 /// Rows that a source takes: a code that no other row has, and a readable `received_at`.
-fn good(name: &str) -> String {
+pub(super) fn good(name: &str) -> String {
     format!(
         "SELECT * FROM {name}.ticket WHERE received_at GLOB '20[0-9][0-9]-[0-9][0-9]-[0-9][0-9] *'
              AND code IN (SELECT code FROM {name}.ticket GROUP BY code HAVING COUNT(*) = 1)"
     )
 }
 
-fn first_of(month: u32) -> String {
+pub(super) fn first_of(month: u32) -> String {
     format!("2021-{month:02}-01")
 }
 

@@ -43,6 +43,56 @@ pub fn owed(world: &World, turns: &[Moment]) -> BTreeSet<Line> {
     lines
 }
 
+/// A ticket's deadlines as they were at an instant: from when on it is overdue, and by the first day ever reckoned.
+pub struct Deadlines {
+    pub code: String,
+    pub over: Option<NaiveDateTime>,
+    pub over_first: Option<NaiveDateTime>,
+}
+
+/// The deadlines of all tickets just before a local time, as who looked at each turn knows them.
+pub fn deadlines(world: &World, turns: &[Moment], before: NaiveDateTime) -> Vec<Deadlines> {
+    let agencies = Agencies::shipped();
+    let turns: Vec<NaiveDateTime> = turns.iter().map(|t| local(*t)).collect();
+    let mut of_row: BTreeMap<usize, Vec<&Change>> = BTreeMap::new();
+    for change in world.changes.iter().filter(|change| local(change.at) < before) {
+        of_row.entry(change.row).or_default().push(change);
+    }
+    let mut found = Vec::new();
+    for changes in of_row.values() {
+        let (Some(code), Some(_)) = (code(changes[0]), received(changes[0])) else {
+            continue;
+        };
+        let mut life = Life::new(&agencies, turns[0]);
+        let (mut changes, mut known, mut first) = (changes.iter().peekable(), false, None);
+        for now in turns.iter().take_while(|turn| **turn < before).chain([&before]) {
+            let was = (life.row.is_open(), life.row.status());
+            let mut changed = false;
+            while let Some(change) = changes.next_if(|c| local(c.at) <= *now) {
+                life.row.apply(change);
+                changed = true;
+            }
+            if changed {
+                life.notice(known.then_some(was));
+                known = true;
+                first = first.or(life.deadline().map(|deadline| deadline.day));
+            }
+        }
+        found.push(Deadlines {
+            code,
+            over: life.deadline().map(|deadline| deadline.over),
+            over_first: first.map(|day| (day + TimeDelta::days(1)).and_time(NaiveTime::MIN)),
+        });
+    }
+    found
+}
+
+fn received(created: &Change) -> Option<NaiveDateTime> {
+    let mut row = Row::default();
+    row.apply(created);
+    row.time("received_at")
+}
+
 /// Việt Nam has been seven hours ahead all along.
 pub fn local(at: Moment) -> NaiveDateTime {
     at.naive_utc() + TimeDelta::hours(7)

@@ -2,6 +2,7 @@
 //! are counted from the rows that this leaves, and reckoned here from the doings alone.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use dondoc::domain::Moment;
@@ -178,6 +179,8 @@ fn doing(
 }
 
 // ---- the rows that they leave
+
+static PROVINCE: LazyLock<Province> = LazyLock::new(Province::new);
 
 struct Province {
     rules: RuleSet,
@@ -568,10 +571,9 @@ fn sum(rows: impl Iterator<Item = Balance>) -> serde_json::Value {
 fn bounds(month: &str, counted_before: i64, known: i64) -> Bounds {
     let period: Period = month.parse().expect("a period");
     let start = (period.first_day().and_time(NaiveTime::MIN) - hours(7)).and_utc();
-    let province = Province::new();
     Bounds {
         counted_before: start + hours(counted_before),
-        ..Bounds::of(period, province.calendars.base(), start + hours(known))
+        ..Bounds::of(period, PROVINCE.calendars.base(), start + hours(known))
     }
 }
 
@@ -585,7 +587,7 @@ fn period() -> impl Strategy<Value = (&'static str, i64, i64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn the_figures_are_those_that_what_was_done_amounts_to(
@@ -593,7 +595,7 @@ proptest! {
         (month, counted, known) in period(),
     ) {
         let bounds = bounds(month, counted, known);
-        let figures = Province::new().count(&histories, bounds);
+        let figures = PROVINCE.count(&histories, bounds);
         let rows: Vec<(Owner, Balance)> = histories.iter().flat_map(|h| reckoned(h, bounds)).collect();
         for (owner, row) in &figures.owners {
             let own = rows.iter().filter(|(o, _)| o == owner).map(|(_, row)| row.clone());
@@ -610,10 +612,10 @@ proptest! {
 
     #[test]
     fn all_identities_hold_and_owners_fields_and_localities_add_up(
-        histories in prop::collection::vec(history(), 1..60),
+        histories in prop::collection::vec(history(), 1..30),
         (month, counted, known) in period(),
     ) {
-        let figures = Province::new().count(&histories, bounds(month, counted, known));
+        let figures = PROVINCE.count(&histories, bounds(month, counted, known));
         prop_assert_eq!(figures.violations(), []);
         let stored: Figures = serde_json::from_str(&serde_json::to_string(&figures).expect("JSON")).expect("figures");
         prop_assert_eq!(stored, figures, "as it is stored");
@@ -621,15 +623,14 @@ proptest! {
 
     #[test]
     fn a_period_begins_with_the_stock_that_the_one_before_ended_with_for_each_owner_and_field(
-        histories in prop::collection::vec(history(), 1..60),
+        histories in prop::collection::vec(history(), 1..30),
         (month, counted, known) in period(),
     ) {
-        let province = Province::new();
         let now = bounds(month, counted, known);
         let known = now.counted_before - TimeDelta::microseconds(1);
         let period: Period = month.parse().expect("a period");
-        let before = Bounds::of(period.previous(), province.calendars.base(), known);
-        let (before, after) = (province.count(&histories, before), province.count(&histories, now));
+        let before = Bounds::of(period.previous(), PROVINCE.calendars.base(), known);
+        let (before, after) = (PROVINCE.count(&histories, before), PROVINCE.count(&histories, now));
         prop_assert_eq!(after.violations_after(&before), []);
         let closing = before.rows().map(|(place, row)| (place, row.open()));
         for (place, open) in closing.filter(|(place, _)| *place != Place::Whole) {
