@@ -23,6 +23,9 @@ pub(super) async fn run(dir: &Path, month: &str, format: ReportFormat, out: Opti
     let store = Store::open_read_only(&config.store.database).await?;
     let now = store.meta().await?.last_turn_at.unwrap_or_else(clock::now);
     let report = report::count(&store, &config, period, now).await?;
+    for violation in report.figures.violations() {
+        tracing::warn!("these figures do not go together: {violation}");
+    }
     let text = match format {
         ReportFormat::Text => format!("{}\n{}", report.text(&config), report::formulas()),
         ReportFormat::Json => format!("{:#}\n", report.json(&config)),

@@ -101,20 +101,21 @@ impl Report {
             .map(|(owner, name)| (name.as_str(), &self.figures.owners[owner]))
             .chain([("Toàn tỉnh", &self.figures.whole)]);
         let rows: Vec<(&str, &Balance)> = rows.collect();
-        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        let mut line = |name: &str, cells: Vec<String>| {
-            let cells: String = cells.iter().map(|cell| format!(" {cell:>9}")).collect();
-            out.push_str(&format!("{name:width$} {cells}\n"));
-        };
-        line("Cơ quan", BALANCE.iter().map(|(_, head)| (*head).to_owned()).collect());
+        let heads = BALANCE.iter().map(|(_, head)| (*head).to_owned());
+        let mut lines = vec![("Cơ quan", heads.collect::<Vec<String>>())];
         for (name, row) in rows {
-            line(
-                name,
-                BALANCE
-                    .iter()
-                    .map(|(column, _)| self.cell(*column, row, config))
-                    .collect(),
-            );
+            let cells = BALANCE.iter().map(|(column, _)| self.cell(*column, row, config));
+            lines.push((name, cells.collect()));
+        }
+        let widest = |cells: &mut dyn Iterator<Item = &str>| cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let first = widest(&mut lines.iter().map(|(name, _)| *name));
+        let widths: Vec<usize> = (0..BALANCE.len())
+            .map(|place| widest(&mut lines.iter().map(|(_, cells)| cells[place].as_str())))
+            .collect();
+        for (name, cells) in &lines {
+            let cells = cells.iter().zip(&widths);
+            let cells: String = cells.map(|(cell, width)| format!("  {cell:>width$}")).collect();
+            out.push_str(&format!("{name:first$}{cells}\n"));
         }
     }
 

@@ -274,15 +274,13 @@ fn happenings(world: &World, month: u32) -> Vec<(String, &'static str)> {
             codes.insert(change.row, code);
         }
         let unit = text("agency").and_then(|word| agencies.find(&word));
+        let before = unit.and_then(|unit| Some((units.insert(change.row, unit.clone())?, unit)));
         let what = match change.what {
-            Happening::Transferred if units.get(&change.row) != Some(&unit) => "transfers",
+            _ if before.is_some_and(|(before, now)| before != now) => "transfers",
             Happening::Extended => "extensions",
             Happening::SentBack => "reopenings",
             _ => "",
         };
-        if unit.is_some() {
-            units.insert(change.row, unit);
-        }
         let code = codes
             .get(&change.row)
             .filter(|_| is_in(owed::local(change.at).date(), month));

@@ -219,6 +219,49 @@ async fn a_month_is_compared_with_last_years_where_the_store_reaches_it(on: On) 
     );
 }
 
+/// Sources that date neither ratings nor endings: both count from when they were first seen. What was rated anew counts
+/// as it was rated last.
+async fn what_has_no_instant_counts_from_when_it_was_first_seen(on: On) {
+    let mut world = World::new(&(LADDER.to_owned() + FIVE_DAYS)).await.on(on).await;
+    world.turn("2021-08-02 06:00").await;
+    for code in ["ANSWERED", "REJECTED", "VOID", "GLAD", "ANGRY", "CALMED"] {
+        world.ticket(code, "Sở Y tế", "2021-08-10 09:00").await;
+    }
+    world.turn("2021-08-10 20:00").await;
+    for (code, set) in [
+        ("ANSWERED", "status = 'đã trả lời'"),
+        ("REJECTED", "status = 'từ chối'"),
+        ("VOID", "status = 'trùng'"),
+        ("GLAD", "rating = 'hài lòng'"),
+        ("ANGRY", "rating = 'chưa hài lòng'"),
+        ("CALMED", "rating = 'chưa hài lòng'"),
+    ] {
+        world.change(code, "2021-08-31 23:00", set).await;
+    }
+    world.turn("2021-08-31 23:59").await;
+    world.change("CALMED", "2021-09-02 09:00", "rating = 'hài lòng'").await;
+    // Written on the last day of August, seen on the first of September.
+    world.ticket("UNSEEN", "Sở Y tế", "2021-08-31 22:00").await;
+    world.change("UNSEEN", "2021-08-31 23:59", "status = 'từ chối'").await;
+    world.turn("2021-09-02 20:00").await;
+    let config = world.config();
+    let count = async |key: &str| row(&counted(&world, key, "2021-10-05 20:00").await.json(&config), "SYT");
+    assert_eq!(
+        count("2021-08").await,
+        json!({
+            "received": 6, "done_late": 1, "done_late_first": 1, "rejected": 2, "open": 3, "overdue": 3,
+            "overdue_first": 3, "new_in_period": 3, "satisfied": 1, "unsatisfied": 2,
+        })
+    );
+    assert_eq!(
+        count("2021-09").await,
+        json!({
+            "stock_before": 3, "opening_stock": 3, "open": 3, "overdue": 3, "overdue_first": 3, "carried_over": 3,
+            "satisfied": 1,
+        })
+    );
+}
+
 async fn periods_from_the_15th_to_the_14th_are_counted_too(on: On) {
     let mut world = World::new(&(LADDER.to_owned() + FIVE_DAYS)).await.on(on).await;
     world
@@ -307,6 +350,7 @@ on_both! {
     what_comes_after_a_month_was_counted_is_an_adjustment_of_the_next
     reminders_are_what_was_accepted_in_the_month
     a_month_is_compared_with_last_years_where_the_store_reaches_it
+    what_has_no_instant_counts_from_when_it_was_first_seen
     periods_from_the_15th_to_the_14th_are_counted_too
     a_running_month_is_counted_up_to_now
 }
