@@ -280,6 +280,9 @@ impl Count<'_> {
 
 impl Figures {
     fn add(&mut self, rows: &Rows, balance: &Balance) {
+        if *balance == Balance::default() {
+            return;
+        }
         self.whole.add(balance);
         self.owners.entry(rows.owner.clone()).or_default().add(balance);
         self.fields.entry(rows.field.clone()).or_default().add(balance);

@@ -221,7 +221,9 @@ fn root_is_module(name: &str) -> bool {
     let found = |path: PathBuf| path.exists();
     found(domain.join(format!("{name}.rs")))
         || found(domain.join(name))
-        || found(domain.join(format!("calendar/{name}.rs")))
+        || ["calendar", "figures"]
+            .iter()
+            .any(|folder| found(domain.join(format!("{folder}/{name}.rs"))))
 }
 
 #[test]

@@ -61,17 +61,16 @@ impl Life {
         if state.ticket.received_at >= instant {
             return None;
         }
+        // An end that was written down by then, but counts only from later on: what came before it still holds.
+        let ends_later = |place: &usize| ended(&seen, *place).is_some_and(|at| at >= instant);
+        let held = (0..=base).rev().find(|place| !ends_later(place));
         let mut standing = Standing {
             ticket: &state.ticket,
             memory: &state.memory,
-            status: state.ticket.status,
-            over_at: ended(&seen, base),
+            status: held.map_or(Status::Open, |place| seen[place].ticket.status),
+            over_at: held.and_then(|place| ended(&seen, place)),
             rated: rated(&seen, base).filter(|rated| rated.at < instant),
         };
-        if standing.over_at.is_some_and(|at| at >= instant) {
-            standing.status = Status::Open;
-            standing.over_at = None;
-        }
         let (mut has_ended, mut was_reopened) = (!state.ticket.status.is_open(), false);
         for (place, later) in seen.iter().enumerate().skip(base + 1) {
             let status = later.ticket.status;

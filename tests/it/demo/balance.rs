@@ -231,7 +231,9 @@ impl Ledger {
         for letter in letters {
             let day = owed::local(letter.date).date();
             for (code, rule, step) in letter.told().filter(|(_, rule, _)| !rule.starts_with('@')) {
-                if is_in(day, month) && reminders.insert((code.to_owned(), rule.to_owned(), step.to_owned(), day)) {
+                if is_in(day, month)
+                    && reminders.insert((code.to_owned(), rule.to_owned(), step.to_owned(), letter.date))
+                {
                     add(code, "reminders");
                 }
             }
