@@ -61,7 +61,7 @@ impl Life {
         if state.ticket.received_at >= instant {
             return None;
         }
-        // An end that was written down by then, but counts only from later on: what came before it still holds.
+        // An end or a rating that was written down by then, but counts only from later on: what came before it holds.
         let ends_later = |place: &usize| ended(&seen, *place).is_some_and(|at| at >= instant);
         let held = (0..=base).rev().find(|place| !ends_later(place));
         let mut standing = Standing {
@@ -69,7 +69,10 @@ impl Life {
             memory: &state.memory,
             status: held.map_or(Status::Open, |place| seen[place].ticket.status),
             over_at: held.and_then(|place| ended(&seen, place)),
-            rated: rated(&seen, base).filter(|rated| rated.at < instant),
+            rated: (0..=base)
+                .rev()
+                .map_while(|place| rated(&seen, place))
+                .find(|rated| rated.at < instant),
         };
         let (mut has_ended, mut was_reopened) = (!state.ticket.status.is_open(), false);
         for (place, later) in seen.iter().enumerate().skip(base + 1) {

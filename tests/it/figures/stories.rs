@@ -224,7 +224,7 @@ async fn a_month_is_compared_with_last_years_where_the_store_reaches_it(on: On) 
 async fn what_has_no_instant_counts_from_when_it_was_first_seen(on: On) {
     let mut world = World::new(&(LADDER.to_owned() + FIVE_DAYS)).await.on(on).await;
     world.turn("2021-08-02 06:00").await;
-    for code in ["ANSWERED", "REJECTED", "VOID", "GLAD", "ANGRY", "CALMED"] {
+    for code in ["ANSWERED", "REJECTED", "VOID", "GLAD", "ANGRY", "CALMED", "SOON-CALMED"] {
         world.ticket(code, "Sở Y tế", "2021-08-10 09:00").await;
     }
     world.turn("2021-08-10 20:00").await;
@@ -235,29 +235,33 @@ async fn what_has_no_instant_counts_from_when_it_was_first_seen(on: On) {
         ("GLAD", "rating = 'hài lòng'"),
         ("ANGRY", "rating = 'chưa hài lòng'"),
         ("CALMED", "rating = 'chưa hài lòng'"),
+        ("SOON-CALMED", "rating = 'chưa hài lòng'"),
     ] {
         world.change(code, "2021-08-31 23:00", set).await;
     }
-    world.turn("2021-08-31 23:59").await;
+    world.turn("2021-08-31 23:50").await;
     world.change("CALMED", "2021-09-02 09:00", "rating = 'hài lòng'").await;
     // Written on the last day of August, seen on the first of September.
     world.ticket("UNSEEN", "Sở Y tế", "2021-08-31 22:00").await;
     world.change("UNSEEN", "2021-08-31 23:59", "status = 'từ chối'").await;
+    world
+        .change("SOON-CALMED", "2021-08-31 23:55", "rating = 'hài lòng'")
+        .await;
     world.turn("2021-09-02 20:00").await;
     let config = world.config();
     let count = async |key: &str| row(&counted(&world, key, "2021-10-05 20:00").await.json(&config), "SYT");
     assert_eq!(
         count("2021-08").await,
         json!({
-            "received": 6, "done_late": 1, "done_late_first": 1, "rejected": 2, "open": 3, "overdue": 3,
-            "overdue_first": 3, "new_in_period": 3, "satisfied": 1, "unsatisfied": 2,
+            "received": 7, "done_late": 1, "done_late_first": 1, "rejected": 2, "open": 4, "overdue": 4,
+            "overdue_first": 4, "new_in_period": 4, "satisfied": 1, "unsatisfied": 3,
         })
     );
     assert_eq!(
         count("2021-09").await,
         json!({
-            "stock_before": 3, "opening_stock": 3, "open": 3, "overdue": 3, "overdue_first": 3, "carried_over": 3,
-            "satisfied": 1,
+            "stock_before": 4, "opening_stock": 4, "open": 4, "overdue": 4, "overdue_first": 4, "carried_over": 4,
+            "satisfied": 2,
         })
     );
 }
