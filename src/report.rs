@@ -14,6 +14,7 @@ use crate::domain::figures::{self, Balance, Bounds, Column, Count, Figure, Figur
 use crate::domain::time::Period;
 use crate::domain::wording::Locale;
 use crate::store::as_of::Lives;
+use crate::store::snapshots::Snapshot;
 use crate::store::{Store, StoreError};
 pub use text::formulas;
 
@@ -22,8 +23,10 @@ pub use text::formulas;
 pub enum State {
     /// The period is still running.
     Open,
-    /// Past the cut-off, not frozen.
+    /// Past the cut-off, and being checked.
     Provisional,
+    /// Counted for good.
+    Final,
 }
 
 impl State {
@@ -32,6 +35,7 @@ impl State {
         match self {
             State::Open => "open",
             State::Provisional => "provisional",
+            State::Final => "final",
         }
     }
 }
@@ -40,15 +44,96 @@ impl State {
 #[derive(Debug, Clone)]
 pub struct Report {
     pub period: Period,
+    /// 0 while nothing is counted for good; then 1, and one more for each correction.
+    pub revision: i64,
     pub state: State,
     pub figures: Figures,
+}
+
+/// A period as it was frozen last, or by a revision; counted now, with `now` as the present, where it was not.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn read(
+    store: &Store,
+    config: &Config,
+    period: Period,
+    revision: Option<i64>,
+    now: Moment,
+) -> Result<Option<Report>, StoreError> {
+    let snapshots = store.snapshots(period).await?;
+    let frozen = match revision {
+        None => snapshots.into_iter().last(),
+        Some(asked) => match snapshots.into_iter().find(|s| s.revision == asked) {
+            Some(found) => Some(found),
+            None => return Ok(None),
+        },
+    };
+    let Some(frozen) = frozen else {
+        return count(store, config, period, now).await.map(Some);
+    };
+    Ok(Some(Report {
+        period,
+        revision: frozen.revision,
+        state: if frozen.revision > 0 {
+            State::Final
+        } else {
+            State::Provisional
+        },
+        figures: frozen.figures,
+    }))
+}
+
+/// A period counted again: the next revision, where it was counted for good before.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn revise(
+    store: &Store,
+    config: &Config,
+    period: Period,
+    now: Moment,
+) -> Result<Option<(Snapshot, Figures)>, StoreError> {
+    let Some(before) = store
+        .snapshots(period)
+        .await?
+        .into_iter()
+        .last()
+        .filter(|s| s.revision > 0)
+    else {
+        return Ok(None);
+    };
+    let bounds = bounds(store, config, period, now).await?;
+    let counted = count_within(store, config, period, bounds).await?;
+    let snapshot = Snapshot {
+        period,
+        revision: before.revision + 1,
+        known_at: bounds.known,
+        figures: counted.figures,
+        made_by: None,
+        reason: None,
+    };
+    Ok(Some((snapshot, before.figures)))
+}
+
+/// What a period's figures look at, after the one before as it was counted for good.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn bounds(store: &Store, config: &Config, period: Period, now: Moment) -> Result<Bounds, StoreError> {
+    let bounds = Bounds::of(period, config.calendars.base(), now);
+    let counted_before = store.counted_for_good(period.previous()).await?;
+    Ok(Bounds {
+        counted_before: counted_before.unwrap_or(bounds.counted_before),
+        ..bounds
+    })
 }
 
 const PAGE: i64 = 500;
 
 /// Counts a period from the store, with `now` as the present.
 pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) -> Result<Report, StoreError> {
-    let bounds = Bounds::of(period, config.calendars.base(), now);
+    let bounds = bounds(store, config, period, now).await?;
     count_within(store, config, period, bounds).await
 }
 
@@ -114,6 +199,7 @@ pub async fn count_within(
     }
     Ok(Report {
         period,
+        revision: 0,
         state: if known <= end { State::Open } else { State::Provisional },
         figures,
     })
@@ -147,7 +233,7 @@ impl Report {
         put("period", json!(self.period.to_string()));
         put("from", json!(self.period.first_day().to_string()));
         put("until", json!(self.period.end().to_string()));
-        put("revision", json!(0));
+        put("revision", json!(self.revision));
         put("state", json!(self.state.word()));
         for figure in Figure::ALL {
             put(figure.key(), json!(figure.value(f)));

@@ -181,16 +181,7 @@ enum Command {
         command: CalendarCommand,
     },
     /// The monthly figures.
-    Report {
-        /// The period, such as 2021-08.
-        #[arg(long, value_name = "PERIOD")]
-        month: String,
-        #[arg(long, value_enum, default_value = "text")]
-        format: ReportFormat,
-        /// Writes to a file instead of standard output.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
+    Report(report::Asked),
     /// Webhook endpoints that are disabled: they answered that they want no more, or took nothing for days.
     Endpoint {
         #[command(subcommand)]
@@ -631,7 +622,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         }
         Command::Test { files } => test::run(&dir, &files).await,
         Command::Calendar { command } => calendar::run(&dir, command),
-        Command::Report { month, format, out } => report::run(&dir, &month, format, out.as_deref()).await,
+        Command::Report(asked) => report::run(&dir, asked).await,
         Command::Endpoint {
             command: EndpointCommand::Enable { id },
         } => endpoint::enable(&dir, &id).await,

@@ -1,38 +1,127 @@
-//! `dondoc report`: the monthly figures, as text or JSON.
+//! `dondoc report`: the monthly figures, as text or JSON, as they are frozen or counted now; and corrections of frozen ones.
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use clap::Args;
 
-use super::{CliError, ReportFormat, load, say};
+use super::{CliError, ReportFormat, instant, load, say, who};
 use crate::clock;
-use crate::domain::time::Period;
+use crate::config::Config;
+use crate::domain::figures::{Figure, Figures};
+use crate::domain::time::{BadPeriod, Period};
 use crate::report;
 use crate::store::Store;
 
-pub(super) async fn run(dir: &Path, month: &str, format: ReportFormat, out: Option<&Path>) -> Result<(), CliError> {
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    /// The period, such as 2021-08.
+    #[arg(long, value_name = "PERIOD")]
+    month: String,
+    #[arg(long, value_enum, default_value = "text")]
+    format: ReportFormat,
+    /// Writes to a file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<std::path::PathBuf>,
+    /// As the period was frozen by this revision: 0 the provisional figures, 1 the final ones, then corrections. The last by
+    /// default; a period that is not frozen is counted.
+    #[arg(long, value_name = "N", conflicts_with = "revise")]
+    revision: Option<i64>,
+    /// Counts a period again whose figures are final, keeps them as the next revision and says what differs.
+    #[arg(long, value_name = "REASON")]
+    revise: Option<String>,
+    /// Who has it counted again; the account that gives the command by default.
+    #[arg(long, requires = "revise")]
+    author: Option<String>,
+    /// The instant of a revision, for a store under simulated time; now by default.
+    #[arg(long, value_name = "T", requires = "revise")]
+    at: Option<String>,
+}
+
+pub(super) async fn run(dir: &Path, asked: Asked) -> Result<(), CliError> {
     let config = load(dir)?;
-    let period: Period = month
+    let period: Period = asked
+        .month
         .parse()
-        .map_err(|e: crate::domain::time::BadPeriod| CliError::Usage(e.to_string()))?;
+        .map_err(|e: BadPeriod| CliError::Usage(e.to_string()))?;
     if Period::of(period.first_day(), config.rules.period) != period {
         return Err(CliError::Usage(format!(
-            "`{month}` is not one of this configuration's periods; see `period` in dondoc.toml"
+            "`{period}` is not one of this configuration's periods; see `period` in dondoc.toml"
         )));
+    }
+    if let Some(reason) = &asked.revise {
+        return revise(&config, period, reason, &asked).await;
     }
     let store = Store::open_read_only(&config.store.database).await?;
     let now = store.meta().await?.last_turn_at.unwrap_or_else(clock::now);
-    let report = report::count(&store, &config, period, now).await?;
+    let found = report::read(&store, &config, period, asked.revision, now).await?;
+    let Some(report) = found else {
+        let revision = asked.revision.unwrap_or_default();
+        return Err(CliError::Failed(anyhow!("{period} has no revision {revision}")));
+    };
     for violation in report.figures.violations() {
         tracing::warn!("these figures do not go together: {violation}");
     }
-    let text = match format {
+    let text = match asked.format {
         ReportFormat::Text => format!("{}\n{}", report.text(&config), report::formulas()),
         ReportFormat::Json => format!("{:#}\n", report.json(&config)),
     };
-    match out {
+    match &asked.out {
         None => say(&text),
         Some(file) => std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?,
     }
     Ok(())
+}
+
+async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) -> Result<(), CliError> {
+    if reason.trim().is_empty() {
+        return Err(CliError::Usage("`--revise` gives no reason".to_owned()));
+    }
+    let now = instant(asked.at.as_deref(), config)?;
+    let store = Store::open_beside(&config.store.database).await?;
+    let Some((mut counted, before)) = report::revise(&store, config, period, now).await? else {
+        let why =
+            format!("the figures of {period} are not final yet: what is corrected at its source is counted with them");
+        return Err(CliError::Failed(anyhow!(why)));
+    };
+    let differs = differences(&before, &counted.figures);
+    if counted.figures == before {
+        say(&format!(
+            "{period}: nothing has changed since revision {}",
+            counted.revision - 1
+        ));
+        return Ok(());
+    }
+    if let Some(violation) = counted.figures.violations().first() {
+        return Err(CliError::Failed(anyhow!(
+            "the figures of {period} do not balance: {violation}"
+        )));
+    }
+    counted.made_by = Some(asked.author.clone().unwrap_or_else(who));
+    counted.reason = Some(reason.to_owned());
+    let mut tx = store.begin().await?;
+    let is_kept = tx.freeze(&counted).await?;
+    tx.commit().await?;
+    store.close().await;
+    if !is_kept {
+        return Err(CliError::Failed(anyhow!(
+            "somebody else had {period} counted at the same time; see its last revision"
+        )));
+    }
+    say(&format!("{period}: revision {}\n{differs}", counted.revision));
+    Ok(())
+}
+
+/// The numbers of the narrative that are others than before; what differs in a table alone is said as that.
+fn differences(before: &Figures, after: &Figures) -> String {
+    let shown = |value: Option<i64>| value.map_or("–".to_owned(), |n| n.to_string());
+    let differing = Figure::ALL.into_iter().filter_map(|figure| {
+        let (was, is) = (figure.value(before), figure.value(after));
+        (was != is).then(|| format!("  {}: {} instead of {}\n", figure.key(), shown(is), shown(was)))
+    });
+    let lines: String = differing.collect();
+    match lines.is_empty() {
+        true => "  what differs stands in the tables\n".to_owned(),
+        false => lines,
+    }
 }

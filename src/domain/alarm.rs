@@ -28,10 +28,12 @@ pub enum AlarmKind {
     UnknownAgency,
     /// The nightly audit found something owed and recorded nowhere.
     AuditFailed,
+    /// The figures of a period contradict each other.
+    FiguresUnbalanced,
 }
 
 impl AlarmKind {
-    pub const ALL: [AlarmKind; 12] = [
+    pub const ALL: [AlarmKind; 13] = [
         AlarmKind::SourceDown,
         AlarmKind::SourceStale,
         AlarmKind::Implausible,
@@ -44,6 +46,7 @@ impl AlarmKind {
         AlarmKind::UnmappedStatus,
         AlarmKind::UnknownAgency,
         AlarmKind::AuditFailed,
+        AlarmKind::FiguresUnbalanced,
     ];
 
     /// The word in the store, in JSON, in logs and in templates.
@@ -62,6 +65,7 @@ impl AlarmKind {
             AlarmKind::UnmappedStatus => "unmapped_status",
             AlarmKind::UnknownAgency => "unknown_agency",
             AlarmKind::AuditFailed => "audit_failed",
+            AlarmKind::FiguresUnbalanced => "figures_unbalanced",
         }
     }
 

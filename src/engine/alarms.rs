@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use super::audit::{AuditFailure, NIGHT};
 use super::letter::{self, Alone};
 use super::observe::OTHER_WORDS;
+use super::periods::Unbalanced;
 use super::{Composed, Delivered, Engine, Observed, Problem, TurnError};
 use crate::config::Config;
 use crate::domain::Moment;
@@ -71,6 +72,7 @@ impl Watched {
         observed: &Observed,
         composed: &Composed,
         audit_failed: Option<&AuditFailure>,
+        unbalanced: Option<&Unbalanced>,
         now: Moment,
     ) -> Watched {
         let mut watched = Watched::default();
@@ -78,6 +80,12 @@ impl Watched {
             .judged
             .extend([AlarmKind::ClockBack, AlarmKind::ReloadRefused, AlarmKind::Storm]);
         watched.audited(config, meta, audit_failed, now);
+        if let Some(unbalanced) = unbalanced {
+            watched.judged.insert(AlarmKind::FiguresUnbalanced);
+            for (period, violation) in unbalanced {
+                watched.see(AlarmKind::FiguresUnbalanced, period, violation);
+            }
+        }
         if let Some(storm) = &meta.storm {
             let detail = format!("{} messages are held", storm.messages);
             watched.see(AlarmKind::Storm, "", &detail);

@@ -21,6 +21,7 @@ mod holds;
 mod letter;
 mod modes;
 mod observe;
+mod periods;
 mod preview;
 mod pulse;
 mod recipients;
@@ -47,6 +48,7 @@ use alarms::Watched;
 use audit::AuditFailure;
 use breaker::Breakers;
 use modes::Modes;
+use periods::Unbalanced;
 
 use crate::config::Config;
 use crate::domain::Moment;
@@ -199,6 +201,10 @@ pub struct Engine {
     looked_for_dead: Option<Moment>,
     /// The day for which all that is kept no longer has gone.
     pruned_on: Option<NaiveDate>,
+    /// Until when no period's figures are owed.
+    freezes_at: Option<Moment>,
+    /// What contradicts itself in those frozen last, where that was looked at.
+    unbalanced: Option<Unbalanced>,
     /// When the nightly audit failed last, where it has not been taken since.
     audit_failed: Option<AuditFailure>,
     /// The configuration has changed since alarms were last looked at.
@@ -274,6 +280,8 @@ impl Engine {
             claims_voided: false,
             looked_for_dead: None,
             pruned_on: None,
+            freezes_at: None,
+            unbalanced: None,
             audit_failed: None,
             is_changed: false,
             term: None,
@@ -345,6 +353,7 @@ impl Engine {
         // As after a restart: what the new query or mapping shows otherwise is found.
         self.swept = false;
         self.audit_failed = None;
+        self.freezes_at = None;
     }
 
     /// The store, for looking.
@@ -393,6 +402,13 @@ impl Engine {
         delivered.dead += composed.given_up;
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
+        match self.freeze_periods(now).await {
+            Err(TurnError::Store(StoreError::Deposed)) => self.term = None,
+            Err(error) => {
+                tracing::error!(%error, "the figures of a period cannot be frozen; the next turn tries again: {error}");
+            }
+            Ok(()) => {}
+        }
         match self.prune_daily(now).await {
             Err(TurnError::Store(StoreError::Deposed)) => self.term = None,
             // What has been told stays told.
@@ -479,6 +495,7 @@ impl Engine {
             &observed,
             &composed,
             self.audit_failed.as_ref(),
+            self.unbalanced.as_ref(),
             now,
         );
         Ok((observed, decided, composed, watched))

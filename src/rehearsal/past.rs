@@ -273,6 +273,9 @@ impl Past {
             for sent in store.summaries_sent_before(begins).await? {
                 tx.seed_summary(&sent, begins).await?;
             }
+            for snapshot in store.snapshots_before(begins).await? {
+                tx.freeze(&snapshot).await?;
+            }
             for (id, since) in store
                 .rules_seen()
                 .await?

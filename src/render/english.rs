@@ -79,6 +79,7 @@ pub fn alarm(word: &str) -> &str {
         "unmapped_status" => "A ticket status that is not mapped",
         "unknown_agency" => "An agency that the directory does not know",
         "audit_failed" => "The nightly audit found reminders that are owed and not accounted for",
+        "figures_unbalanced" => "The figures of a period contradict each other",
         other => other,
     }
 }

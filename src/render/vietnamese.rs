@@ -89,6 +89,7 @@ pub fn alarm(word: &str) -> &str {
         "unmapped_status" => "Trạng thái phiếu chưa được khai báo",
         "unknown_agency" => "Tên cơ quan chưa có trong danh bạ",
         "audit_failed" => "Đối soát hằng đêm phát hiện lời nhắc phải gửi nhưng chưa được ghi nhận",
+        "figures_unbalanced" => "Số liệu của kỳ báo cáo không cân đối",
         other => other,
     }
 }

@@ -67,6 +67,8 @@ impl Report {
         let state = match self.state {
             State::Open => "kỳ chưa kết thúc",
             State::Provisional => "số liệu tạm tính",
+            State::Final if self.revision > 1 => "số liệu chính thức, đã điều chỉnh",
+            State::Final => "số liệu chính thức",
         };
         format!(
             "Từ ngày {} đến ngày {} ({state}), {} đã tiếp nhận và lập {} phiếu xử lý ý kiến, phản ánh, kiến nghị của tổ chức, cá nhân ({change}{year_before}), \

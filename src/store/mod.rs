@@ -18,6 +18,7 @@ pub mod outbox;
 mod postgres;
 pub mod retention;
 pub mod seed;
+pub mod snapshots;
 mod sqlite;
 pub mod summaries;
 pub mod tellings;
@@ -65,6 +66,7 @@ pub fn statements() -> Vec<&'static str> {
         modes::STATEMENTS,
         retention::STATEMENTS,
         seed::STATEMENTS,
+        snapshots::STATEMENTS,
         summaries::STATEMENTS,
     ];
     lists

@@ -17,8 +17,11 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("store", &["domain", "config::settings"]),
     ("channel", &["domain", "config::settings"]),
     // The path, and what is made of its records.
-    ("engine", &["domain", "config", "render", "source", "store", "channel"]),
     ("report", &["domain", "config", "render", "store"]),
+    (
+        "engine",
+        &["domain", "config", "render", "source", "store", "channel", "report"],
+    ),
     (
         "rehearsal",
         &["domain", "config", "render", "source", "store", "engine"],

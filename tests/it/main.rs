@@ -27,6 +27,7 @@ mod letters;
 mod machine;
 mod mutants;
 mod peers;
+mod periods;
 mod postgres;
 mod preview;
 mod privacy;

@@ -1,0 +1,96 @@
+//! Month ends: the figures of a period are frozen once it is over, as provisional ones at the first turn that has read the
+//! ticket database since, and for good at the first one behind the days of checking. Which periods are owed follows from
+//! what is frozen, so that those missed while nothing ran are made up, each once.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveTime;
+
+use super::{Engine, TurnError};
+use crate::domain::Moment;
+use crate::domain::figures::is_checked_at;
+use crate::domain::time::Period;
+use crate::report;
+use crate::store::snapshots::Snapshot;
+
+/// The first contradiction in the figures of each period that has one.
+pub(super) type Unbalanced = BTreeMap<String, String>;
+
+/// The revision that stands while figures are checked.
+const PROVISIONAL: i64 = 0;
+/// The first one that counts for good.
+const FINAL: i64 = 1;
+
+impl Engine {
+    /// Freezes what is owed.
+    pub(super) async fn freeze_periods(&mut self, now: Moment) -> Result<(), TurnError> {
+        if self.term.is_none() || self.freezes_at.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        let meta = self.store.meta().await?;
+        // What was not read since is not known: another turn will.
+        let (Some(first_turn), Some(read)) = (meta.first_turn_at, meta.source_read_at) else {
+            return Ok(());
+        };
+        let kind = self.config.rules.period;
+        let base = self.config.calendars.base();
+        let first = Period::of(base.date_of(first_turn), kind);
+        let frozen = self.store.frozen_since(first).await?;
+        let mut period = first;
+        let due = 'owed: loop {
+            let end = base.instant(period.end(), NaiveTime::MIN);
+            let key = period.to_string();
+            let last = frozen.iter().find(|(period, _)| *period == key);
+            let owed = [(PROVISIONAL, end), (FINAL, is_checked_at(period, base))];
+            for (revision, due) in owed
+                .into_iter()
+                .filter(|(revision, _)| last.is_none_or(|(_, last)| last < revision))
+            {
+                // What comes behind it is due later.
+                if now < due || read < due {
+                    break 'owed due;
+                }
+                self.freeze(period, revision, now).await?;
+            }
+            period = period.next();
+        };
+        self.freezes_at = Some(due);
+        self.unbalanced = Some(self.contradictions(first, period).await?);
+        Ok(())
+    }
+
+    /// What contradicts itself in the last revisions of a period and the two before it, from the first on.
+    async fn contradictions(&self, first: Period, period: Period) -> Result<Unbalanced, TurnError> {
+        let mut found = Unbalanced::new();
+        for period in [period, period.previous(), period.previous().previous()] {
+            if period.first_day() < first.first_day() {
+                break;
+            }
+            let last = self.store.snapshots(period).await?.pop();
+            let violation = last.and_then(|last| last.figures.violations().into_iter().next());
+            found.extend(violation.map(|violation| (period.to_string(), violation.to_string())));
+        }
+        Ok(found)
+    }
+
+    /// Keeps a revision of a period's figures as they are known now.
+    async fn freeze(&self, period: Period, revision: i64, now: Moment) -> Result<(), TurnError> {
+        let bounds = report::bounds(&self.store, &self.config, period, now).await?;
+        let report = report::count_within(&self.store, &self.config, period, bounds).await?;
+        let snapshot = Snapshot {
+            period,
+            revision,
+            known_at: bounds.known,
+            figures: report.figures,
+            made_by: None,
+            reason: None,
+        };
+        let mut tx = self.begin_deciding().await?;
+        let is_made = tx.freeze(&snapshot).await?;
+        tx.commit().await?;
+        if is_made {
+            tracing::info!(%period, revision, "the figures of {period} are frozen");
+        }
+        Ok(())
+    }
+}
