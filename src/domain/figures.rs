@@ -149,8 +149,11 @@ impl Count<'_> {
     pub fn add(&self, figures: &mut Figures, life: &Life, reminders: u64) {
         let Bounds { start, known, .. } = self.bounds;
         let counts = |standing: &Standing<'_>| standing.status != Status::Void;
-        let at_start = life.before(start, known).filter(counts);
-        if at_start.is_some_and(|s| s.ticket.received_at >= self.bounds.previous_start) {
+        let at_start = life.before(start, known);
+        if at_start
+            .filter(counts)
+            .is_some_and(|s| s.ticket.received_at >= self.bounds.previous_start)
+        {
             figures.previous_total += 1;
         }
         let at_end = life.before(self.cut_off(), known).filter(counts);
@@ -213,8 +216,7 @@ impl Count<'_> {
         };
         let reopenings = since(|s| s.memory.reopened);
         let is_open = at_end.status.is_open();
-        let was_taken_up =
-            !is_new && !was_open && (is_open || reopenings > 0 || life.was_open_within(start, cut_off, known));
+        let was_taken_up = !is_new && !was_open && (is_open || reopenings > 0);
         let is_concerned = is_new || was_open || was_taken_up;
         let one = |holds: bool| u64::from(holds);
         let ended = at_end.over_at.filter(|_| is_concerned && at_end.status.is_done());

@@ -97,14 +97,6 @@ impl Life {
         Some(standing)
     }
 
-    /// Whether it was open at some time from an instant until just before another.
-    pub(super) fn was_open_within(&self, from: Moment, until: Moment, known: Moment) -> bool {
-        self.later
-            .iter()
-            .filter(|state| state.seen < known && from <= state.from && state.from < until)
-            .any(|state| state.ticket.status.is_open())
-    }
-
     /// How often a date of an extension was set anew from an instant until just before another.
     pub(super) fn extensions(&self, from: Moment, until: Moment, known: Moment) -> u64 {
         let pairs = self.states().zip(&self.later);
