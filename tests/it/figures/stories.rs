@@ -54,6 +54,8 @@ async fn what_comes_after_a_month_was_counted_is_an_adjustment_of_the_next(on: O
     // After the two working days of checking, which end on Monday 6 September.
     world.turn("2021-09-06 20:00").await;
     let first = counted(&world, "2021-08", "2021-09-06 20:00").await;
+    // It is frozen.
+    world.turn("2021-09-07 00:00").await;
     let written = "status = 'đã trả lời', answered_at = '2021-08-30 10:00:00'";
     world.change("DATED-BACK", "2021-09-10 09:00", written).await;
     world
