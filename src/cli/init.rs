@@ -480,6 +480,11 @@ fn texts(answers: &Answers, made: &Made) -> Result<BTreeMap<&'static str, String
     let domains: Vec<String> = answers.domains.iter().map(|domain| quoted(domain)).collect();
     let signature = answers.office.to_uppercase();
 
+    // "tỉnh Đồng Tháp": the level, and the name that stands before dates.
+    let (level, place) = ["tỉnh", "thành phố"]
+        .iter()
+        .find_map(|level| Some((*level, answers.name.strip_prefix(level)?.trim())))
+        .unwrap_or(("tỉnh", &answers.name));
     let old_box = format!("truc1022@{domain}");
     // The domain first: what is answered may hold the shipped one.
     let mut settings = swap(shipped("dondoc.toml")?, "dongthap.example", domain)?;
@@ -513,6 +518,16 @@ fn texts(answers: &Answers, made: &Made) -> Result<BTreeMap<&'static str, String
             line("hotline", &answers.hotline),
         ),
         (line("tag", "1022"), line("tag", &answers.number)),
+        (
+            "ỦY BAN NHÂN DÂN\nTỈNH ĐỒNG THÁP".to_owned(),
+            format!("ỦY BAN NHÂN DÂN\n{}", answers.name.to_uppercase()),
+        ),
+        (line("place", "Đồng Tháp"), line("place", place)),
+        (
+            line("committee", "Ủy ban nhân dân tỉnh"),
+            line("committee", &format!("Ủy ban nhân dân {level}")),
+        ),
+        (line("cards_unit", "CAT"), line("cards_unit", &made.police)),
         (
             old_signature.to_owned(),
             format!("{signature}\n{}", answers.name.to_uppercase()),

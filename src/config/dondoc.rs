@@ -10,6 +10,7 @@ use super::audit::{self, read_audit};
 use super::database::{read_database, read_secret};
 use super::mail::{Domain, MailDomains};
 use super::ops::{self, read_ops};
+use super::papers::read_papers;
 use super::problem::Place;
 use super::read::{Node, Read, Section};
 use super::settings::{
@@ -21,6 +22,7 @@ use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
 use crate::domain::Moment;
 use crate::domain::notice::Mode;
+use crate::domain::papers::Papers;
 use crate::domain::rule::{DueReading, PeriodKind};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Rating, Status};
@@ -47,6 +49,7 @@ pub(super) struct MainFile {
     pub ops: OpsSettings,
     pub audit: AuditSettings,
     pub http: HttpSettings,
+    pub papers: Papers,
     pub locale: Locale,
     /// Counts below ten are written with a nought before them.
     pub two_digits: bool,
@@ -118,6 +121,10 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
                 .unwrap_or(KEPT_FOR),
             ops,
             audit,
+            papers: file
+                .get("report")
+                .and_then(|n| n.table(read_papers))
+                .unwrap_or_default(),
             limits: file
                 .get("limits")
                 .and_then(|n| n.table(read_limits))

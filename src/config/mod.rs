@@ -17,6 +17,7 @@ pub mod import;
 mod layer;
 mod mail;
 mod ops;
+mod papers;
 mod parts;
 mod problem;
 mod read;
@@ -41,6 +42,7 @@ use crate::domain::change::fnv;
 use crate::domain::directory::Directory;
 use crate::domain::matcher::Matcher;
 use crate::domain::notice::Mode;
+use crate::domain::papers::Papers;
 use crate::domain::rule::RuleSet;
 use crate::domain::wording::{Terms, Wording};
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub ops: OpsSettings,
     pub audit: AuditSettings,
     pub http: HttpSettings,
+    /// What the province's papers bear.
+    pub papers: Papers,
     pub rules: RuleSet,
     pub directory: Directory,
     pub calendars: Calendars,
@@ -181,6 +185,7 @@ fn read_all(
         .map_or((None, &no_hours), |a| (Some(&a.directory), &a.hours));
     if let (Some(main), Some(directory)) = (&main, directory) {
         check_live_units(&main.live_units, directory, findings);
+        check_cards_unit(&main.papers, directory, places, findings);
     }
     if let (Some(file), Some(delivery)) = (&calendar, main.as_ref().and_then(|main| main.delivery.as_ref())) {
         check_digest_time(delivery.digest_at, file, hours, places, findings);
@@ -220,6 +225,7 @@ fn read_all(
         ops: main.ops,
         audit: main.audit,
         http: main.http,
+        papers: main.papers,
         rules,
         directory: agencies.directory,
         calendars: calendars?,
@@ -290,6 +296,16 @@ fn check_live_units(live: &BTreeMap<String, Place>, directory: &Directory, findi
             Some(_) => {}
         }
     }
+}
+
+/// The unit that answers for identity cards is one of the directory's.
+fn check_cards_unit(papers: &Papers, directory: &Directory, places: &Places, findings: &Findings) {
+    let Some(id) = papers.cards_unit.as_deref().filter(|id| directory.unit(id).is_none()) else {
+        return;
+    };
+    let hint = did_you_mean(id, directory.units.iter().map(|u| u.id.as_str()));
+    let place = places.of(&["report", "cards_unit"]);
+    findings.error(&place, format!("no unit has the id `{id}`"), hint);
 }
 
 /// The terms; there need not be any.

@@ -589,7 +589,7 @@ fn whatever_a_schema_refuses_in_the_place_of_any_value_its_reader_refuses() {
         &mut chance,
         |chance| if chance.below(20) == 0 { 2 } else { 0 },
     );
-    assert!(refused > 100, "{refused} were refused");
+    assert!(refused > 80, "{refused} were refused");
 }
 
 #[test]
