@@ -331,7 +331,7 @@ fn notes(line: &LineView, locale: Locale) -> String {
     notes.join("; ")
 }
 
-fn clipped(text: &str) -> String {
+pub(super) fn clipped(text: &str) -> String {
     text.chars().take(MOST_TEXT).collect()
 }
 
@@ -342,7 +342,7 @@ fn exact(n: i64) -> f64 {
 }
 
 /// A time of a day as spreadsheets count it; the library refuses days outside the years 1900 to 9999.
-fn excel(day: NaiveDate, time: NaiveTime) -> Result<ExcelDateTime, XlsxError> {
+pub(super) fn excel(day: NaiveDate, time: NaiveTime) -> Result<ExcelDateTime, XlsxError> {
     let small = |n: u32| u8::try_from(n).unwrap_or(u8::MAX);
     let year = u16::try_from(day.year()).unwrap_or(0);
     let hour = u16::try_from(time.hour()).unwrap_or(u16::MAX);

@@ -43,6 +43,40 @@ pub fn integer(n: i64) -> String {
     if n < 0 { format!("-{out}") } else { out }
 }
 
+/// What stands where a figure is unknown; never nought.
+pub const UNKNOWN: &str = "–";
+
+/// `01/8/2021`, `05/02/2021`: days below ten have a nought, and of the months the first two.
+#[must_use]
+pub fn official(date: NaiveDate) -> String {
+    let month = match date.month() {
+        month @ 1..=2 => format!("0{month}"),
+        month => month.to_string(),
+    };
+    format!("{}/{month}/{}", date.format("%d"), date.year())
+}
+
+/// `99,69%`, rounded half up in whole numbers; `100%` and `0%` are said only of all and of nothing.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> String {
+    let (part, whole) = (u128::from(part), u128::from(whole));
+    if whole == 0 {
+        return UNKNOWN.to_owned();
+    }
+    let rounded = (part * 20_000 + whole) / (2 * whole);
+    let hundredths = match rounded {
+        0 if part > 0 => 1,
+        10_000 if part < whole => 9_999,
+        exact => exact,
+    };
+    let (units, rest) = (hundredths / 100, hundredths % 100);
+    let digits = format!("{rest:02}");
+    match digits.trim_end_matches('0') {
+        "" => format!("{units}%"),
+        digits => format!("{units},{digits}%"),
+    }
+}
+
 /// `99,69%`, of hundredths of a percent.
 #[must_use]
 pub fn percent(basis_points: u64) -> String {
@@ -130,6 +164,36 @@ mod tests {
         );
         let written: Vec<String> = [0, 5, 12].map(|n| tickets(n, true)).into();
         assert_eq!(written, ["không có phiếu", "05 phiếu", "12 phiếu"]);
+    }
+
+    #[test]
+    fn official_dates_have_a_nought_before_days_and_the_first_two_months() {
+        let dates = [day(2021, 8, 1), day(2021, 9, 28), day(2022, 2, 5), day(2021, 12, 10)];
+        assert_eq!(
+            dates.map(official),
+            ["01/8/2021", "28/9/2021", "05/02/2022", "10/12/2021"]
+        );
+    }
+
+    #[test]
+    fn shares_have_a_comma_and_are_whole_or_nothing_only_where_they_are() {
+        let written = [
+            (37389, 37507),
+            (1, 2),
+            (1, 3),
+            (2, 3),
+            (0, 5),
+            (5, 5),
+            (1, 90_000),
+            (89_999, 90_000),
+        ];
+        let written: Vec<String> = written.iter().map(|(part, whole)| share(*part, *whole)).collect();
+        assert_eq!(
+            written,
+            ["99,69%", "50%", "33,33%", "66,67%", "0%", "100%", "0,01%", "99,99%"]
+        );
+        assert_eq!(share(0, 0), "–");
+        assert_eq!(share(u64::MAX, u64::MAX), "100%");
     }
 
     #[test]
