@@ -3,6 +3,7 @@
 //! Figures are counted in `domain::figures` from the tickets' lives; here they are read, put in order and written out.
 
 mod text;
+mod view;
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use serde_json::{Map, Value, json};

@@ -378,6 +378,21 @@ enum SilenceCommand {
 enum ReportFormat {
     Text,
     Json,
+    /// One page that stands alone.
+    Html,
+    /// In the layout of Nghị định 30/2020, marked as a draft.
+    Docx,
+    Xlsx,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ReportPaper {
+    /// The report to the Chairman.
+    Report,
+    /// The draft of the Chairman's directive.
+    Directive,
+    /// The draft of the letter that urges agencies on.
+    Urging,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

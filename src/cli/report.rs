@@ -1,15 +1,19 @@
-//! `dondoc report`: the monthly figures, as text or JSON, as they are frozen or counted now; and corrections of frozen ones.
+//! `dondoc report`: the monthly figures, as text, JSON, a page, a workbook or a paper, as they are frozen or counted now; and
+//! corrections of frozen ones.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 
-use super::{CliError, ReportFormat, instant, load, say, who};
+use super::{CliError, ReportFormat, ReportPaper, instant, load, say, who};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::figures::{Figure, Figures};
 use crate::domain::time::{BadPeriod, Period};
+use crate::render::report::paper::Kind;
+use crate::render::report::{page, paper, workbook};
 use crate::report;
 use crate::store::Store;
 
@@ -20,6 +24,9 @@ pub(super) struct Asked {
     month: String,
     #[arg(long, value_enum, default_value = "text")]
     format: ReportFormat,
+    /// Which paper, with --format docx.
+    #[arg(long, value_enum, default_value = "report")]
+    paper: ReportPaper,
     /// Writes to a file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<std::path::PathBuf>,
@@ -39,6 +46,21 @@ pub(super) struct Asked {
 }
 
 pub(super) async fn run(dir: &Path, asked: Asked) -> Result<(), CliError> {
+    let kind = match asked.paper {
+        ReportPaper::Report => Kind::Report,
+        ReportPaper::Directive => Kind::Directive,
+        ReportPaper::Urging => Kind::Urging,
+    };
+    let is_docx = matches!(asked.format, ReportFormat::Docx);
+    if kind != Kind::Report && !is_docx {
+        return Err(CliError::Usage(
+            "directive and urging are papers: say --format docx".to_owned(),
+        ));
+    }
+    let is_binary = is_docx || matches!(asked.format, ReportFormat::Xlsx);
+    if is_binary && asked.out.is_none() && std::io::stdout().is_terminal() {
+        return Err(CliError::Usage("this is no text: say --out FILE".to_owned()));
+    }
     let config = load(dir)?;
     let period: Period = asked
         .month
@@ -62,13 +84,21 @@ pub(super) async fn run(dir: &Path, asked: Asked) -> Result<(), CliError> {
     for violation in report.figures.violations() {
         tracing::warn!("these figures do not go together: {violation}");
     }
-    let text = match asked.format {
-        ReportFormat::Text => format!("{}\n{}", report.text(&config), report::formulas()),
-        ReportFormat::Json => format!("{:#}\n", report.json(&config)),
+    let view = || report.view(&config, now);
+    let bytes = match asked.format {
+        ReportFormat::Text => format!("{}\n{}", report.text(&config), report::formulas()).into_bytes(),
+        ReportFormat::Json => format!("{:#}\n", report.json(&config)).into_bytes(),
+        ReportFormat::Html => page::write(&view()).into_bytes(),
+        ReportFormat::Docx => paper::write(&view(), kind, now).context("the paper cannot be written")?,
+        ReportFormat::Xlsx => workbook::write(&view(), now).context("the workbook cannot be written")?,
     };
     match &asked.out {
-        None => say(&text),
-        Some(file) => std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?,
+        None if is_binary => std::io::stdout()
+            .lock()
+            .write_all(&bytes)
+            .context("standard output cannot be written")?,
+        None => say(&String::from_utf8_lossy(&bytes)),
+        Some(file) => std::fs::write(file, bytes).with_context(|| format!("writing {}", file.display()))?,
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ mod ladder_properties;
 mod letters;
 mod machine;
 mod mutants;
+mod papers;
 mod peers;
 mod periods;
 mod postgres;

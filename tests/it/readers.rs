@@ -40,15 +40,17 @@ pub fn workbook(file: &Path) -> Value {
 
 /// The first sheet of a workbook as LibreOffice shows it, cell by cell.
 pub fn shown_by_libreoffice(file: &Path) -> Vec<Vec<String>> {
+    sheet_by_libreoffice(file, 1)
+}
+
+/// The sheet with a number, from 1.
+pub fn sheet_by_libreoffice(file: &Path, sheet: usize) -> Vec<Vec<String>> {
     let dir = tempfile::tempdir().expect("a folder");
     // Tab-separated UTF-8, as shown; a profile of its own lets several run at once.
+    let filter = format!("csv:Text - txt - csv (StarCalc):9,34,76,1,,0,false,true,true,false,false,{sheet}");
     let status = Command::new("soffice")
         .arg(format!("-env:UserInstallation=file://{}/profile", dir.path().display()))
-        .args([
-            "--headless",
-            "--convert-to",
-            "csv:Text - txt - csv (StarCalc):9,34,76,1,,0,false,true",
-        ])
+        .args(["--headless", "--convert-to", &filter])
         .arg("--outdir")
         .args([dir.path(), file])
         .stdout(Stdio::null())
@@ -56,8 +58,10 @@ pub fn shown_by_libreoffice(file: &Path) -> Vec<Vec<String>> {
         .status()
         .unwrap_or_else(|e| panic!("soffice: {e}; install libreoffice-calc-nogui"));
     assert!(status.success(), "LibreOffice opens {}", file.display());
-    let name = file.with_extension("csv");
-    let text = std::fs::read_to_string(dir.path().join(name.file_name().expect("a name"))).expect("a table");
+    // Named after the file and the sheet.
+    let mut tables = std::fs::read_dir(dir.path()).expect("a folder").flatten();
+    let table = tables.find(|entry| entry.path().extension().is_some_and(|e| e == "csv"));
+    let text = std::fs::read_to_string(table.expect("a table").path()).expect("a text");
     let cell = |cell: &str| match cell.strip_prefix('"').and_then(|c| c.strip_suffix('"')) {
         Some(quoted) => quoted.replace("\"\"", "\""),
         None => cell.to_owned(),

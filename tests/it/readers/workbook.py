@@ -7,6 +7,8 @@ import sys
 import openpyxl
 
 book = openpyxl.load_workbook(sys.argv[1])
+# What formulas came to when the file was written.
+results = openpyxl.load_workbook(sys.argv[1], data_only=True)
 
 
 def plain(value):
@@ -21,9 +23,10 @@ for sheet in book.worksheets:
         {
             "name": sheet.title,
             "rows": [[plain(c.value) for c in row] for row in sheet.iter_rows()],
+            "results": [[plain(c.value) for c in row] for row in results[sheet.title].iter_rows()],
             # s: text, n: number or nothing, d: a date, f: a formula.
             "types": [[c.data_type for c in row] for row in sheet.iter_rows()],
-            "formats": [c.number_format for c in next(sheet.iter_rows(min_row=2))],
+            "formats": [c.number_format for c in next(sheet.iter_rows(min_row=2), ())],
             "links": {c.coordinate: c.hyperlink.target for row in sheet.iter_rows() for c in row if c.hyperlink},
             "bold": [c.font.bold for c in next(sheet.iter_rows())],
             "frozen": sheet.freeze_panes,

@@ -1,0 +1,204 @@
+//! A period's figures as the papers show them.
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::domain::Moment;
+use crate::domain::figures::{Balance, Column, Figure, Owner, Rate, Value};
+use crate::domain::rule::PeriodKind;
+use crate::domain::text::vi_sort_key;
+use crate::domain::time::Period;
+use crate::domain::wording::Locale;
+use crate::render::report::view::{
+    BalanceRow, CardsView, CountView, FiguresView, FormulaView, IdentityView, MonthView, PeriodView, ReportView,
+    RowKind, Share, Standing, in_order,
+};
+
+use super::{Report, State};
+
+/// What the figures have to come to, as the report prints it.
+const IDENTITIES: &str = "Tổng = tồn kỳ trước + phát sinh trong kỳ + điều chỉnh = xong đúng hạn + xong trễ hạn + từ chối, chuyển + đang xử lý \
+                          trong hạn + đang xử lý quá hạn; tổng các cơ quan, lĩnh vực, địa bàn bằng toàn tỉnh.";
+
+impl Report {
+    /// What the papers say at an instant. What is not counted stays unknown.
+    #[must_use]
+    pub fn view(&self, config: &Config, at: Moment) -> ReportView {
+        let f = &self.figures;
+        let previous = self.period.previous();
+        let figure = |figure: Figure| figure.value(f).and_then(|n| u64::try_from(n).ok());
+        let owners = self.owners_in_order(config).into_iter();
+        let mut balance: Vec<BalanceRow> = owners
+            .map(|(owner, name)| self.balance_row(kind(&owner), name, &f.owners[&owner]))
+            .collect();
+        in_order(&mut balance);
+        let month = |period: Period, received| MonthView {
+            first_day: period.first_day(),
+            last_day: last_day(period),
+            received,
+        };
+        let received = |rows: &BTreeMap<String, Balance>| {
+            let rows = rows.iter().map(|(id, row)| (id.as_str(), row.received));
+            self.counts(rows, config)
+        };
+        ReportView {
+            papers: config.papers.clone(),
+            hotline: config.delivery.hotline.clone(),
+            two_digits: config.wording.two_digits,
+            period: PeriodView {
+                key: self.period.to_string(),
+                first_day: self.period.first_day(),
+                last_day: self.last_day(),
+                is_month: config.rules.period == PeriodKind::CalendarMonth,
+                previous_first_day: previous.first_day(),
+                previous_last_day: last_day(previous),
+            },
+            standing: match self.state {
+                State::Open => Standing::Open,
+                State::Provisional => Standing::Provisional,
+                State::Final => Standing::Final,
+            },
+            revision: u32::try_from(self.revision).unwrap_or_default(),
+            drawn_at: at.with_timezone(&config.calendars.base().zone()).naive_local(),
+            figures: FiguresView {
+                total: figure(Figure::Total),
+                change: Figure::Change.value(f),
+                change_from_last_year: Figure::ChangeFromYearBefore.value(f),
+                procedures: figure(Figure::Procedures),
+                flagged: figure(Figure::Flagged),
+                under_follow_up: figure(Figure::UnderFollowUp),
+                opening_stock: figure(Figure::OpeningStock),
+                carried_over: figure(Figure::CarriedOver),
+                new_in_period: figure(Figure::NewInPeriod),
+                taken_up_again: figure(Figure::TakenUpAgain),
+                unsatisfied: figure(Figure::Unsatisfied),
+                excluded: figure(Figure::Excluded),
+                exclusion_pending: None,
+                satisfied: figure(Figure::Satisfied),
+                no_reply: None,
+                on_time_by_first: match Column::OnTimeRateFirst.value(&f.whole, f) {
+                    Some(Value::Rate(rate)) => rate.and_then(share),
+                    _ => None,
+                },
+            },
+            months: vec![
+                month(previous, figure(Figure::PreviousTotal)),
+                month(self.period, figure(Figure::Total)),
+            ],
+            channels: self.counts(f.channels.iter().map(|(id, n)| (id.as_str(), *n)), config),
+            fields: received(&f.fields),
+            localities: received(&f.areas),
+            total: self.balance_row(RowKind::Total, "Toàn tỉnh".to_owned(), &f.whole),
+            balance,
+            identities: vec![IdentityView {
+                text: IDENTITIES.to_owned(),
+                holds: (f.reach.start && f.reach.end).then(|| f.violations().is_empty()),
+            }],
+            formulas: formulas(),
+            overdue: None,
+            reminders: None,
+            cards: self.cards(config),
+            directive: None,
+            obligations: None,
+            proposed_reply_before: None,
+        }
+    }
+
+    fn balance_row(&self, kind: RowKind, name: String, row: &Balance) -> BalanceRow {
+        let signed = |column: Column| match column.value(row, &self.figures) {
+            Some(Value::Count(count)) => Some(count),
+            _ => None,
+        };
+        let count = |column: Column| signed(column).and_then(|n| u64::try_from(n).ok());
+        BalanceRow {
+            opening_stock: count(Column::StockBefore),
+            received: count(Column::Received),
+            // What was taken up again comes to what is to be done, as a late entry does.
+            adjustment: signed(Column::Adjustments)
+                .zip(signed(Column::TakenUp))
+                .map(|(adjusted, again)| adjusted + again),
+            done_on_time: count(Column::DoneOnTime),
+            done_late: count(Column::DoneLate),
+            rejected: count(Column::Rejected),
+            open_in_time: count(Column::OpenWithin),
+            open_overdue: count(Column::OpenOverdue),
+            reminders: count(Column::Reminders),
+            unsatisfied: count(Column::Unsatisfied),
+            explained: None,
+            satisfied: count(Column::Satisfied),
+            ..BalanceRow::unknown(kind, name)
+        }
+    }
+
+    /// Words with their counts, the most frequent first; `None` where none of it is known.
+    fn counts<'a>(&self, counts: impl Iterator<Item = (&'a str, u64)>, config: &Config) -> Option<Vec<CountView>> {
+        if !self.figures.reach.start {
+            return None;
+        }
+        let counts = counts.filter(|(_, n)| *n > 0).map(|(id, n)| CountView {
+            name: self.term(id, config),
+            count: Some(n),
+        });
+        let mut counts: Vec<CountView> = counts.collect();
+        counts.sort_by_cached_key(|c| (std::cmp::Reverse(c.count), vi_sort_key(&c.name)));
+        Some(counts)
+    }
+
+    /// The unit that answers for cards, and what things are called in the period.
+    fn cards(&self, config: &Config) -> Option<CardsView> {
+        let on = self.last_day();
+        let unit = config.directory.unit(config.papers.cards_unit.as_deref()?)?;
+        let term = |id: &str, otherwise: &str| {
+            let name = config.wording.terms.name(id, Locale::Vi, on);
+            name.unwrap_or(otherwise).to_owned()
+        };
+        let own = self.figures.fields.get(CARDS);
+        let known = |value: fn(&Balance) -> u64| own.map(value).filter(|_| self.figures.reach.end);
+        Some(CardsView {
+            unit: unit.name(on).to_owned(),
+            card: term("card", "thẻ căn cước"),
+            local_police: term("local_police", "công an cấp xã"),
+            open: known(Balance::open),
+            not_sent: None,
+            at_c06: None,
+            card_arrived: None,
+            data_wrong: None,
+            overdue: known(|row| row.open_overdue),
+        })
+    }
+}
+
+/// The category of tickets about identity cards.
+const CARDS: &str = "cccd";
+
+fn share(rate: Rate) -> Option<Share> {
+    Share::of(rate.part, rate.whole)
+}
+
+/// How each figure is reckoned; what is reckoned alike stands once.
+fn formulas() -> Vec<FormulaView> {
+    let words = Figure::ALL.map(|figure| figure.words(Locale::Vi)).into_iter();
+    let words = words.chain(Column::ALL.map(|column| column.words(Locale::Vi)));
+    let mut formulas: Vec<FormulaView> = Vec::new();
+    for words in words {
+        if formulas.iter().all(|known| known.text != words.formula) {
+            formulas.push(FormulaView {
+                name: words.label.to_owned(),
+                text: words.formula.to_owned(),
+            });
+        }
+    }
+    formulas
+}
+
+fn last_day(period: Period) -> chrono::NaiveDate {
+    period.end().pred_opt().unwrap_or(period.end())
+}
+
+fn kind(owner: &Owner) -> RowKind {
+    match owner {
+        Owner::Unit(_) => RowKind::Unit,
+        Owner::Operator => RowKind::Operator,
+        Owner::Unassigned => RowKind::Unassigned,
+    }
+}
