@@ -301,12 +301,14 @@ impl Report {
         self.period.end().pred_opt().unwrap_or(self.period.end())
     }
 
-    /// What a field, locality or channel is called.
+    /// What a field, locality or channel is called: a locality by who governs it.
     fn term(&self, id: &str, config: &Config) -> String {
         if id.is_empty() {
             return "Không rõ".to_owned();
         }
-        let name = config.wording.terms.name(id, Locale::Vi, self.last_day());
+        let on = self.last_day();
+        let local = || config.directory.local(&config.directory.root, id, on).map(|unit| unit.name(on));
+        let name = config.wording.terms.name(id, Locale::Vi, on).or_else(local);
         name.unwrap_or(id).to_owned()
     }
 
