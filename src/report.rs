@@ -307,7 +307,12 @@ impl Report {
             return "Không rõ".to_owned();
         }
         let on = self.last_day();
-        let local = || config.directory.local(&config.directory.root, id, on).map(|unit| unit.name(on));
+        let local = || {
+            config
+                .directory
+                .local(&config.directory.root, id, on)
+                .map(|unit| unit.name(on))
+        };
         let name = config.wording.terms.name(id, Locale::Vi, on).or_else(local);
         name.unwrap_or(id).to_owned()
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Moment;
 use super::calendar::Calendar;
 use super::facts::{self, Context};
+use super::scrub;
 use super::ticket::{Rating, Status, Ticket};
 use super::time::Period;
 pub use balance::{Balance, Rate};
@@ -185,7 +186,7 @@ impl Count<'_> {
         };
         figures.add(&is, &row);
         if row.received > 0 {
-            let channel = at_end.ticket.channel.clone().unwrap_or_default();
+            let channel = scrub::word(at_end.ticket.channel.as_deref().unwrap_or_default());
             *figures.channels.entry(channel).or_default() += 1;
         }
     }
@@ -263,7 +264,7 @@ impl Count<'_> {
         }
     }
 
-    /// Where a ticket belongs just before an instant.
+    /// Where a ticket belongs just before an instant. What people write where a word is expected stands in no report.
     fn rows(&self, ticket: &Ticket, instant: Moment) -> Rows {
         let last = instant - TimeDelta::microseconds(1);
         let on = self.context.calendars.base().date_of(last);
@@ -274,8 +275,8 @@ impl Count<'_> {
         };
         Rows {
             owner,
-            field: ticket.category().unwrap_or_default().to_owned(),
-            area: ticket.area.clone().unwrap_or_default(),
+            field: scrub::word(ticket.category().unwrap_or_default()),
+            area: scrub::word(ticket.area.as_deref().unwrap_or_default()),
         }
     }
 }

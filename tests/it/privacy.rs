@@ -206,6 +206,7 @@ async fn nothing_that_a_citizen_left_in_any_column_leaves_us() {
     left.run(&dir, &["status", "--json"]);
     left.run(&dir, &["report", "--month", "2021-09"]);
     left.run(&dir, &["report", "--month", "2021-09", "--format", "json"]);
+    left.run(&dir, &["report", "--month", "2021-09", "--format", "html"]);
     let listed = left.run(&dir, &["outbox", "list", "--json"]);
     let ids: Vec<&str> = listed
         .split("\"id\": \"")

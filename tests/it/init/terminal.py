@@ -14,6 +14,8 @@ signal.alarm(60)
 conversation = json.load(sys.stdin)
 child, terminal = pty.fork()
 if child == 0:
+    # What runs behind a shell ignores it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.argv[1], sys.argv[1:])
 
 

@@ -629,7 +629,7 @@ async fn around_a_reform_explain_says_of_each_instant_who_is_told_and_why_they()
     let accepted = "overdue/L1 agency:contact of SGTVT by email accepted since 2025-02-27 08:00";
     let ahead = format!("-> agency:head of SGTVT by email -> {by} not before 2025-03-05 08:00");
     let waits = format!(
-        "overdue/L2 agency:head of SGTVT by email -> {by} waiting: waits for its recipient's next digest or office hours"
+        "overdue/L2 agency:head of SGTVT by email -> {by} waiting until 2025-03-03 08:00: waits for its recipient's next digest or office hours"
     );
     assert_eq!(
         ways(outlook(&world, "T1", "2025-03-03 07:30")),
