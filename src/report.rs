@@ -105,7 +105,7 @@ pub async fn revise(
         return Ok(None);
     };
     let bounds = bounds(store, config, period, now).await?;
-    let counted = count_within(store, config, period, bounds).await?;
+    let counted = count_within(store, config, period, bounds, &|| ()).await?;
     let snapshot = Snapshot {
         period,
         revision: before.revision + 1,
@@ -135,16 +135,17 @@ const PAGE: i64 = 500;
 /// Counts a period from the store, with `now` as the present.
 pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) -> Result<Report, StoreError> {
     let bounds = bounds(store, config, period, now).await?;
-    count_within(store, config, period, bounds).await
+    count_within(store, config, period, bounds, &|| ()).await
 }
 
 /// As [`count`], of a period whose figures are bounded otherwise: as they were known earlier, or after a period that was
-/// counted at another instant.
+/// counted at another instant. `on_page` is told of each page of tickets.
 pub async fn count_within(
     store: &Store,
     config: &Config,
     period: Period,
     mut bounds: Bounds,
+    on_page: &(dyn Fn() + Sync),
 ) -> Result<Report, StoreError> {
     let Bounds {
         previous_start,
@@ -184,6 +185,7 @@ pub async fn count_within(
             let told = reminders.get(&life.first.ticket.code).copied().unwrap_or(0);
             count.add(&mut figures, life, u64::try_from(told).unwrap_or(0));
         }
+        on_page();
         after = next;
     }
     let reaches = |instant: Moment| meta.horizon.is_some_and(|horizon| horizon <= instant);
@@ -196,7 +198,7 @@ pub async fn count_within(
     let year_before = period.year_before();
     let year_before = (midnight(year_before.first_day()), midnight(year_before.end()));
     if reaches(year_before.0) {
-        figures.year_before_total = Some(received(store, &count, year_before).await?);
+        figures.year_before_total = Some(received(store, &count, year_before, on_page).await?);
     }
     Ok(Report {
         period,
@@ -207,7 +209,12 @@ pub async fn count_within(
 }
 
 /// How many tickets were received in a span, and not void at its end.
-async fn received(store: &Store, count: &Count<'_>, (from, until): (Moment, Moment)) -> Result<u64, StoreError> {
+async fn received(
+    store: &Store,
+    count: &Count<'_>,
+    (from, until): (Moment, Moment),
+    on_page: &(dyn Fn() + Sync),
+) -> Result<u64, StoreError> {
     let span = Lives {
         received_from: from,
         received_before: until,
@@ -219,6 +226,7 @@ async fn received(store: &Store, count: &Count<'_>, (from, until): (Moment, Mome
         let (page, next) = store.lives(span, &code, PAGE).await?;
         let received = page.iter().filter(|life| count.is_received(life, from, until));
         total += u64::try_from(received.count()).unwrap_or(0);
+        on_page();
         after = next;
     }
     Ok(total)

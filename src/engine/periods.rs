@@ -1,12 +1,16 @@
 //! Month ends: the figures of a period are frozen once it is over, as provisional ones at the first turn that has read the
 //! ticket database since, and for good at the first one behind the days of checking. Which periods are owed follows from
-//! what is frozen, so that those missed while nothing ran are made up, each once.
+//! what is frozen, so that those missed while nothing ran are made up, each once and one period a turn, since what is due to
+//! be told does not wait for figures.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
 
 use chrono::NaiveTime;
+use tokio::time::timeout;
 
-use super::{Engine, TurnError};
+use super::{Engine, SIGN_OF_LIFE, TurnError};
 use crate::domain::Moment;
 use crate::domain::figures::is_checked_at;
 use crate::domain::time::Period;
@@ -37,7 +41,11 @@ impl Engine {
         let first = Period::of(base.date_of(first_turn), kind);
         let frozen = self.store.frozen_since(first).await?;
         let mut period = first;
+        let mut is_made = false;
         let due = 'owed: loop {
+            if is_made {
+                return Ok(());
+            }
             let end = base.instant(period.end(), NaiveTime::MIN);
             let key = period.to_string();
             let last = frozen.iter().find(|(period, _)| *period == key);
@@ -51,6 +59,7 @@ impl Engine {
                     break 'owed due;
                 }
                 self.freeze(period, revision, now).await?;
+                is_made = true;
             }
             period = period.next();
         };
@@ -76,7 +85,22 @@ impl Engine {
     /// Keeps a revision of a period's figures as they are known now.
     async fn freeze(&self, period: Period, revision: i64, now: Moment) -> Result<(), TurnError> {
         let bounds = report::bounds(&self.store, &self.config, period, now).await?;
-        let report = report::count_within(&self.store, &self.config, period, bounds).await?;
+        let pulse = Arc::clone(&self.pulse);
+        let on_page = move || pulse.beat();
+        let mut counting = pin!(report::count_within(
+            &self.store,
+            &self.config,
+            period,
+            bounds,
+            &on_page
+        ));
+        // It may take longer than the one that decides may be silent.
+        let report = loop {
+            match timeout(SIGN_OF_LIFE, &mut counting).await {
+                Ok(counted) => break counted?,
+                Err(_) => self.begin_deciding().await?.commit().await?,
+            }
+        };
         let snapshot = Snapshot {
             period,
             revision,

@@ -148,7 +148,10 @@ async fn a_period_is_frozen_at_its_end_and_for_good_when_it_has_been_checked(on:
 async fn month_ends_that_were_missed_while_nothing_ran_are_made_up_each_once() {
     let mut world = september().await;
     world.ticket("T5", "Sở Y tế", "2021-10-15 09:00").await;
-    for time in ["2021-11-10 08:00", "2021-11-10 08:30"] {
+    // One period a turn, behind what is to be told.
+    world.turn("2021-11-10 08:00").await;
+    assert_eq!(frozen(&world, "2021-10").await, []);
+    for time in ["2021-11-10 08:10", "2021-11-10 08:30"] {
         world.turn(time).await;
         assert_eq!(
             frozen(&world, "2021-09").await,
