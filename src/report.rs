@@ -5,6 +5,8 @@
 mod text;
 mod view;
 
+use std::collections::BTreeMap;
+
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use serde_json::{Map, Value, json};
 
@@ -51,29 +53,40 @@ pub struct Report {
     pub figures: Figures,
 }
 
+/// Why a period's figures cannot be shown or counted again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{period} has no revision {revision}")]
+    NoRevision { period: Period, revision: i64 },
+    #[error("the figures of {period} are not final yet: what is corrected at its source is counted with them")]
+    NotFinal { period: Period },
+}
+
 /// A period as it was frozen last, or by a revision; counted now, with `now` as the present, where it was not.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read, or there is no such revision.
 pub async fn read(
     store: &Store,
     config: &Config,
     period: Period,
     revision: Option<i64>,
     now: Moment,
-) -> Result<Option<Report>, StoreError> {
-    let snapshots = store.snapshots(period).await?;
+) -> Result<Report, ReportError> {
+    let mut snapshots = store.snapshots(period).await?.into_iter();
     let frozen = match revision {
-        None => snapshots.into_iter().last(),
-        Some(asked) => match snapshots.into_iter().find(|s| s.revision == asked) {
-            Some(found) => Some(found),
-            None => return Ok(None),
-        },
+        None => snapshots.last(),
+        Some(revision) => {
+            let found = snapshots.find(|s| s.revision == revision);
+            Some(found.ok_or(ReportError::NoRevision { period, revision })?)
+        }
     };
     let Some(frozen) = frozen else {
-        return count(store, config, period, now).await.map(Some);
+        return Ok(count(store, config, period, now).await?);
     };
-    Ok(Some(Report {
+    Ok(Report {
         period,
         revision: frozen.revision,
         state: if frozen.revision > 0 {
@@ -82,28 +95,24 @@ pub async fn read(
             State::Provisional
         },
         figures: frozen.figures,
-    }))
+    })
 }
 
-/// A period counted again: the next revision, where it was counted for good before.
+/// A period counted again as the next revision, with the figures of the one before.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read, or the period was not counted for good yet.
 pub async fn revise(
     store: &Store,
     config: &Config,
     period: Period,
+    (by, reason): (String, String),
     now: Moment,
-) -> Result<Option<(Snapshot, Figures)>, StoreError> {
-    let Some(before) = store
-        .snapshots(period)
-        .await?
-        .into_iter()
-        .last()
+) -> Result<(Snapshot, Figures), ReportError> {
+    let last = store.snapshots(period).await?.into_iter().last();
+    let before = last
         .filter(|s| s.revision > 0)
-    else {
-        return Ok(None);
-    };
+        .ok_or(ReportError::NotFinal { period })?;
     let bounds = bounds(store, config, period, now).await?;
     let counted = count_within(store, config, period, bounds, &|| ()).await?;
     let snapshot = Snapshot {
@@ -111,10 +120,10 @@ pub async fn revise(
         revision: before.revision + 1,
         known_at: bounds.known,
         figures: counted.figures,
-        made_by: None,
-        reason: None,
+        made_by: Some(by),
+        reason: Some(reason),
     };
-    Ok(Some((snapshot, before.figures)))
+    Ok((snapshot, before.figures))
 }
 
 /// What a period's figures look at, after the one before as it was counted for good.
@@ -256,7 +265,7 @@ impl Report {
             self.named(json!(id), &name, &f.owners[&owner], config)
         });
         put("units", units.collect());
-        let named = |rows: &std::collections::BTreeMap<String, Balance>| -> Value {
+        let named = |rows: &BTreeMap<String, Balance>| -> Value {
             let named = |(id, row): (&String, &Balance)| {
                 let name = self.term(id, config);
                 self.named(json!(Some(id).filter(|id| !id.is_empty())), &name, row, config)

@@ -14,7 +14,7 @@ use crate::domain::figures::{Figure, Figures};
 use crate::domain::time::{BadPeriod, Period};
 use crate::render::report::paper::Kind;
 use crate::render::report::{page, paper, workbook};
-use crate::report;
+use crate::report::{self, ReportError};
 use crate::store::Store;
 
 #[derive(Debug, Args)]
@@ -76,11 +76,9 @@ pub(super) async fn run(dir: &Path, asked: Asked) -> Result<(), CliError> {
     }
     let store = Store::open_read_only(&config.store.database).await?;
     let now = store.meta().await?.last_turn_at.unwrap_or_else(clock::now);
-    let found = report::read(&store, &config, period, asked.revision, now).await?;
-    let Some(report) = found else {
-        let revision = asked.revision.unwrap_or_default();
-        return Err(CliError::Failed(anyhow!("{period} has no revision {revision}")));
-    };
+    let report = report::read(&store, &config, period, asked.revision, now)
+        .await
+        .map_err(failed)?;
     for violation in report.figures.violations() {
         tracing::warn!("these figures do not go together: {violation}");
     }
@@ -109,12 +107,10 @@ async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) ->
     }
     let now = instant(asked.at.as_deref(), config)?;
     let store = Store::open_beside(&config.store.database).await?;
-    let Some((mut counted, before)) = report::revise(&store, config, period, now).await? else {
-        let why =
-            format!("the figures of {period} are not final yet: what is corrected at its source is counted with them");
-        return Err(CliError::Failed(anyhow!(why)));
-    };
-    let differs = differences(&before, &counted.figures);
+    let by = asked.author.clone().unwrap_or_else(who);
+    let (counted, before) = report::revise(&store, config, period, (by, reason.to_owned()), now)
+        .await
+        .map_err(failed)?;
     if counted.figures == before {
         say(&format!(
             "{period}: nothing has changed since revision {}",
@@ -127,8 +123,6 @@ async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) ->
             "the figures of {period} do not balance: {violation}"
         )));
     }
-    counted.made_by = Some(asked.author.clone().unwrap_or_else(who));
-    counted.reason = Some(reason.to_owned());
     let mut tx = store.begin().await?;
     let is_kept = tx.freeze(&counted).await?;
     tx.commit().await?;
@@ -138,8 +132,16 @@ async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) ->
             "somebody else had {period} counted at the same time; see its last revision"
         )));
     }
+    let differs = differences(&before, &counted.figures);
     say(&format!("{period}: revision {}\n{differs}", counted.revision));
     Ok(())
+}
+
+fn failed(error: ReportError) -> CliError {
+    match error {
+        ReportError::Store(error) => error.into(),
+        error => CliError::Failed(error.into()),
+    }
 }
 
 /// The numbers of the narrative that are others than before; what differs in a table alone is said as that.

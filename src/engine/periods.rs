@@ -40,31 +40,28 @@ impl Engine {
         let base = self.config.calendars.base();
         let first = Period::of(base.date_of(first_turn), kind);
         let frozen = self.store.frozen_since(first).await?;
-        let mut period = first;
-        let mut is_made = false;
-        let due = 'owed: loop {
-            if is_made {
-                return Ok(());
-            }
+        let missing = |period: Period| {
             let end = base.instant(period.end(), NaiveTime::MIN);
             let key = period.to_string();
             let last = frozen.iter().find(|(period, _)| *period == key);
-            let owed = [(PROVISIONAL, end), (FINAL, is_checked_at(period, base))];
-            for (revision, due) in owed
-                .into_iter()
-                .filter(|(revision, _)| last.is_none_or(|(_, last)| last < revision))
-            {
-                // What comes behind it is due later.
-                if now < due || read < due {
-                    break 'owed due;
-                }
-                self.freeze(period, revision, now).await?;
-                is_made = true;
-            }
-            period = period.next();
+            let mut all = vec![(PROVISIONAL, end), (FINAL, is_checked_at(period, base))];
+            all.retain(|(revision, _)| last.is_none_or(|(_, last)| last < revision));
+            all
         };
-        self.freezes_at = Some(due);
-        self.unbalanced = Some(self.contradictions(first, period).await?);
+        let (mut period, mut owed) = (first, missing(first));
+        while owed.is_empty() {
+            period = period.next();
+            owed = missing(period);
+        }
+        for (revision, due) in owed {
+            // What comes behind it is due later.
+            if now.min(read) < due {
+                self.freezes_at = Some(due);
+                self.unbalanced = Some(self.contradictions(first, period).await?);
+                return Ok(());
+            }
+            self.freeze(period, revision, now).await?;
+        }
         Ok(())
     }
 

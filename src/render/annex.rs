@@ -10,7 +10,7 @@ use rust_xlsxwriter::{
 };
 
 use super::view::{DeadlineView, EndedView, LineView, MessageView, SectionView};
-use super::{is_web, language, vietnamese};
+use super::{is_web, language, vietnamese, worksheet};
 use crate::domain::Moment;
 use crate::domain::text::unaccented;
 use crate::domain::wording::{Locale, Wording};
@@ -24,9 +24,6 @@ const MOST_NAME: usize = 60;
 const MOST_TEXT: usize = 500;
 /// Longest link that every spreadsheet program takes.
 const MOST_LINK: usize = 2_000;
-/// What Excel calls A4.
-const A4: u8 = 9;
-
 /// The columns: title in Vietnamese and in English, and width in characters.
 const COLUMNS: [(&str, &str, f64); 16] = [
     ("STT", "No.", 5.0),
@@ -102,7 +99,10 @@ pub fn write(message: &MessageView, wording: &Wording, at: Moment) -> Result<Vec
     );
     let sheet = book.add_worksheet();
     sheet.set_name(title(locale))?;
-    lay_out(sheet, message, locale)?;
+    let date = language::date(locale, message.at.date());
+    let reader = format!("{} – {date}", message.unit_name);
+    let below = either(locale, "&RTrang &P/&N", "&RPage &P/&N");
+    worksheet::lay_out(sheet, (&message.hotline, &reader), below)?;
     let formats = Formats::new();
     for (column, (vi, en, width)) in (0..).zip(COLUMNS) {
         sheet.set_column_width(column, width)?;
@@ -122,29 +122,6 @@ pub fn write(message: &MessageView, wording: &Wording, at: Moment) -> Result<Vec
     let width = u16::try_from(COLUMNS.len()).unwrap_or(u16::MAX);
     sheet.autofilter(0, 0, last, width - 1)?;
     book.save_to_buffer()
-}
-
-/// For reading and for paper: the header stays in sight and stands on each page, A4 across, all columns on it.
-fn lay_out(sheet: &mut Worksheet, message: &MessageView, locale: Locale) -> Result<(), XlsxError> {
-    sheet.set_freeze_panes(1, 0)?;
-    sheet.set_repeat_rows(0, 0)?;
-    sheet.set_paper_size(A4);
-    sheet.set_landscape();
-    sheet.set_print_fit_to_pages(1, 0);
-    sheet.set_margins(0.4, 0.4, 0.7, 0.6, 0.3, 0.3);
-    // An ampersand opens a code of the header's own language.
-    let plain = |text: &str| text.replace('&', "&&");
-    sheet.set_header(format!(
-        "&L{}&R{}",
-        plain(&message.hotline),
-        plain(&format!(
-            "{} – {}",
-            message.unit_name,
-            language::date(locale, message.at.date())
-        ))
-    ));
-    sheet.set_footer(either(locale, "&RTrang &P/&N", "&RPage &P/&N"));
-    Ok(())
 }
 
 struct Formats {

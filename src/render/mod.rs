@@ -16,6 +16,7 @@ mod tables;
 pub mod vietnamese;
 pub mod view;
 pub mod webhook;
+mod worksheet;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};

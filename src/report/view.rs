@@ -58,7 +58,7 @@ impl Report {
                 State::Provisional => Standing::Provisional,
                 State::Final => Standing::Final,
             },
-            revision: u32::try_from(self.revision).unwrap_or_default(),
+            revision: self.revision,
             drawn_at: at.with_timezone(&config.calendars.base().zone()).naive_local(),
             figures: FiguresView {
                 total: figure(Figure::Total),

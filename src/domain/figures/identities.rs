@@ -67,9 +67,9 @@ pub enum Violation {
     Part {
         place: Place,
         part: Column,
-        of_part: u64,
+        of_part: i64,
         whole: Column,
-        of_whole: u64,
+        of_whole: i64,
     },
     #[error("{table}: {column} of the rows is {rows}, of all tickets {whole}")]
     Sum {
@@ -138,8 +138,9 @@ impl Figures {
         for (table, rows) in self.tables() {
             for column in Column::ALL.into_iter().filter(|column| column.is_summed()) {
                 let sum = rows.iter().filter_map(|row| column.count(row)).sum();
-                let whole = column.count(&self.whole).unwrap_or(0);
-                if sum != whole {
+                if let Some(whole) = column.count(&self.whole)
+                    && sum != whole
+                {
                     let rows = sum;
                     found.push(Violation::Sum {
                         table,
@@ -276,9 +277,9 @@ fn of_row(place: &Place, row: &Balance, found: &mut Vec<Violation>) {
         });
     }
     for (part, whole) in PARTS {
-        let count = |column: Column| column.count(row).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-        let (of_part, of_whole) = (count(part), count(whole));
-        if of_part > of_whole {
+        if let (Some(of_part), Some(of_whole)) = (part.count(row), whole.count(row))
+            && of_part > of_whole
+        {
             found.push(Violation::Part {
                 place: place(),
                 part,

@@ -212,9 +212,9 @@ fn received(view: &ReportView, w: &mut Writer) {
         change(f.change, &previous(view)),
         n(f.procedures),
     ));
-    if f.change_from_last_year.is_some() {
+    if let Some(change) = f.change_from_last_year {
         let same = "So với cùng kỳ năm trước, số phiếu tiếp nhận";
-        w.text(match f.change_from_last_year.unwrap_or_default() {
+        w.text(match change {
             0 => format!("{same} không đổi."),
             n => format!("{same} {} phiếu.", vietnamese::change(n)),
         });

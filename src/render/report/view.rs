@@ -30,7 +30,7 @@ pub struct ReportView {
     pub period: PeriodView,
     pub standing: Standing,
     /// 0 = not frozen.
-    pub revision: u32,
+    pub revision: i64,
     pub drawn_at: NaiveDateTime,
     pub figures: FiguresView,
     /// Tickets by period, the earliest first; this one is the last.

@@ -10,9 +10,7 @@ use super::view::{BalanceRow, ReportView, Share};
 use crate::domain::Moment;
 use crate::render::annex::{clipped, excel};
 use crate::render::vietnamese::UNKNOWN;
-
-/// What Excel calls A4.
-const A4: u8 = 9;
+use crate::render::worksheet;
 
 /// What a cell holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,28 +89,10 @@ pub fn write(view: &ReportView, at: Moment) -> Result<Vec<u8>, XlsxError> {
     ] {
         let page = book.add_worksheet();
         page.set_name(sheet.name)?;
-        lay_out(page, view)?;
+        worksheet::lay_out(page, (&prose::draft(view), &prose::period(view)), "&L&A&RTrang &P/&N")?;
         formats.fill(page, &sheet)?;
     }
     book.save_to_buffer()
-}
-
-fn lay_out(page: &mut Worksheet, view: &ReportView) -> Result<(), XlsxError> {
-    page.set_freeze_panes(1, 0)?;
-    page.set_repeat_rows(0, 0)?;
-    page.set_paper_size(A4);
-    page.set_landscape();
-    page.set_print_fit_to_pages(1, 0);
-    page.set_margins(0.4, 0.4, 0.7, 0.6, 0.3, 0.3);
-    // An ampersand opens a code of the header's own language.
-    let plain = |text: &str| text.replace('&', "&&");
-    page.set_header(format!(
-        "&L{}&R{}",
-        plain(&prose::draft(view)),
-        plain(&prose::period(view))
-    ));
-    page.set_footer("&L&A&RTrang &P/&N");
-    Ok(())
 }
 
 struct Formats {
