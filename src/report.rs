@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::facts::Context;
 use crate::domain::figures::{self, Balance, Bounds, Column, Count, Figure, Figures, Owner, Reach};
+use crate::domain::obligation::Members;
 use crate::domain::time::Period;
 use crate::domain::wording::Locale;
 use crate::store::as_of::Lives;
@@ -51,6 +52,18 @@ pub struct Report {
     pub revision: i64,
     pub state: State,
     pub figures: Figures,
+    /// Which tickets stand under which obligation, where they were counted now.
+    pub members: Option<Members>,
+}
+
+/// A period counted again.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    pub snapshot: Snapshot,
+    /// Which tickets stand under which obligation by it.
+    pub members: Members,
+    /// The figures of the revision before.
+    pub before: Figures,
 }
 
 /// Why a period's figures cannot be shown or counted again.
@@ -95,6 +108,7 @@ pub async fn read(
             State::Provisional
         },
         figures: frozen.figures,
+        members: None,
     })
 }
 
@@ -108,7 +122,7 @@ pub async fn revise(
     period: Period,
     (by, reason): (String, String),
     now: Moment,
-) -> Result<(Snapshot, Figures), ReportError> {
+) -> Result<Revision, ReportError> {
     let last = store.snapshots(period).await?.into_iter().last();
     let before = last
         .filter(|s| s.revision > 0)
@@ -123,7 +137,11 @@ pub async fn revise(
         made_by: Some(by),
         reason: Some(reason),
     };
-    Ok((snapshot, before.figures))
+    Ok(Revision {
+        snapshot,
+        members: counted.members.unwrap_or_default(),
+        before: before.figures,
+    })
 }
 
 /// What a period's figures look at, after the one before as it was counted for good.
@@ -184,7 +202,7 @@ pub async fn count_within(
         touched_since: previous_start,
         since: start,
     };
-    let mut figures = Figures::default();
+    let (mut figures, mut members) = (Figures::default(), Members::new());
     let mut after = Some(String::new());
     while let Some(from) = after {
         let (page, next) = store.lives(span, &from, PAGE).await?;
@@ -193,6 +211,7 @@ pub async fn count_within(
         for life in &page {
             let told = reminders.get(&life.first.ticket.code).copied().unwrap_or(0);
             count.add(&mut figures, life, u64::try_from(told).unwrap_or(0));
+            members.extend(count.members(life, config.papers.cards_unit.as_deref()));
         }
         on_page();
         after = next;
@@ -214,6 +233,7 @@ pub async fn count_within(
         revision: 0,
         state: if known <= end { State::Open } else { State::Provisional },
         figures,
+        members: Some(members),
     })
 }
 

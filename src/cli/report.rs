@@ -108,9 +108,10 @@ async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) ->
     let now = instant(asked.at.as_deref(), config)?;
     let store = Store::open_beside(&config.store.database).await?;
     let by = asked.author.clone().unwrap_or_else(who);
-    let (counted, before) = report::revise(&store, config, period, (by, reason.to_owned()), now)
+    let revision = report::revise(&store, config, period, (by, reason.to_owned()), now)
         .await
         .map_err(failed)?;
+    let (counted, before) = (revision.snapshot, revision.before);
     if counted.figures == before {
         say(&format!(
             "{period}: nothing has changed since revision {}",
@@ -125,6 +126,9 @@ async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) ->
     }
     let mut tx = store.begin().await?;
     let is_kept = tx.freeze(&counted).await?;
+    if is_kept {
+        tx.add_members(period, counted.revision, &revision.members).await?;
+    }
     tx.commit().await?;
     store.close().await;
     if !is_kept {

@@ -9,6 +9,7 @@ use chrono::{NaiveTime, TimeDelta};
 use super::audit::{self, read_audit};
 use super::database::{read_database, read_secret};
 use super::mail::{Domain, MailDomains};
+use super::monthly::read_monthly;
 use super::ops::{self, read_ops};
 use super::papers::read_papers;
 use super::problem::Place;
@@ -22,6 +23,7 @@ use super::smtp::read_smtp;
 use super::webhooks::{self, read_webhooks};
 use crate::domain::Moment;
 use crate::domain::notice::Mode;
+use crate::domain::obligation::Monthly;
 use crate::domain::papers::Papers;
 use crate::domain::rule::{DueReading, PeriodKind};
 use crate::domain::text::fold;
@@ -50,6 +52,7 @@ pub(super) struct MainFile {
     pub audit: AuditSettings,
     pub http: HttpSettings,
     pub papers: Papers,
+    pub monthly: Monthly,
     pub locale: Locale,
     /// Counts below ten are written with a nought before them.
     pub two_digits: bool,
@@ -124,6 +127,10 @@ pub(super) fn read(root: Node<'_>, dir: &Path) -> Option<MainFile> {
             papers: file
                 .get("report")
                 .and_then(|n| n.table(read_papers))
+                .unwrap_or_default(),
+            monthly: file
+                .get("monthly")
+                .and_then(|n| n.table(read_monthly))
                 .unwrap_or_default(),
             limits: file
                 .get("limits")

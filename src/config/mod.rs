@@ -16,6 +16,7 @@ pub mod expectations;
 pub mod import;
 mod layer;
 mod mail;
+mod monthly;
 mod ops;
 mod papers;
 mod parts;
@@ -42,6 +43,7 @@ use crate::domain::change::fnv;
 use crate::domain::directory::Directory;
 use crate::domain::matcher::Matcher;
 use crate::domain::notice::Mode;
+use crate::domain::obligation::Monthly;
 use crate::domain::papers::Papers;
 use crate::domain::rule::RuleSet;
 use crate::domain::wording::{Terms, Wording};
@@ -80,6 +82,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// What the province's papers bear.
     pub papers: Papers,
+    /// How the monthly cycle goes.
+    pub monthly: Monthly,
     pub rules: RuleSet,
     pub directory: Directory,
     pub calendars: Calendars,
@@ -226,6 +230,7 @@ fn read_all(
         audit: main.audit,
         http: main.http,
         papers: main.papers,
+        monthly: main.monthly,
         rules,
         directory: agencies.directory,
         calendars: calendars?,

@@ -8,6 +8,7 @@ mod balance;
 mod formulas;
 mod identities;
 mod life;
+mod members;
 
 use std::collections::BTreeMap;
 

@@ -16,6 +16,7 @@ pub mod figures;
 pub mod hold;
 pub mod matcher;
 pub mod notice;
+pub mod obligation;
 pub mod papers;
 pub mod rule;
 pub mod schedule;

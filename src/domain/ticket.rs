@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
+use super::obligation::Duty;
 
 /// What the source's own status word means. Open is `Open` or `Waiting`; done is `Answered` or `Closed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -145,6 +146,9 @@ pub struct Ticket {
     /// What `[[classify]]` proposed from title and body where the source had nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed: Option<Proposed>,
+    /// Not of the source: an obligation of the monthly cycle, which is chased as a ticket is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duty: Option<Duty>,
 }
 
 impl Default for Ticket {
@@ -182,6 +186,7 @@ impl Default for Ticket {
             rating_excluded: false,
             url: None,
             proposed: None,
+            duty: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::rule::PeriodKind;
 
@@ -105,7 +106,8 @@ impl Span {
 /// A reporting period by its first day: a calendar month, or the 15th to the 14th.
 ///
 /// The key is `2021-08`, or `2021-08/15` for the period that starts on 15 August.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Period {
     first: NaiveDate,
 }
@@ -172,6 +174,20 @@ impl Period {
         Period {
             first: NaiveDate::from_ymd_opt(y, m, self.first.day()).unwrap_or(self.first),
         }
+    }
+}
+
+impl From<Period> for String {
+    fn from(period: Period) -> String {
+        period.to_string()
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = BadPeriod;
+
+    fn try_from(key: String) -> Result<Period, BadPeriod> {
+        key.parse()
     }
 }
 

@@ -108,6 +108,10 @@ impl Engine {
         };
         let mut tx = self.begin_deciding().await?;
         let is_made = tx.freeze(&snapshot).await?;
+        if is_made {
+            let members = report.members.unwrap_or_default();
+            tx.add_members(period, revision, &members).await?;
+        }
         tx.commit().await?;
         if is_made {
             tracing::info!(%period, revision, "the figures of {period} are frozen");

@@ -205,6 +205,7 @@ pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spo
         rating: rating.and_then(|word| fields.rating(&word, &settings.rating)),
         rating_excluded: fields.boolean("rating_excluded"),
         url: fields.text("url"),
+        duty: None,
         proposed: None,
         code: fields.code.clone(),
     };

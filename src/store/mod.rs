@@ -16,6 +16,7 @@ pub mod meta;
 pub mod modes;
 pub mod outbox;
 mod postgres;
+pub mod register;
 pub mod retention;
 pub mod seed;
 pub mod snapshots;
@@ -67,6 +68,7 @@ pub fn statements() -> Vec<&'static str> {
         retention::STATEMENTS,
         seed::STATEMENTS,
         snapshots::STATEMENTS,
+        register::STATEMENTS,
         summaries::STATEMENTS,
     ];
     lists
@@ -77,6 +79,7 @@ pub fn statements() -> Vec<&'static str> {
         .chain(tellings::with_rows())
         .chain(outbox::with_rows())
         .chain(seed::with_rows())
+        .chain(register::with_rows())
         .chain(forgotten::about_texts())
         .collect()
 }

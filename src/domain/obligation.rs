@@ -1,0 +1,524 @@
+//! What the agencies owe by the Chairman's directive on a period: obligations, and how replies, waivers and exclusions
+//! meet them (`spec.md` §7.3-7.4).
+//!
+//! An obligation is one per period, unit and kind. To the ladders it is a ticket of our own ([`Obligation::ticket`]): open
+//! until a reply is recorded, due before the directive's day. So it is told, climbed, held, explained and rehearsed as
+//! tickets are, and there is no second way. It counts in no figure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::Moment;
+use super::calendar::Calendar;
+use super::ticket::{Status, Ticket, WrittenTime};
+use super::time::Period;
+
+/// What the codes of obligations begin with, as tickets; the source's own codes may not.
+pub const PREFIX: &str = "@obligation/";
+
+/// The category of tickets about identity cards.
+pub const CARDS: &str = "cccd";
+
+/// What is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// (a) To review what is said of late procedures, of the conduct of staff and of regulations, and to draw lessons.
+    Review,
+    /// (b) To settle what is under follow-up, carried over and new.
+    FollowUp,
+    /// (c) To explain what was rated unsatisfied or not useful.
+    Explanation,
+    /// (d) To follow the results about identity cards. No day is set; told each month until it is closed.
+    CardResults,
+    /// (e) To explain to citizens about identity cards; as (d).
+    CitizenInformation,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 5] = [
+        Kind::Review,
+        Kind::FollowUp,
+        Kind::Explanation,
+        Kind::CardResults,
+        Kind::CitizenInformation,
+    ];
+
+    /// The word in the store, in JSON and in codes.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Review => "review",
+            Kind::FollowUp => "follow_up",
+            Kind::Explanation => "explanation",
+            Kind::CardResults => "card_results",
+            Kind::CitizenInformation => "citizen_information",
+        }
+    }
+
+    /// The letter of the list in the report and the directive.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Kind::Review => 'a',
+            Kind::FollowUp => 'b',
+            Kind::Explanation => 'c',
+            Kind::CardResults => 'd',
+            Kind::CitizenInformation => 'e',
+        }
+    }
+
+    /// Whether the directive sets a day before which a reply is due.
+    #[must_use]
+    pub fn has_deadline(self) -> bool {
+        !matches!(self, Kind::CardResults | Kind::CitizenInformation)
+    }
+}
+
+/// A word or letter that names no kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no kind of obligation; write a (review), b (follow_up), c (explanation), d (card_results) or e (citizen_information)"
+)]
+pub struct BadKind(pub String);
+
+impl FromStr for Kind {
+    type Err = BadKind;
+
+    fn from_str(text: &str) -> Result<Kind, BadKind> {
+        let is_it = |kind: &Kind| kind.word() == text || text.chars().eq([kind.letter()]);
+        Kind::ALL
+            .into_iter()
+            .find(is_it)
+            .ok_or_else(|| BadKind(text.to_owned()))
+    }
+}
+
+/// Identity of an obligation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    pub period: Period,
+    /// The unit's id, as it answered for the tickets at the cut-off; successors only receive.
+    pub unit: String,
+    pub kind: Kind,
+}
+
+impl Id {
+    /// Its code as a ticket: `@obligation/2021-08/SYT/review`.
+    #[must_use]
+    pub fn code(&self) -> String {
+        format!("{PREFIX}{}/{}/{}", self.period, self.unit, self.kind.word())
+    }
+
+    /// Reads what [`Id::code`] wrote; `None` of any other code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Id> {
+        let mut parts = code.strip_prefix(PREFIX)?.rsplitn(3, '/');
+        let kind = parts.next()?.parse().ok()?;
+        let unit = parts.next()?.to_owned();
+        let period = parts.next()?.parse().ok()?;
+        Some(Id { period, unit, kind })
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.period, self.unit, self.kind.word())
+    }
+}
+
+/// Whether a code is that of an obligation.
+#[must_use]
+pub fn is_code(code: &str) -> bool {
+    code.starts_with(PREFIX)
+}
+
+/// How «trước ngày D» is read (`domain.md` §1.3 G).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// The reply is late from the end of the day before D; else from the end of D.
+    pub is_strict: bool,
+    /// A due day that is closed stays where it is; else the next working day is meant.
+    pub keeps_closed_day: bool,
+}
+
+/// What the configuration says of the monthly cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Monthly {
+    pub reading: Reading,
+    /// Holds for each period that none was recorded for.
+    pub standing: Option<Standing>,
+}
+
+/// A directive by its day: before when the agencies have to reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directive {
+    pub period: Period,
+    /// Number and symbol of the document: `312/UBND-KSTT`.
+    pub number: String,
+    pub date: NaiveDate,
+    /// «Trước ngày».
+    pub reply_before: NaiveDate,
+    /// Follows from the standing directive of the configuration.
+    pub is_standing: bool,
+    pub by: String,
+    pub recorded_at: Moment,
+}
+
+impl Directive {
+    /// The day at whose end replies are due and which reminders aim at: the one before «trước ngày».
+    #[must_use]
+    pub fn due_day(&self, reading: Reading, cal: &Calendar) -> NaiveDate {
+        let day = self.reply_before.pred_opt().unwrap_or(self.reply_before);
+        reading.on_working_day(day, cal)
+    }
+
+    /// The last day on which a document may reach the Office and not be late.
+    #[must_use]
+    pub fn last_day(&self, reading: Reading, cal: &Calendar) -> NaiveDate {
+        match reading.is_strict {
+            true => self.due_day(reading, cal),
+            false => reading.on_working_day(self.reply_before, cal),
+        }
+    }
+}
+
+impl Reading {
+    fn on_working_day(self, day: NaiveDate, cal: &Calendar) -> NaiveDate {
+        match self.keeps_closed_day {
+            true => day,
+            false => cal.on_or_after(day),
+        }
+    }
+}
+
+/// A document by which an agency replied, as the Office recorded it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub number: String,
+    pub date: NaiveDate,
+    /// The day on which it reached the Office; lateness is judged by it.
+    pub reached_on: NaiveDate,
+    pub note: Option<String>,
+    pub by: String,
+    pub recorded_at: Moment,
+}
+
+/// The Office does without a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    pub reason: String,
+    pub by: String,
+    pub recorded_at: Moment,
+}
+
+/// How far the tickets of an obligation have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Tickets that it is about.
+    pub tickets: u64,
+    /// Of these, over by now.
+    pub settled: u64,
+    /// Of these, excluded by the Office: the dissatisfaction comes from the reporter's side.
+    pub excluded: u64,
+    /// Of these, proposed for exclusion and not decided.
+    pub pending: u64,
+}
+
+/// How an obligation stands at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Owed,
+    /// Owed, and the last day is over.
+    Late,
+    Replied,
+    RepliedLate,
+    Waived,
+    /// All its tickets have been excluded: nothing is left to explain.
+    Excluded,
+}
+
+impl State {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Owed => "owed",
+            State::Late => "late",
+            State::Replied => "replied",
+            State::RepliedLate => "replied_late",
+            State::Waived => "waived",
+            State::Excluded => "excluded",
+        }
+    }
+
+    #[must_use]
+    pub fn is_owed(self) -> bool {
+        matches!(self, State::Owed | State::Late)
+    }
+}
+
+/// One obligation with all that meets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obligation {
+    pub id: Id,
+    pub opened_at: Moment,
+    /// When anything about it was last recorded.
+    pub changed_at: Moment,
+    /// The directive in force for its period.
+    pub directive: Directive,
+    /// The first document that settles it; later ones change nothing.
+    pub reply: Option<Reply>,
+    pub waiver: Option<Waiver>,
+    pub progress: Progress,
+    /// Since when the Office has seen the list of those from whom no reply is recorded; nobody is escalated before.
+    pub office_saw_at: Option<Moment>,
+}
+
+/// What a ticket that is an obligation has of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duty {
+    pub kind: Kind,
+    pub period: Period,
+    /// The directive's number and date, for letters that cite it.
+    pub number: String,
+    pub date: NaiveDate,
+    /// «Trước ngày»; none for what is owed until it is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_before: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub office_saw_at: Option<Moment>,
+}
+
+impl Obligation {
+    /// How it stands at an instant.
+    #[must_use]
+    pub fn state(&self, reading: Reading, cal: &Calendar, now: Moment) -> State {
+        let last_day = || self.directive.last_day(reading, cal);
+        if let Some(reply) = &self.reply {
+            return match self.id.kind.has_deadline() && reply.reached_on > last_day() {
+                true => State::RepliedLate,
+                false => State::Replied,
+            };
+        }
+        if self.waiver.is_some() {
+            return State::Waived;
+        }
+        let Progress { tickets, excluded, .. } = self.progress;
+        if self.id.kind == Kind::Explanation && tickets > 0 && tickets == excluded {
+            return State::Excluded;
+        }
+        match self.id.kind.has_deadline() && cal.end_of_day(last_day()) <= now {
+            true => State::Late,
+            false => State::Owed,
+        }
+    }
+
+    /// The obligation as a ticket of our own: what ladders, holds, letters and commands see of it.
+    #[must_use]
+    pub fn ticket(&self, reading: Reading, cal: &Calendar) -> Ticket {
+        let has_deadline = self.id.kind.has_deadline();
+        let due = has_deadline.then(|| self.directive.due_day(reading, cal));
+        let status = match self.state(reading, cal, self.changed_at) {
+            State::Owed | State::Late => Status::Open,
+            State::Replied | State::RepliedLate => Status::Answered,
+            State::Waived | State::Excluded => Status::Void,
+        };
+        let recorded = self.reply.as_ref().map(|reply| reply.recorded_at);
+        Ticket {
+            code: self.id.code(),
+            status,
+            status_word: status.word().to_owned(),
+            received_at: self.opened_at,
+            updated_at: Some(self.changed_at),
+            due_at: due.map(|date| WrittenTime {
+                date,
+                at: cal.instant(date, chrono::NaiveTime::MIN),
+                has_time: false,
+            }),
+            answered_at: recorded,
+            closed_at: self.waiver.as_ref().map(|waiver| waiver.recorded_at).or(recorded),
+            category: Some(self.id.kind.word().to_owned()),
+            agency: Some(self.id.unit.clone()),
+            duty: Some(Duty {
+                kind: self.id.kind,
+                period: self.id.period,
+                number: self.directive.number.clone(),
+                date: self.directive.date,
+                reply_before: has_deadline.then_some(self.directive.reply_before),
+                office_saw_at: self.office_saw_at,
+            }),
+            ..Ticket::default()
+        }
+    }
+}
+
+/// The standing directive of the configuration: it holds for each period that none was recorded for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub number: String,
+    pub date: NaiveDate,
+    /// «Trước ngày» in the month after the period; its last day where the month is shorter.
+    pub reply_day: u32,
+}
+
+impl Standing {
+    /// What it says for a period.
+    #[must_use]
+    pub fn for_period(&self, period: Period, recorded_at: Moment) -> Directive {
+        use chrono::Datelike;
+        let month_after = period.end();
+        let days = (1..=self.reply_day).rev();
+        let reply_before = days.filter_map(|day| month_after.with_day(day)).next();
+        Directive {
+            period,
+            number: self.number.clone(),
+            date: self.date,
+            reply_before: reply_before.unwrap_or(month_after),
+            is_standing: true,
+            by: String::new(),
+            recorded_at,
+        }
+    }
+}
+
+/// Which obligations a ticket stands under at a period's cut-off.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    pub unit: String,
+    pub kind: Kind,
+    pub code: String,
+}
+
+/// Members without doubles, as a page of tickets gives them.
+pub type Members = BTreeSet<Member>;
+
+/// What somebody recorded about an obligation, or about a ticket of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A document reached the Office.
+    Reply,
+    /// The Office does without a reply.
+    Waiver,
+    /// The agency proposes a ticket for exclusion.
+    Proposal,
+    /// The Office excludes it.
+    Exclusion,
+    /// The Office does not.
+    Refusal,
+}
+
+impl What {
+    pub const ALL: [What; 5] = [
+        What::Reply,
+        What::Waiver,
+        What::Proposal,
+        What::Exclusion,
+        What::Refusal,
+    ];
+
+    /// The word in the store and in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            What::Reply => "reply",
+            What::Waiver => "waiver",
+            What::Proposal => "proposal",
+            What::Exclusion => "exclusion",
+            What::Refusal => "refusal",
+        }
+    }
+}
+
+/// A line of the register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    pub what: What,
+    pub obligation: Id,
+    /// The ticket, of what is recorded about one.
+    pub code: Option<String>,
+    /// Of a reply: number and date of the document, and the day on which it reached the Office.
+    pub number: Option<String>,
+    pub date: Option<NaiveDate>,
+    pub reached_on: Option<NaiveDate>,
+    /// A note, or the reason of a waiver or decision.
+    pub note: Option<String>,
+}
+
+/// A line of the register as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: i64,
+    /// What was recorded together.
+    pub batch: i64,
+    pub said: NewEntry,
+    pub by: String,
+    pub at: Moment,
+    /// By whom and when it was taken back.
+    pub undone: Option<(String, Moment)>,
+}
+
+/// What the Office thinks of a ticket that was proposed for exclusion, or that it excluded of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exclusion {
+    /// Proposed; not excluded while nobody has decided.
+    Pending,
+    Excluded,
+    Refused,
+}
+
+/// How each ticket stands about which there is an entry that was not taken back; of two the later one counts.
+#[must_use]
+pub fn exclusions(entries: &[Entry]) -> BTreeMap<&str, Exclusion> {
+    let mut found = BTreeMap::new();
+    for entry in entries.iter().filter(|e| e.undone.is_none()) {
+        let Some(code) = entry.said.code.as_deref() else {
+            continue;
+        };
+        match entry.said.what {
+            // A second proposal does not undo a decision.
+            What::Proposal => {
+                found.entry(code).or_insert(Exclusion::Pending);
+            }
+            What::Exclusion => {
+                found.insert(code, Exclusion::Excluded);
+            }
+            What::Refusal => {
+                found.insert(code, Exclusion::Refused);
+            }
+            What::Reply | What::Waiver => {}
+        }
+    }
+    found
+}
+
+/// The reply and the waiver of an obligation among the entries of its period, oldest first.
+#[must_use]
+pub fn met_by(id: &Id, entries: &[Entry]) -> (Option<Reply>, Option<Waiver>) {
+    let own = |what: What| {
+        let mut valid = entries.iter().filter(|e| e.undone.is_none());
+        valid.find(|e| e.said.what == what && e.said.obligation == *id)
+    };
+    let reply = own(What::Reply).and_then(|e| {
+        Some(Reply {
+            number: e.said.number.clone()?,
+            date: e.said.date?,
+            reached_on: e.said.reached_on?,
+            note: e.said.note.clone(),
+            by: e.by.clone(),
+            recorded_at: e.at,
+        })
+    });
+    let waiver = own(What::Waiver).map(|e| Waiver {
+        reason: e.said.note.clone().unwrap_or_default(),
+        by: e.by.clone(),
+        recorded_at: e.at,
+    });
+    (reply, waiver)
+}
