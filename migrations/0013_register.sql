@@ -25,7 +25,7 @@ CREATE TABLE member (
 );
 CREATE INDEX member_code ON member (code);
 
--- What a unit owes. `untaken` while the turn has not looked at it since something was recorded.
+-- What a unit owes. `untaken` counts what was recorded about it since a turn took it up.
 CREATE TABLE obligation (
     period        TEXT   NOT NULL,
     unit          TEXT   NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE obligation (
     untaken       BIGINT NOT NULL,
     PRIMARY KEY (period, unit, kind)
 );
-CREATE INDEX obligation_untaken ON obligation (period) WHERE untaken = 1;
+CREATE INDEX obligation_untaken ON obligation (period) WHERE untaken > 0;
 
 -- What people recorded, one line an obligation or ticket; what was recorded together bears one batch. Nothing is changed
 -- here but to take a batch back.

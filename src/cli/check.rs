@@ -29,7 +29,7 @@ use crate::store::{Store, StoreError};
 pub const CONFIGURATION_ERROR: u8 = 78;
 
 /// The templates of letters that no rule asks for.
-const BUILT_IN: [&str; 8] = [
+const BUILT_IN: [&str; 9] = [
     "alarms",
     "approval",
     "competence",
@@ -37,6 +37,7 @@ const BUILT_IN: [&str; 8] = [
     "correction",
     "endpoint-disabled",
     "send-test",
+    "obligation-settled",
     "settled",
 ];
 

@@ -128,6 +128,7 @@ async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) ->
     let is_kept = tx.freeze(&counted).await?;
     if is_kept {
         tx.add_members(period, counted.revision, &revision.members).await?;
+        tx.open_obligations(period, now).await?;
     }
     tx.commit().await?;
     store.close().await;

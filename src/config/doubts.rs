@@ -13,6 +13,7 @@ use super::read::Node;
 use super::{Config, toml_files};
 use crate::domain::directory::{Absence, Base, Deputy, Desk, Directory, Role, Rung, Unit, Wanted};
 use crate::domain::matcher::{Column, Matcher};
+use crate::domain::obligation::Kind;
 use crate::domain::rule::{Channel, Classify, DeadlinePolicy, From, Rule, Step, When};
 use crate::domain::summary::Summary;
 use crate::domain::text::{Folded, fold};
@@ -384,6 +385,13 @@ impl Doubts<'_> {
         ];
         if when == When::Unsatisfied {
             given.push(Condition::Has(Column::RatingExcluded, words(&["false"])));
+        }
+        if when == When::Obligation {
+            let kinds = Kind::ALL.into_iter().filter(|kind| kind.has_deadline());
+            given.push(Condition::Has(
+                Column::Category,
+                kinds.map(|kind| fold(kind.word())).collect(),
+            ));
         }
         if when == When::Unassigned {
             let directory = &self.config.directory;

@@ -160,13 +160,6 @@ fn whens() -> Vec<(&'static str, When)> {
 
 fn read_when(s: &mut Section<'_>) -> Option<When> {
     let node = s.needed("when")?;
-    if node.as_text() == Some("obligation") {
-        node.error_hint(
-            "`obligation` cannot be used yet",
-            "obligations come with the monthly directive".to_owned(),
-        );
-        return None;
-    }
     node.choice(&whens())
 }
 
@@ -320,9 +313,9 @@ fn read_step(
 
 /// Only what is due soon can be told before its anchor; afterwards it is overdue.
 fn check_sign(node: Node<'_>, after: Span, when: When) {
-    if after.is_negative() && when != When::DueSoon {
+    if after.is_negative() && !matches!(when, When::DueSoon | When::Obligation) {
         node.error_hint(
-            format!("`{after}` is before the fact: only `due_soon` counts backwards"),
+            format!("`{after}` is before the fact: only `due_soon` and `obligation` count backwards"),
             "drop the sign, or use `when = \"due_soon\"`".to_owned(),
         );
     }

@@ -94,9 +94,10 @@ pub fn reckon(ticket: &Ticket, memory: &Memory, rules: &RuleSet, cal: &Calendar)
             written: written.date,
         });
     }
-    rules
-        .deadlines
-        .iter()
+    // What is owed until it is closed has none.
+    let policies = rules.deadlines.iter().filter(|_| ticket.duty.is_none());
+    policies
+        .clone()
         .find_map(|p| by_policy(p, ticket, memory, cal))
         .unwrap_or(Reckoned::None)
 }

@@ -93,6 +93,8 @@ pub enum Verdict {
         step: String,
         until: Option<Moment>,
     },
+    /// An obligation is past its deadline, and the Office has not seen yet who did not reply.
+    BehindOffice,
     Capped(Cap),
     /// Nobody to write to: the agency's word is not in the directory.
     UnknownAgency {
@@ -502,6 +504,7 @@ fn climb(
             _ if highest.is_some_and(|h| i < h) => Verdict::PassedOver(Passed::HigherStep),
             _ if due[i] > now => Verdict::NotYet { at: due[i] },
             _ if stands_still(rule.when, subject) => Verdict::StaleSource,
+            _ if is_behind_office(subject.ticket, occurrence, due[i]) => Verdict::BehindOffice,
             _ => match (may_climb(l, mine, i).and_then(|()| reach(l, step)), opening) {
                 (Ok(_), Some(first)) if i > start => Verdict::BehindStep {
                     step: first.id.clone(),
@@ -549,6 +552,12 @@ const STALE_RECHECK: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// Overdue and stale steps wait while the ticket database shows no life.
 fn stands_still(when: When, subject: &Subject<'_>) -> bool {
     !subject.source_is_fresh && matches!(when, When::Overdue | When::Stale)
+}
+
+/// Nobody hears of an obligation that is past its deadline before the Office has seen who did not reply.
+fn is_behind_office(ticket: &Ticket, occurrence: &Occurrence, due: Moment) -> bool {
+    let Some(duty) = &ticket.duty else { return false };
+    due >= occurrence.instant && duty.office_saw_at.is_none()
 }
 
 /// A telling counts as decided unless all its notices were passed over.
@@ -1059,7 +1068,7 @@ fn ending_of(telling: &Telling, subject: &Subject<'_>, reckoned: &Reckoned, ctx:
     if about_agency && !parts.lead.is_empty() && Some(parts.lead) != subject.memory.lead.as_deref() {
         return Some(Ending::Transferred);
     }
-    let by_deadline = rule.is_some_and(|r| matches!(r.when, When::DueSoon | When::Overdue));
+    let by_deadline = rule.is_some_and(|r| matches!(r.when, When::DueSoon | When::Overdue | When::Obligation));
     if let (true, Reckoned::At(deadline), Ok(told)) = (by_deadline, reckoned, parts.what.parse::<chrono::NaiveDate>()) {
         return (deadline.written > told).then_some(Ending::Extended);
     }
@@ -1128,6 +1137,7 @@ impl Verdict {
             Verdict::Acknowledged { .. } => "acknowledged",
             Verdict::PassedOver(_) => "passed_over",
             Verdict::BehindStep { .. } => "behind_step",
+            Verdict::BehindOffice => "behind_office",
             Verdict::Capped(_) => "capped",
             Verdict::UnknownAgency { .. } => "unknown_agency",
             Verdict::NoRecipient => "no_recipient",
@@ -1189,6 +1199,7 @@ impl Verdict {
             Verdict::PassedOver(Passed::SameDay) => "a higher step reached the same recipient on the same day".into(),
             Verdict::BehindStep { step, until: Some(_) } => format!("step {step} was told too recently (min_gap)"),
             Verdict::BehindStep { step, until: None } => format!("step {step} has to be told first"),
+            Verdict::BehindOffice => "the Office has to see first who has not replied".into(),
             Verdict::Capped(Cap::UnmappedStatus) => {
                 "the status word is not in [source.status]: no higher than contact".into()
             }

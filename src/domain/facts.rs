@@ -65,6 +65,10 @@ pub enum Unconcerned {
     OfThisPeriod,
     /// A fact of the rule's `unless` holds: other rules chase the ticket.
     Unless(When),
+    /// `obligation`: this is a ticket.
+    NotOwed,
+    /// An obligation, of which only rules with `obligation` tell.
+    IsObligation,
 }
 
 /// One occurrence of a fact for a rule and ticket.
@@ -123,6 +127,11 @@ pub fn occurrence(
     if ticket.level == Some(1) {
         return Err(Unconcerned::Operator);
     }
+    match (&ticket.duty, rule.when) {
+        (None, When::Obligation) => return Err(Unconcerned::NotOwed),
+        (None, _) | (Some(_), When::Obligation) => {}
+        (Some(_), _) => return Err(Unconcerned::IsObligation),
+    }
     let cal = ctx.calendar(memory);
     if rule.when != When::Unsatisfied && !ticket.status.is_open() {
         return Err(Unconcerned::NotOpen(ticket.status.word()));
@@ -176,6 +185,16 @@ pub fn occurrence(
             Ok(Occurrence {
                 from: instant_of(cal.add(at, threshold), cal),
                 ..plain(stamp(at), at)
+            })
+        }
+        When::Obligation => {
+            let due = ticket.due_at.ok_or(Unconcerned::NoDeadline)?;
+            Ok(Occurrence {
+                key: occurrence_key(&due.date.to_string(), memory),
+                day: due.date,
+                instant: cal.end_of_day(due.date),
+                from: ticket.received_at,
+                until: None,
             })
         }
         When::Unsatisfied => Err(Unconcerned::NotUnsatisfied),
@@ -309,6 +328,7 @@ pub fn holds(when: When, ticket: &Ticket, memory: &Memory, ctx: &Context<'_>, no
             }
             Reckoned::Paused { .. } | Reckoned::None => false,
         },
+        When::Obligation => ticket.duty.is_some(),
         When::CarriedOver | When::Stale | When::Aged => false,
     }
 }
@@ -331,6 +351,8 @@ impl std::fmt::Display for Unconcerned {
                 f.write_str("the rating is older than records are kept: whether it was told is not known any more")
             }
             Unconcerned::Unless(when) => write!(f, "`unless`: {} holds, which other rules tell of", when.word()),
+            Unconcerned::NotOwed => f.write_str("a ticket; the rule tells of what units owe by a directive"),
+            Unconcerned::IsObligation => f.write_str("owed by a directive: only rules with `obligation` tell of it"),
             Unconcerned::OfThisPeriod => f.write_str("received or taken up again within the period"),
         }
     }

@@ -22,10 +22,12 @@ pub enum When {
     Unsatisfied,
     Stale,
     Aged,
+    /// Owed by the Chairman's directive on a month; tells of nothing else, and nothing else tells of it.
+    Obligation,
 }
 
 impl When {
-    pub const ALL: [When; 8] = [
+    pub const ALL: [When; 9] = [
         When::Received,
         When::Unassigned,
         When::DueSoon,
@@ -34,6 +36,7 @@ impl When {
         When::Unsatisfied,
         When::Stale,
         When::Aged,
+        When::Obligation,
     ];
 
     /// The word used in rule files, logs and JSON.
@@ -48,6 +51,7 @@ impl When {
             When::Unsatisfied => "unsatisfied",
             When::Stale => "stale",
             When::Aged => "aged",
+            When::Obligation => "obligation",
         }
     }
 }

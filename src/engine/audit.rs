@@ -289,9 +289,18 @@ impl Engine {
             self.look_at_rows(page.rows, look, audit).await?;
             self.keep_term().await?;
             if after.is_none() {
-                return Ok(());
+                break;
             }
         }
+        // What is owed by directives stands in our own register, and is told by the same ladders.
+        for period in self.store.obligation_periods().await? {
+            let owed = self.store.obligations(period).await?;
+            let rows: Vec<Row> = owed.iter().map(|obligation| self.row(obligation)).collect();
+            audit.checked += rows.len();
+            self.look_at_rows(rows, look, audit).await?;
+            self.keep_term().await?;
+        }
+        Ok(())
     }
 
     /// A page more has been looked at; the one that decides says that it is there.

@@ -11,6 +11,7 @@ use super::approval;
 use super::holds;
 use super::letter::{self, Parts};
 use super::modes::Modes;
+use super::obligations::show_progress;
 use super::observe::Observed;
 use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
 use super::{Engine, ReadError, TurnError, down, span_time};
@@ -21,12 +22,13 @@ use crate::domain::directory::{Desk, Recipient};
 use crate::domain::evaluate::{self, Ending, Subject};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling, Wait};
+use crate::domain::obligation;
 use crate::domain::rule::{Approver, Channel, Digest, Rule, When};
 use crate::domain::scrub;
 use crate::domain::time::{Period, Span};
 use crate::render::Rendered;
-use crate::render::language::builtin_title;
-use crate::render::view::{Addressee, DeadlineView, EndedView, LineView, SectionView};
+use crate::render::language::{DUTY_SETTLED, builtin_title};
+use crate::render::view::{Addressee, DeadlineView, DutyView, EndedView, LineView, SectionView};
 use crate::store::meta::Meta;
 use crate::store::outbox::{Approval, Form, NewMessage};
 use crate::store::tellings::Fate;
@@ -110,6 +112,8 @@ struct SectionKey {
     for_want_of_contact: bool,
     /// Id and name of the unit whose desk is away.
     stands_in_for: Option<(String, String)>,
+    /// What is owed by a directive never shares a section with tickets.
+    is_duty: bool,
 }
 
 /// Tickets as they are before composing.
@@ -130,6 +134,8 @@ fn pressing(when: When) -> u8 {
         When::Unsatisfied => 5,
         When::DueSoon => 6,
         When::Received => 7,
+        // Before what is to be done about single tickets.
+        When::Obligation => 0,
     }
 }
 
@@ -328,14 +334,24 @@ impl Engine {
         composed: &mut Composed,
         now: Moment,
     ) -> Result<Option<Refreshed>, TurnError> {
-        match self.read(async |source| source.by_code(codes).await).await {
+        let (own, codes): (Vec<String>, Vec<String>) =
+            codes.iter().cloned().partition(|code| obligation::is_code(code));
+        if !own.is_empty() {
+            composed.reread.decided += self.take_obligations(meta, now).await?;
+        }
+        if codes.is_empty() {
+            let data_as_of = None;
+            return Ok(Some(Refreshed { there: own, data_as_of }));
+        }
+        match self.read(async |source| source.by_code(&codes).await).await {
             Ok(page) => {
                 // A row that cannot be read keeps its last good state; one that is absent is for the sweep to judge, and
                 // what is to be said of it waits.
                 let rows = page.rows.iter().map(|r| r.ticket.code.as_str());
                 let unreadable = page.rejected.iter().filter_map(|r| r.code.as_deref());
                 let found: HashSet<&str> = rows.chain(unreadable).collect();
-                let there = codes.iter().filter(|c| found.contains(c.as_str())).cloned().collect();
+                let there = codes.iter().filter(|c| found.contains(c.as_str())).cloned();
+                let there = there.chain(own).collect();
                 self.take_page(meta, page, None, now, &mut composed.reread).await?;
                 let data_as_of = None;
                 Ok(Some(Refreshed { there, data_as_of }))
@@ -353,7 +369,7 @@ impl Engine {
                 };
                 let serves = self.age(read, now) <= span_time(self.config.source.max_age);
                 Ok(serves.then(|| Refreshed {
-                    there: codes.to_vec(),
+                    there: codes.into_iter().chain(own).collect(),
                     data_as_of: Some(read),
                 }))
             }
@@ -378,6 +394,7 @@ impl Engine {
         let mut recipients = Recipients::new(&self.config, disabled, now);
         let modes = Modes::read(&self.config, &self.store).await?;
         let titles = self.titles(codes).await?;
+        let duties = self.progress(codes).await?;
         let mut singles = Vec::new();
         let (mut fates, mut over) = (Vec::new(), Vec::new());
         let mut made: HashMap<String, bool> = HashMap::new();
@@ -510,6 +527,7 @@ impl Engine {
                     }
                     let mut item = self.item(telling, notice, kept, known, &recipient, urgent, &context, now);
                     item.line.title = titles.of(&kept.ticket);
+                    show_progress(&mut item.line, duties.get(code));
                     let digest = digest_of(&self.config, &item.section.rule, &kept.ticket);
                     item.is_between_lists = matches!(digest, Digest::Week { .. })
                         && recipients::schedule(&self.config, &recipient.unit, meta.last_composed_at)
@@ -568,6 +586,7 @@ impl Engine {
                 cc: notice.cc,
                 wanted: recipient.wanted,
                 for_want_of_contact: recipient.for_want_of_contact,
+                is_duty: kept.ticket.duty.is_some(),
                 stands_in_for: recipient.stands_in_for.clone().map(|id| {
                     (
                         id.clone(),
@@ -666,9 +685,12 @@ impl Engine {
         let days = running.map(|shown| cal.working_days_between(today, shown.day));
         let due_today = running.is_some_and(|shown| shown.day == today) && !is_late;
         LineView {
-            code: ticket.code.clone(),
+            code: match &ticket.duty {
+                Some(duty) => format!("{}/{}", duty.period, duty.kind.letter()),
+                None => ticket.code.clone(),
+            },
             title: None,
-            field: ticket.category().map(scrub::word),
+            field: ticket.category().filter(|_| ticket.duty.is_none()).map(scrub::word),
             agency_name: agency.map(|id| letter::unit_name(&self.config, id, today)),
             deadline,
             first_deadline_differs: match &reckoned {
@@ -704,6 +726,15 @@ impl Engine {
                 .as_deref()
                 .filter(|_| memory.agency.is_none())
                 .map(scrub::agency),
+            duty: ticket.duty.as_ref().map(|duty| DutyView {
+                kind: duty.kind,
+                letter: duty.kind.letter(),
+                month: duty.period.first_day(),
+                number: duty.number.clone(),
+                date: duty.date,
+                reply_before: duty.reply_before,
+                progress: None,
+            }),
         }
     }
 
@@ -1030,6 +1061,7 @@ impl Engine {
         let rule = self.config.rules.rules.iter().find(|r| r.id == item.section.rule);
         let step = rule.and_then(|r| r.steps.iter().find(|s| s.id == item.section.step));
         let template = match item.section.rule.as_str() {
+            SETTLED if item.section.is_duty => "obligation-settled",
             SETTLED => "settled",
             COMPETENCE => "competence",
             _ => step.map_or("", |s| &s.template),
@@ -1046,7 +1078,13 @@ impl Engine {
             rule: item.section.rule.clone(),
             step: item.section.step.clone(),
             rule_title: rule.map_or_else(
-                || builtin_title(self.config.wording.locale, &item.section.rule, &item.section.step).to_owned(),
+                || {
+                    let rule = match item.section.is_duty && item.section.rule == SETTLED {
+                        true => DUTY_SETTLED,
+                        false => &item.section.rule,
+                    };
+                    builtin_title(self.config.wording.locale, rule, &item.section.step).to_owned()
+                },
                 |r| r.title.clone(),
             ),
             when: rule.map_or("", |r| r.when.word()).to_owned(),

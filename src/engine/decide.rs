@@ -287,7 +287,9 @@ impl Engine {
             updated_raw,
         } = row;
         // Of the past only what was proposed is known, not the texts.
-        ticket.proposed = context.rules.propose(&ticket, &texts).or(ticket.proposed);
+        if ticket.duty.is_none() {
+            ticket.proposed = context.rules.propose(&ticket, &texts).or(ticket.proposed);
+        }
         let on = self.config.calendars.base().date_of(now);
         let lead = self.lead(&ticket, on);
         if let (None, Some(kept_from)) = (&before, context.kept_from) {
@@ -345,9 +347,11 @@ impl Engine {
         let lead = self.lead(&kept.ticket, on);
         let succession = |old: &str, new: &str| self.config.directory.is_succession(old, new, on);
         // Its status word may mean something else by now.
-        let status = self.config.source.status.get(&fold(&kept.ticket.status_word)).copied();
-        after.ticket.status_mapped = status.is_some();
-        after.ticket.status = status.unwrap_or(Status::Open);
+        if kept.ticket.duty.is_none() {
+            let status = self.config.source.status.get(&fold(&kept.ticket.status_word)).copied();
+            after.ticket.status_mapped = status.is_some();
+            after.ticket.status = status.unwrap_or(Status::Open);
+        }
         if context.rules.classify.is_empty() {
             after.ticket.proposed = None;
         }
@@ -357,7 +361,11 @@ impl Engine {
         after
     }
 
+    /// The unit that a ticket's agency means; an obligation names it by its id.
     fn lead(&self, ticket: &Ticket, on: chrono::NaiveDate) -> Option<String> {
+        if ticket.duty.is_some() {
+            return ticket.agency.clone();
+        }
         ticket
             .agency
             .as_deref()

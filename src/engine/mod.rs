@@ -20,6 +20,7 @@ mod forget;
 mod holds;
 mod letter;
 mod modes;
+mod obligations;
 mod observe;
 mod periods;
 mod preview;
@@ -474,7 +475,9 @@ impl Engine {
         self.follow_put_off(now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
         let mut observed = self.observe(&mut meta, now).await?;
-        let decided = observed.decided + self.decide_due(&meta, now).await? + self.decide_summaries(now).await?;
+        let recorded = self.take_obligations(&meta, now).await?;
+        let decided =
+            observed.decided + recorded + self.decide_due(&meta, now).await? + self.decide_summaries(now).await?;
         // Reading and deciding may have taken long enough for ops to have paused meanwhile.
         let mut composed = match self.store.meta().await?.paused {
             None => {

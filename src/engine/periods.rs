@@ -111,6 +111,10 @@ impl Engine {
         if is_made {
             let members = report.members.unwrap_or_default();
             tx.add_members(period, revision, &members).await?;
+            if revision >= FINAL {
+                self.follow_standing(&mut tx, period, now).await?;
+                tx.open_obligations(period, now).await?;
+            }
         }
         tx.commit().await?;
         if is_made {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::compose::{Bundle, Composed, Place};
 use super::explain::as_known_at;
 use super::modes::Modes;
+use super::obligations::show_progress;
 use super::recipients::{self, Addressed, Recipients, Way, digest_of};
 use super::{Engine, TurnError, bounces, letter, rules_since};
 use crate::channel::mail::MailError;
@@ -138,6 +139,7 @@ impl Engine {
         let disabled = self.store.disabled_endpoints().await?;
         let mut recipients = Recipients::new(&self.config, disabled, now);
         let titles = self.titles(&codes).await?;
+        let duties = self.progress(&codes).await?;
         let modes = Modes::read(&self.config, &self.store).await?;
         let mut singles = Vec::new();
         for Past { ticket, memory, .. } in page {
@@ -196,6 +198,7 @@ impl Engine {
                     now,
                 );
                 item.line.title = titles.of(&kept.ticket);
+                show_progress(&mut item.line, duties.get(&kept.ticket.code));
                 let bundles = match channel {
                     Channel::Email if is_alone => &mut own,
                     Channel::Email | Channel::Webhook => &mut *digests,

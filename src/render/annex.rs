@@ -208,11 +208,11 @@ fn cells(
         Cell::Number(number.into()),
         Cell::Text(title),
         code(line),
-        Cell::Text(
-            line.field
-                .as_deref()
-                .map_or_else(|| either(locale, "chưa phân loại", "not classified").to_owned(), label),
-        ),
+        Cell::Text(match (&line.duty, &line.field) {
+            (Some(duty), _) => language::duty_title(locale, duty.kind).to_owned(),
+            (None, Some(field)) => label(field),
+            (None, None) => either(locale, "chưa phân loại", "not classified").to_owned(),
+        }),
         Cell::Text(agency),
         Cell::Date(line.received_on),
         line.deadline.as_ref().map_or(Cell::Empty, deadline),
@@ -253,7 +253,11 @@ fn deadline(deadline: &DeadlineView) -> Cell {
 }
 
 fn state(line: &LineView, locale: Locale) -> String {
+    let is_duty = line.duty.is_some();
     let said = match &line.ended {
+        None if is_duty => either(locale, "chưa ghi nhận báo cáo", "no reply recorded"),
+        Some(EndedView::Done) if is_duty => either(locale, "đã ghi nhận báo cáo", "reply recorded"),
+        Some(EndedView::Void) if is_duty => either(locale, "không phải báo cáo", "no reply needed"),
         None => language::status(locale, &line.status),
         Some(EndedView::Done) => either(locale, "đã xử lý xong", "settled"),
         Some(EndedView::Rejected) => either(locale, "đã từ chối tiếp nhận", "not taken up"),

@@ -5,6 +5,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::{english, vietnamese};
 use crate::domain::notice::{COMPETENCE, SETTLED};
+use crate::domain::obligation::Kind;
 use crate::domain::wording::{Locale, Terms, Wording};
 
 /// `05/10/2026`, `5 October 2026`.
@@ -56,12 +57,36 @@ pub fn sample_tag(locale: Locale) -> &'static str {
     }
 }
 
+/// Under which endings of what is owed by a directive have their title; tickets' stand under the rule itself.
+pub const DUTY_SETTLED: &str = "@settled/obligation";
+
+/// What a unit owes by a directive, in the words of letters (`domain.md` §1.2).
+#[must_use]
+pub fn duty_title(locale: Locale, kind: Kind) -> &'static str {
+    match (locale, kind) {
+        (Locale::Vi, Kind::Review) => "tổ chức kiểm điểm rút kinh nghiệm",
+        (Locale::En, Kind::Review) => "review and draw lessons",
+        (Locale::Vi, Kind::FollowUp) => "xử lý phiếu đang theo dõi kết quả",
+        (Locale::En, Kind::FollowUp) => "settle what is under follow-up",
+        (Locale::Vi, Kind::Explanation) => "giải trình phiếu chưa hài lòng hoặc chưa hữu ích",
+        (Locale::En, Kind::Explanation) => "explain what was rated unsatisfied or not useful",
+        (Locale::Vi, Kind::CardResults) => "theo dõi, cập nhật kết quả để trả thẻ căn cước",
+        (Locale::En, Kind::CardResults) => "follow the results about identity cards",
+        (Locale::Vi, Kind::CitizenInformation) => "giải thích trực tiếp với người dân về cấp thẻ căn cước",
+        (Locale::En, Kind::CitizenInformation) => "explain to citizens about identity cards",
+    }
+}
+
 /// The title of what is told without a rule in a file: endings, and what needs somebody to say who is competent.
 #[must_use]
 pub fn builtin_title(locale: Locale, rule: &str, step: &str) -> &'static str {
     match (locale, rule, step) {
         (Locale::Vi, COMPETENCE, _) => "Phiếu cần xác định thẩm quyền",
         (Locale::En, COMPETENCE, _) => "Tickets whose competent agency is to be determined",
+        (Locale::Vi, DUTY_SETTLED, "extended") => "Thời hạn báo cáo mới",
+        (Locale::En, DUTY_SETTLED, "extended") => "New day to reply by",
+        (Locale::Vi, DUTY_SETTLED, _) => "Nội dung không còn phải báo cáo",
+        (Locale::En, DUTY_SETTLED, _) => "No longer owed",
         (Locale::Vi, SETTLED, "done") => "Đã xử lý xong kể từ lần nhắc trước",
         (Locale::En, SETTLED, "done") => "Settled since the last reminder",
         (Locale::Vi, SETTLED, "rejected") => "Đã từ chối tiếp nhận kể từ lần nhắc trước",
@@ -149,6 +174,7 @@ pub(super) fn plain(locale: Locale) -> Plain {
 pub(super) fn add_filters(env: &mut Environment<'static>, wording: &Wording) {
     let locale = wording.locale;
     env.add_filter("ngay", move |v: Value| date_of(&v).map(|d| date(locale, d)));
+    env.add_filter("thang", move |v: Value| date_of(&v).map(|d| month(locale, d)));
     env.add_filter("thu", move |v: Value| {
         date_of(&v).map(|d| match locale {
             Locale::Vi => vietnamese::weekday(d).to_owned(),
@@ -174,6 +200,10 @@ pub(super) fn add_filters(env: &mut Environment<'static>, wording: &Wording) {
     });
     let counted = wording.clone();
     env.add_filter("phieu", move |n: i64| tickets(&counted, n));
+    env.add_filter("viec", move |kind: &str| match kind.parse() {
+        Ok(kind) => Ok(duty_title(locale, kind)),
+        Err(_) => Err(bad(&Value::from(kind), "something that a directive has units owe")),
+    });
     env.add_filter("trang_thai", move |word: &str| status(locale, word).to_owned());
     env.add_filter("canh_bao", move |word: &str| alarm(locale, word).to_owned());
     env.add_filter("han", move |v: Value| {
@@ -199,6 +229,14 @@ pub(super) fn add_filters(env: &mut Environment<'static>, wording: &Wording) {
     env.add_filter("xuong_dong", wrap);
     env.add_filter("rong", |v: Value, width: usize| pad(&v.to_string(), width, false));
     env.add_filter("phai", |v: Value, width: usize| pad(&v.to_string(), width, true));
+}
+
+/// A month by one of its days.
+fn month(locale: Locale, day: NaiveDate) -> String {
+    match locale {
+        Locale::Vi => day.format("tháng %-m/%Y").to_string(),
+        Locale::En => day.format("%B %Y").to_string(),
+    }
 }
 
 fn unknown_term(id: &str, locale: Locale, terms: &Terms) -> String {

@@ -461,13 +461,18 @@ impl Renderer {
         let failed = |e: minijinja::Error| TemplateError::new(words.name(), &e);
         let is_extended = |s: &SectionView| s.settled && s.step == "extended";
         let count = |counts: &dyn Fn(&SectionView) -> bool| {
-            let others = message.sections.iter().skip(1).filter(|s| counts(s));
+            let others = message
+                .sections
+                .iter()
+                .skip(1)
+                .filter(|s| !s.is_of_duties() && counts(s));
             others.map(|s| s.lines.len()).sum::<usize>()
         };
         let more = context! {
             first,
             for_information => message.sections.first().is_some_and(|s| s.for_information),
             tickets => message.sections.iter().map(|s| s.lines.len()).sum::<usize>(),
+            duties => message.sections.iter().skip(1).filter(|s| s.is_of_duties() && !s.settled).map(|s| s.lines.len()).sum::<usize>(),
             others => count(&|s| !s.settled && !s.for_information),
             informed => count(&|s| !s.settled && s.for_information),
             settled => count(&|s| s.settled && !is_extended(s)),
@@ -495,7 +500,11 @@ fn templates_in(dir: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
 
 fn glance<'a>(message: &'a MessageView, sections: &'a [Composed<'a>]) -> Glance<'a> {
     // What is taken back asks for nothing, whatever its tickets are like.
-    let told = message.sections.iter().filter(|s| s.template != CORRECTION);
+    // What is owed by a directive is no ticket and says itself how many there are.
+    let told = message
+        .sections
+        .iter()
+        .filter(|s| s.template != CORRECTION && !s.is_of_duties());
     let open = told.clone().filter(|s| !s.settled);
     let count = |for_information: bool| {
         let counted = open.clone().filter(|s| s.for_information == for_information);

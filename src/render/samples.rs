@@ -4,10 +4,11 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use super::language::builtin_title;
 use super::view::{
-    Addressee, AlarmView, DeadlineView, EndedView, Form, LineView, LongestView, MessageView, OperationView,
+    Addressee, AlarmView, DeadlineView, DutyView, EndedView, Form, LineView, LongestView, MessageView, OperationView,
     SectionView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView,
 };
-use crate::domain::rule::{Digest, Rule, RuleSet, Step};
+use crate::domain::obligation::Kind;
+use crate::domain::rule::{Digest, Rule, RuleSet, Step, When};
 use crate::domain::summary::{Counts, SUMMARY, Summary};
 use crate::domain::wording::Locale;
 
@@ -36,6 +37,7 @@ const HOTLINE: &str = "Tổng đài Thông tin dịch vụ công 1022 tỉnh Đ�
 /// Working days on which what is late was due, the latest first.
 const DUE: [u32; 8] = [14, 13, 10, 9, 8, 7, 6, 1];
 const FIELDS: [&str; 6] = ["dat_dai", "y_te", "bao_tro", "giao_thong", "moi_truong", "cccd"];
+const OBLIGATION: &str = "Báo cáo theo chỉ đạo của Chủ tịch Ủy ban nhân dân tỉnh";
 const STAGES: [&str; 4] = ["at_c06", "card_arrived", "not_sent", "data_wrong"];
 /// Days of August on which what has got to the Office was due, and how many working days ago that is.
 const LONG_DUE: [(u32, i32); 4] = [(30, 10), (27, 11), (26, 12), (25, 13)];
@@ -75,6 +77,7 @@ fn bare() -> LineView {
         url: None,
         proposed_by: None,
         unknown_agency_word: None,
+        duty: None,
     }
 }
 
@@ -178,6 +181,15 @@ pub fn line(template: &str, n: usize) -> LineView {
             transfers: 2,
             ..line
         },
+        template if is_of_duties(template) => LineView {
+            ended: (template == "obligation-settled").then_some(EndedView::Done),
+            earlier: if template == "obligation-late" {
+                vec![day(9)]
+            } else {
+                Vec::new()
+            },
+            ..owed(n)
+        },
         "unassigned" => LineView {
             unknown_agency_word: (kind(2) == 0).then(|| "Sở Quy hoạch".into()),
             overdue_working_days: None,
@@ -186,6 +198,41 @@ pub fn line(template: &str, n: usize) -> LineView {
         },
         _ => line,
     }
+}
+
+/// Whether a template is about what is owed by a directive.
+fn is_of_duties(template: &str) -> bool {
+    template.starts_with("obligation-")
+}
+
+/// The `n`th of what a unit owes by a directive.
+fn owed(n: usize) -> LineView {
+    let kind = Kind::ALL[n % Kind::ALL.len()];
+    LineView {
+        code: format!("2021-08/{}", kind.letter()),
+        deadline: kind.has_deadline().then(|| five_on(day(27))),
+        due_in_working_days: kind.has_deadline().then_some(8),
+        duty: Some(DutyView {
+            kind,
+            letter: kind.letter(),
+            month: in_august(1),
+            number: "312/UBND-KSTT".into(),
+            date: day(10),
+            reply_before: kind.has_deadline().then(|| day(28)),
+            progress: Some((2, 9)),
+        }),
+        ..bare()
+    }
+}
+
+/// As many lines of what is owed.
+fn duties(lines: Vec<LineView>) -> Vec<LineView> {
+    let duty = |(n, line): (usize, LineView)| LineView {
+        ended: line.ended,
+        earlier: line.earlier,
+        ..owed(n)
+    };
+    lines.into_iter().enumerate().map(duty).collect()
 }
 
 /// A section of a template with such lines.
@@ -209,6 +256,10 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         "aged" => ("aged", "office", "Phiếu tồn quá ba mươi ngày làm việc", "contact"),
         "received" => ("urgent", "announce", "Phiếu khẩn mới tiếp nhận", "contact"),
         "cccd" => ("cccd", "list", "Phiếu về cấp căn cước đang theo dõi", "contact"),
+        "obligation-opened" => ("obligation", "opened", OBLIGATION, "contact"),
+        "obligation-due" => ("obligation", "due", OBLIGATION, "contact"),
+        "obligation-late" => ("obligation", "late", OBLIGATION, "head"),
+        "obligation-settled" => ("@settled", "done", "Nội dung không còn phải báo cáo", "contact"),
         "settled" => ("@settled", "done", "Đã xử lý xong từ lần nhắc trước", "contact"),
         "competence" => ("@competence", "office", "Phiếu cần xác định thẩm quyền", "contact"),
         "send-test" => ("", "", "", "contact"),
@@ -220,6 +271,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         "summary-ops" => (SUMMARY, "ops-daily", "", "contact"),
         other => (other, "step", "Tên quy tắc", "contact"),
     };
+    let lines = if is_of_duties(template) { duties(lines) } else { lines };
     let is_office = ["overdue-office", "aged", "competence", "unassigned"].contains(&template);
     let mut earlier: Vec<NaiveDate> = lines.iter().flat_map(|l| l.earlier.clone()).collect();
     earlier.sort_unstable();
@@ -244,7 +296,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         reminder: lines.iter().map(|l| l.reminder).max().unwrap_or(1),
         earlier,
         lines,
-        settled: template == "settled",
+        settled: ["settled", "obligation-settled"].contains(&template),
         reply_by: Some(five_on(day(17))),
         owner: (template == "endpoint-disabled").then(|| UNIT.into()),
         note: match template {
@@ -594,6 +646,14 @@ pub fn of_step(rule: &Rule, step: &Step) -> Vec<MessageView> {
         more_over: 0,
         settled: false,
         reply_by: section.reply_by.filter(|_| step.reply.is_some()),
+        lines: match rule.when {
+            When::Obligation => duties(section.lines),
+            _ => section
+                .lines
+                .into_iter()
+                .map(|line| LineView { duty: None, ..line })
+                .collect(),
+        },
         ..section
     };
     let form = match rule.digest {

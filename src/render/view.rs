@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use serde::Serialize;
 
+use crate::domain::obligation::Kind;
 use crate::domain::summary::Counts;
 
 /// Whether a message gathers what a recipient owes, or speaks of one ticket.
@@ -74,6 +75,12 @@ pub struct SectionView {
 }
 
 impl SectionView {
+    /// Whether it tells of what is owed by a directive, not of tickets.
+    #[must_use]
+    pub fn is_of_duties(&self) -> bool {
+        self.lines.iter().any(|line| line.duty.is_some())
+    }
+
     /// A section that says nothing yet but what is in its template.
     #[must_use]
     pub fn bare(template: &str, addressee: Addressee) -> SectionView {
@@ -275,6 +282,24 @@ pub struct LineView {
     pub proposed_by: Option<String>,
     /// The source's word, where it means no agency of the directory.
     pub unknown_agency_word: Option<String>,
+    /// It is no ticket but something that is owed by a directive.
+    pub duty: Option<DutyView>,
+}
+
+/// What a unit owes by the Chairman's directive on a month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DutyView {
+    pub kind: Kind,
+    pub letter: char,
+    /// First day of the period.
+    pub month: NaiveDate,
+    /// Number and symbol of the directive, and its date.
+    pub number: String,
+    pub date: NaiveDate,
+    /// «Trước ngày».
+    pub reply_before: Option<NaiveDate>,
+    /// Tickets that it is about, and how many of them are settled by now.
+    pub progress: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

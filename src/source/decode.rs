@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use super::Row;
 use crate::config::settings::SourceSettings;
 use crate::domain::Moment;
+use crate::domain::obligation;
 use crate::domain::text::{fold, nfc};
 use crate::domain::ticket::{Rating, Status, Texts, Ticket, WrittenTime};
 
@@ -89,6 +90,11 @@ pub enum Why {
     NotOneLine,
     #[error("is in a legacy encoding (TCVN3, VNI or UTF-8 read as Windows-1252)")]
     LegacyEncoding,
+    #[error(
+        "begins with `{}`, which is kept for what is owed by a directive",
+        obligation::PREFIX
+    )]
+    Reserved,
     #[error("is not a whole number")]
     NotANumber,
     #[error("is neither yes nor no")]
@@ -158,6 +164,9 @@ pub fn row(values: &mut Values, settings: &SourceSettings, spoiled: &mut Vec<Spo
             return Err(Rejected::row(None, "code", Why::Null));
         }
     };
+    if obligation::is_code(&code) {
+        return Err(Rejected::row(Some(code), "code", Why::Reserved));
+    }
     let mut fields = Fields {
         values,
         code,

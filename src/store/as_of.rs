@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::tickets::{Kept, Undo, corrupt, object};
-use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, on};
+use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, of_source, on};
 use crate::domain::Moment;
 use crate::domain::figures::{Life, State};
 use crate::domain::ticket::{Memory, Status, Ticket};
@@ -19,11 +19,18 @@ const CHANGES_AFTER: &str = concat!(
     keys_50!(),
     ") ORDER BY code, at DESC, id DESC"
 );
-const CODES: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $2) \
-     ORDER BY code LIMIT $3";
+const CODES: &str = concat!(
+    "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $2) AND ",
+    of_source!(),
+    " ORDER BY code LIMIT $3"
+);
 
-const CODES_BETWEEN: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
-     AND (over_at IS NULL OR over_at >= $4) ORDER BY code LIMIT $5";
+const CODES_BETWEEN: &str = concat!(
+    "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
+     AND (over_at IS NULL OR over_at >= $4) AND ",
+    of_source!(),
+    " ORDER BY code LIMIT $5"
+);
 
 /// By when they were seen: `at` of what was seen later may be earlier.
 const CHANGES_SEEN: &str = concat!(
@@ -31,8 +38,12 @@ const CHANGES_SEEN: &str = concat!(
     keys_50!(),
     ") ORDER BY code, id DESC"
 );
-const CODES_RECEIVED: &str = "SELECT code FROM ticket WHERE code > $1 AND received_at >= $2 AND received_at < $3 \
-     AND (over_at IS NULL OR over_at >= $4) ORDER BY code LIMIT $5";
+const CODES_RECEIVED: &str = concat!(
+    "SELECT code FROM ticket WHERE code > $1 AND received_at >= $2 AND received_at < $3 \
+     AND (over_at IS NULL OR over_at >= $4) AND ",
+    of_source!(),
+    " ORDER BY code LIMIT $5"
+);
 
 pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, CODES_BETWEEN, CHANGES_SEEN, CODES_RECEIVED];
 

@@ -370,6 +370,14 @@ fn rows(row: &str, count: usize) -> String {
     out
 }
 
+/// Of the table of tickets: those of the source, without our own obligations ([`crate::domain::obligation::PREFIX`]).
+macro_rules! of_source {
+    () => {
+        "(code < '@obligation/' OR code >= '@obligation0')"
+    };
+}
+use of_source;
+
 /// Keys of a statement with [`CHUNK`] of them.
 macro_rules! keys_50 {
     () => {

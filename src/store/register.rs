@@ -31,13 +31,16 @@ const OPEN: &str = "INSERT INTO obligation (period, unit, kind, opened_at, chang
 const OBLIGATIONS: &str = "SELECT period, unit, kind, opened_at, changed_at, office_saw_at FROM obligation WHERE period = $1 \
      ORDER BY unit, kind";
 const PERIODS: &str = "SELECT DISTINCT period FROM obligation ORDER BY period";
-const UNTAKEN: &str = "SELECT DISTINCT period FROM obligation WHERE untaken = 1 ORDER BY period";
-const UNTAKEN_OF: &str = "SELECT unit, kind FROM obligation WHERE untaken = 1 AND period = $1 ORDER BY unit, kind";
-const TAKE_UP: &str = "UPDATE obligation SET untaken = 0 WHERE untaken = 1 AND period = $1";
+const UNTAKEN: &str = "SELECT DISTINCT period FROM obligation WHERE untaken > 0 ORDER BY period";
+const UNTAKEN_OF: &str =
+    "SELECT unit, kind, untaken FROM obligation WHERE untaken > 0 AND period = $1 ORDER BY unit, kind";
+/// But for what was recorded since they were read.
+const TAKE_UP: &str =
+    "UPDATE obligation SET untaken = 0 WHERE period = $1 AND unit = $2 AND kind = $3 AND untaken = $4";
 const CHANGED: &str =
-    "UPDATE obligation SET changed_at = $4, untaken = 1 WHERE period = $1 AND unit = $2 AND kind = $3";
-const ALL_CHANGED: &str = "UPDATE obligation SET changed_at = $2, untaken = 1 WHERE period = $1";
-const OFFICE_SAW: &str = "UPDATE obligation SET office_saw_at = $2, changed_at = $2, untaken = 1 WHERE period = $1 AND office_saw_at IS NULL";
+    "UPDATE obligation SET changed_at = $4, untaken = untaken + 1 WHERE period = $1 AND unit = $2 AND kind = $3";
+const ALL_CHANGED: &str = "UPDATE obligation SET changed_at = $2, untaken = untaken + 1 WHERE period = $1";
+const OFFICE_SAW: &str = "UPDATE obligation SET office_saw_at = $2, changed_at = $2, untaken = untaken + 1 WHERE period = $1 AND office_saw_at IS NULL";
 const PROGRESS: &str = "SELECT m.unit, m.kind, COUNT(*), SUM(CASE WHEN t.is_open = 1 AND t.gone_at IS NULL THEN 0 ELSE 1 END) \
      FROM member m LEFT JOIN ticket t ON t.code = m.code WHERE m.period = $1 AND m.revision > 0 GROUP BY m.unit, m.kind";
 const NEXT_ENTRY: &str = "SELECT COALESCE(MAX(id), 0) + 1 FROM entry";
@@ -326,6 +329,20 @@ impl Store {
         keys.into_iter().map(period).collect()
     }
 
+    /// The obligations of a period that no turn has taken up since something was recorded about them, with how often that
+    /// was.
+    pub async fn untaken_obligations(&self, period: Period) -> Result<Vec<(Obligation, i64)>, StoreError> {
+        let key = period.to_string();
+        let untaken: Vec<(String, String, i64)> = on!(self.db(), fetch_all(sqlx::query_as(UNTAKEN_OF).bind(&key)));
+        let all: Vec<Obligation> = obligations!(self, period)?;
+        let version = |o: Obligation| {
+            let own = |(unit, kind, _): &&(String, String, i64)| *unit == o.id.unit && kind == o.id.kind.word();
+            let version = untaken.iter().find(own).map(|(.., version)| *version)?;
+            Some((o, version))
+        };
+        Ok(all.into_iter().filter_map(version).collect())
+    }
+
     /// What was recorded about a period, taken back or not, oldest first.
     pub async fn entries(&self, period: Period) -> Result<Vec<Entry>, StoreError> {
         entries!(self, ENTRIES, period.to_string())
@@ -390,8 +407,12 @@ impl Tx {
         Ok(())
     }
 
-    /// Opens what a period's tickets have units owe and is not open yet: how many.
+    /// Opens what a period's tickets have units owe by the directive on it and is not open yet: how many. Nothing without a
+    /// directive, or while the figures are checked.
     pub async fn open_obligations(&mut self, period: Period, now: Moment) -> Result<u64, StoreError> {
+        if self.directive(period).await?.is_none() {
+            return Ok(0);
+        }
         Ok(on!(
             self.db(),
             execute(sqlx::query(OPEN).bind(period.to_string()).bind(micros(now)))
@@ -403,18 +424,21 @@ impl Tx {
         obligations!(self, period)
     }
 
-    /// The obligations of a period about which something was recorded since a turn last took them up; they count as taken
-    /// up once the transaction is committed.
-    pub async fn take_up_obligations(&mut self, period: Period) -> Result<Vec<Obligation>, StoreError> {
-        let key = period.to_string();
-        let untaken: Vec<(String, String)> = on!(self.db(), fetch_all(sqlx::query_as(UNTAKEN_OF).bind(&key)));
-        let mut all = obligations!(self, period)?;
-        all.retain(|o| {
-            let own = (o.id.unit.as_str(), o.id.kind.word());
-            untaken.iter().any(|(unit, kind)| (unit.as_str(), kind.as_str()) == own)
-        });
-        on!(self.db(), execute(sqlx::query(TAKE_UP).bind(key)));
-        Ok(all)
+    /// What was read by [`Store::untaken_obligations`] has been taken up, but for that about which more was recorded since.
+    pub async fn take_up_obligations(&mut self, list: &[(Obligation, i64)]) -> Result<(), StoreError> {
+        for (Obligation { id, .. }, version) in list {
+            on!(
+                self.db(),
+                execute(
+                    sqlx::query(TAKE_UP)
+                        .bind(id.period.to_string())
+                        .bind(&id.unit)
+                        .bind(id.kind.word())
+                        .bind(version)
+                )
+            );
+        }
+        Ok(())
     }
 
     /// The Office has seen who of a period has not replied.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::FromRow;
 
-use super::{CHUNK, Store, StoreError, Tx, filled, keys_50, micros, moment, on};
+use super::{CHUNK, Store, StoreError, Tx, filled, keys_50, micros, moment, of_source, on};
 use crate::domain::Moment;
 use crate::domain::rule::Channel;
 use crate::domain::summary::{Figures, Tally};
@@ -25,10 +25,17 @@ const BEFORE: &str = "SELECT t.occurrence, f.until, f.figures FROM telling t JOI
      WHERE t.subject = $1 AND t.subject_kind = 'summary' AND t.id < $2 ORDER BY t.id DESC LIMIT 1";
 const KEEP: &str = "INSERT INTO summary_figures (telling, until, figures) VALUES ($1, $2, $3) \
      ON CONFLICT (telling) DO UPDATE SET until = excluded.until, figures = excluded.figures";
-const OPEN: &str = "SELECT code FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND code > $1 ORDER BY code LIMIT $2";
+const OPEN: &str = concat!(
+    "SELECT code FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND code > $1 AND ",
+    of_source!(),
+    " ORDER BY code LIMIT $2"
+);
 /// Closed ones of which something happened within the span.
-const TOUCHED: &str = "SELECT code FROM ticket WHERE is_open = 0 AND gone_at IS NULL AND code > $1 \
-     AND (received_at > $2 OR code IN (SELECT code FROM change WHERE at > $2)) ORDER BY code LIMIT $3";
+const TOUCHED: &str = concat!(
+    "SELECT code FROM ticket WHERE is_open = 0 AND gone_at IS NULL AND code > $1 AND ",
+    of_source!(),
+    " AND (received_at > $2 OR code IN (SELECT code FROM change WHERE at > $2)) ORDER BY code LIMIT $3"
+);
 const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'accepted' AND n.cc = 0 AND n.state_at > $1 AND n.state_at <= $2 AND t.subject_kind = 'ticket' AND t.mode = 'live' \
      GROUP BY t.rule, t.step ORDER BY t.rule, t.step";

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
-use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
+use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, of_source, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Ticket};
 
@@ -21,9 +21,13 @@ const COUNT_OUTDATED: &str = "SELECT COUNT(*) FROM ticket WHERE generation < $1"
 const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation LIMIT $2";
 /// A page as one row with a line for each ticket: a sweep reads every key there is, and each row costs a change of
 /// threads. No value has a control character in it.
-const KEYS: &str = "SELECT string_agg(code || $3 || status_word || $3 || COALESCE(updated_raw, '') || $3 || CAST(is_open AS TEXT) || $3 || \
+const KEYS: &str = concat!(
+    "SELECT string_agg(code || $3 || status_word || $3 || COALESCE(updated_raw, '') || $3 || CAST(is_open AS TEXT) || $3 || \
      CAST(missing AS TEXT) || $3 || CAST(COALESCE(gone_at, 0) AS TEXT), $4 ORDER BY code) \
-     FROM (SELECT code, status_word, updated_raw, is_open, missing, gone_at FROM ticket WHERE code > $1 ORDER BY code LIMIT $2) AS page";
+     FROM (SELECT code, status_word, updated_raw, is_open, missing, gone_at FROM ticket WHERE code > $1 AND ",
+    of_source!(),
+    " ORDER BY code LIMIT $2) AS page"
+);
 const MISSED: &str = "UPDATE ticket SET missing = missing + 1 WHERE code = $1";
 const GONE: &str = "UPDATE ticket SET gone_at = $2, next_at = $2 WHERE code = $1 AND gone_at IS NULL";
 const MAX_CHANGE: &str = "SELECT COALESCE(MAX(id), 0) FROM change";
@@ -32,8 +36,11 @@ const LAST_CHANGES: &str = concat!(
     keys_50!(),
     ") GROUP BY code"
 );
-const COUNT_OPEN: &str = "SELECT COUNT(*) FROM ticket WHERE is_open = 1 AND gone_at IS NULL";
-const COUNT: &str = "SELECT COUNT(*) FROM ticket";
+const COUNT_OPEN: &str = concat!(
+    "SELECT COUNT(*) FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND ",
+    of_source!()
+);
+const COUNT: &str = concat!("SELECT COUNT(*) FROM ticket WHERE ", of_source!());
 
 pub const STATEMENTS: &[&str] = &[
     BY_CODES,

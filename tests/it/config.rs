@@ -727,7 +727,7 @@ fn a_ladder_has_steps_that_rise() {
         "after = \"1wd\"",
         "after = \"-1wd\"",
         &[
-            "rules/rules.toml:10:9: `-1wd` is before the fact: only `due_soon` counts backwards \
+            "rules/rules.toml:10:9: `-1wd` is before the fact: only `due_soon` and `obligation` count backwards \
          (drop the sign, or use `when = \"due_soon\"`)",
         ],
     );
@@ -800,11 +800,6 @@ fn a_threshold_stands_where_it_means_something() {
         &rule("overdue", "threshold = \"10wd\""),
         &["rules/rules.toml:33:13: `threshold` means nothing for `overdue` \
          (only `stale` and `aged` have one; a step waits by `after`)"],
-    );
-    with_more(
-        "rules/rules.toml",
-        &rule("obligation", ""),
-        &["rules/rules.toml:32:8: `obligation` cannot be used yet (obligations come with the monthly directive)"],
     );
     let folder = Folder::sound();
     folder.append("rules/rules.toml", &rule("aged", ""));

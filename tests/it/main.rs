@@ -26,6 +26,7 @@ mod ladder_properties;
 mod letters;
 mod machine;
 mod mutants;
+mod obligations;
 mod papers;
 mod peers;
 mod periods;

@@ -46,6 +46,7 @@ fn line(code: &str) -> LineView {
         url: Some("https://1022.dongthap.example/phieu/2".to_owned()),
         proposed_by: None,
         unknown_agency_word: None,
+        duty: None,
     }
 }
 
