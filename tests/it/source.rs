@@ -392,6 +392,22 @@ async fn no_line_break_gets_through_in_a_code_or_in_a_text() {
 }
 
 #[tokio::test]
+async fn a_code_that_could_be_taken_for_what_is_owed_by_a_directive_is_refused() {
+    let hotline = Hotline::new().await;
+    hotline.row("code", "'@obligation/2021-08/SYT/review'").await;
+    hotline.row("code", "'@obligation'").await;
+    let page = hotline.all(10).await;
+    assert_eq!(codes(&page.rows), ["@obligation"]);
+    assert_eq!(
+        rejections(&page),
+        [
+            "ticket @obligation/2021-08/SYT/review: column code begins with `@obligation/`, which is kept for what is owed by a \
+         directive"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn title_and_body_are_fetched_only_where_a_rule_asks_for_them() {
     let hotline = Hotline::new().await;
     hotline
