@@ -1,5 +1,6 @@
 //! `dondoc demo`: plays the demo with a progress bar and says what came of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -7,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{CliError, say};
 use crate::demo::generate::Totals;
 use crate::demo::{Got, Outcome, Stage};
+use crate::domain::obligation::State;
 
 pub(super) use crate::demo::SEED;
 
@@ -16,8 +18,7 @@ pub(super) async fn run(dir: Option<PathBuf>, seed: u64) -> Result<(), CliError>
         None => std::env::temp_dir().join(format!("dondoc-demo-{}", uuid::Uuid::new_v4().simple())),
     };
     let stage = Stage::set(&dir, seed, &Totals::seed()).await?;
-    let days = stage.instants().len() / crate::demo::TURNS_A_DAY;
-    let bar = ProgressBar::new(u64::try_from(days).unwrap_or(0));
+    let bar = ProgressBar::new(u64::try_from(stage.days()).unwrap_or(0));
     bar.set_style(
         ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len} days")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -41,7 +42,7 @@ pub(super) async fn run(dir: Option<PathBuf>, seed: u64) -> Result<(), CliError>
 #[must_use]
 pub fn text(outcome: &Outcome) -> String {
     let mut out = format!(
-        "dondoc demo: two simulated months of {} ({} turns, {} mails through SMTP)\n\nWho was told what, and how often\n",
+        "dondoc demo: two simulated months and a day of {} ({} turns, {} mails through SMTP)\n\nWho was told what, and how often\n",
         outcome.config.delivery.hotline,
         outcome.turns,
         outcome.letters.len()
@@ -58,6 +59,7 @@ pub fn text(outcome: &Outcome) -> String {
     }
     out.push_str("\nThe month of August 2021\n\n");
     out.push_str(&outcome.august.text(&outcome.config));
+    out.push_str(&cycle(outcome));
     out.push_str("\nChecked on the received mails\n");
     for finding in &outcome.findings {
         let mark = if finding.against.is_empty() { "✓" } else { "✗" };
@@ -75,6 +77,44 @@ pub fn text(outcome: &Outcome) -> String {
          \nGo on with, for instance\n  dondoc --config {dir}/config explain {}\n  dondoc --config {dir}/config report --month 2021-09\n  dondoc --config {dir}/config outbox list\n",
         example(outcome)
     ));
+    out
+}
+
+/// What the agencies owe by the directive on August, and how far they are.
+fn cycle(outcome: &Outcome) -> String {
+    let Some(directive) = outcome.obligations.first().map(|o| &o.directive) else {
+        return String::new();
+    };
+    let config = &outcome.config;
+    let base = config.calendars.base();
+    let on = base.date_of(outcome.ended_at);
+    let mut units: BTreeMap<(usize, &str), Vec<State>> = BTreeMap::new();
+    for obligation in outcome.obligations.iter().filter(|o| o.id.kind.has_deadline()) {
+        let state = obligation.state(config.monthly.reading, base, outcome.ended_at);
+        let unit = config.directory.unit(&obligation.id.unit);
+        let place = unit.map_or((usize::MAX, obligation.id.unit.as_str()), |u| (u.order, u.name(on)));
+        units.entry(place).or_default().push(state);
+    }
+    let count = |is: fn(&State) -> bool| units.values().filter(|states| states.iter().all(is)).count();
+    let owing: Vec<&str> = units
+        .iter()
+        .filter(|(_, states)| states.iter().any(|s| s.is_owed()))
+        .map(|((_, name), _)| *name)
+        .collect();
+    let mut out = format!(
+        "\nWhat the agencies owed by the directive {} of {} (before {}), at {}\n  {} agencies: {} replied in time, {} late, {} not\n",
+        directive.number,
+        directive.date,
+        directive.reply_before,
+        outcome.ended_at.with_timezone(&base.zone()).format("%H:%M on %Y-%m-%d"),
+        units.len(),
+        count(|s| *s == State::Replied),
+        count(|s| *s == State::RepliedLate),
+        owing.len(),
+    );
+    for name in owing {
+        out.push_str(&format!("  chưa ghi nhận báo cáo: {name}\n"));
+    }
     out
 }
 

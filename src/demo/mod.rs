@@ -1,10 +1,11 @@
-//! Everything in one go without any server: a generated hotline of two months, the shipped rules, a mail receiver in
+//! Everything in one go without any server: a generated hotline of two months and the day after, the shipped rules, a mail receiver in
 //! the process, and the real engine under simulated time.
 //!
 //! The source is the ordinary SQLite one on a ticket database to which dated changes are applied before each turn. What
 //! is claimed at the end is read from the received mails, not from the store.
 
 pub mod generate;
+mod office;
 pub mod reading;
 pub mod receiver;
 mod verify;
@@ -20,6 +21,7 @@ use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use crate::config::{self, Config};
 use crate::domain::Moment;
 use crate::domain::directory::OPS;
+use crate::domain::obligation::Obligation;
 use crate::domain::time::Period;
 use crate::engine::{Engine, Prepared};
 use crate::render::Renderer;
@@ -36,7 +38,10 @@ pub const SEED: u64 = 1022;
 
 /// The simulated days, both included.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2021, 8, 1).unwrap();
-const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2021, 9, 30).unwrap();
+const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2021, 10, 1).unwrap();
+
+/// It ends when that day's office hours do.
+const LAST_TURN: (u32, u32) = (17, 0);
 
 /// Local times of each day's turns: the night's sweep, the openings of office hours and the digest among them.
 const TURNS: [(u32, u32); 9] = [
@@ -73,6 +78,10 @@ pub struct Outcome {
     /// By the directory's order, ops last.
     pub got: Vec<Got>,
     pub august: Report,
+    /// What the agencies owed by the directive on August, at the end.
+    pub obligations: Vec<Obligation>,
+    /// The last instant that was played.
+    pub ended_at: Moment,
     pub findings: Vec<Finding>,
     pub turns: usize,
 }
@@ -141,35 +150,43 @@ impl Stage {
             .filter_map(|(h, m)| NaiveTime::from_hms_opt(*h, *m, 0))
             .collect();
         let days = FIRST_DAY.iter_days().take_while(|d| *d <= LAST_DAY);
-        days.flat_map(|day| times.iter().map(move |time| calendar.instant(day, *time)))
-            .collect()
+        let all = days.flat_map(|day| times.iter().map(move |time| calendar.instant(day, *time)));
+        let last = NaiveTime::from_hms_opt(LAST_TURN.0, LAST_TURN.1, 0).unwrap_or_default();
+        let last = calendar.instant(LAST_DAY, last);
+        all.filter(|at| *at <= last).collect()
+    }
+
+    /// How many days there are.
+    #[must_use]
+    pub fn days(&self) -> usize {
+        FIRST_DAY.iter_days().take_while(|d| *d <= LAST_DAY).count()
     }
 
     /// Plays all turns; `on_day` is called after each simulated day.
     pub async fn play(mut self, on_day: impl Fn(NaiveDate)) -> Result<Outcome> {
         let instants = self.instants();
         let mut turns = 0;
+        let mut before = instants.first().copied().unwrap_or(Moment::UNIX_EPOCH);
         for now in &instants {
             self.tickets.apply_until(&self.world, *now).await?;
+            office::act(self.engine.store(), &self.config, before, *now).await?;
+            before = *now;
             let report = self.engine.turn(*now).await?;
             if report.source_failed() || report.delivered.later + report.delivered.unknown + report.delivered.dead > 0 {
                 bail!("the turn of {now} did not go through: {:?}", report.problems());
             }
             turns += 1;
-            let day = self.config.calendars.base().date_of(*now);
-            if now
-                == &self
-                    .config
-                    .calendars
-                    .base()
-                    .instant(day, NaiveTime::from_hms_opt(21, 0, 0).unwrap_or_default())
-            {
+            let base = self.config.calendars.base();
+            let day = base.date_of(*now);
+            let is_last_of_day = instants.get(turns).is_none_or(|next| base.date_of(*next) > day);
+            if is_last_of_day {
                 on_day(day);
             }
         }
         let now = instants.last().copied().unwrap_or(Moment::UNIX_EPOCH);
         let period = Period::of(FIRST_DAY, self.config.rules.period);
-        let august = report::count(self.engine.store(), &self.config, period, now).await?;
+        let august = report::read(self.engine.store(), &self.config, period, None, now).await?;
+        let obligations = self.engine.store().obligations(period).await?;
         self.engine.close().await;
         let received = self.receiver.received();
         self.receiver.stop().await;
@@ -188,6 +205,8 @@ impl Stage {
             letters,
             got,
             august,
+            obligations,
+            ended_at: now,
             findings,
             turns,
         })
@@ -265,6 +284,3 @@ fn tally(letters: &[Letter], config: &Config) -> Vec<Got> {
     }
     got.into_values().collect()
 }
-
-/// Turns of one simulated day.
-pub const TURNS_A_DAY: usize = TURNS.len();

@@ -17,7 +17,7 @@ use balance::{BY_DEADLINE, Counts};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use counted::Ledger;
 use dondoc::cli::demo;
-use dondoc::demo::generate::{COLUMNS, Cell, MonthTotals, TicketDb, Totals, World};
+use dondoc::demo::generate::{COLUMNS, Cell, MonthTotals, Totals, World};
 use dondoc::demo::reading::Letter;
 use dondoc::demo::{Outcome, SEED, Stage};
 use dondoc::domain::Moment;
@@ -41,7 +41,7 @@ struct Played {
 }
 
 /// Days on which the demo is audited: in its first week, when the month has turned, and at its end.
-const AUDITED: [&str; 4] = ["2021-08-03", "2021-08-20", "2021-09-01", "2021-09-30"];
+const AUDITED: [&str; 5] = ["2021-08-03", "2021-08-20", "2021-09-01", "2021-09-30", "2021-10-01"];
 
 static PLAYED: OnceCell<Played> = OnceCell::const_new();
 
@@ -62,12 +62,6 @@ async fn play(seed: u64, totals: Totals) -> Played {
         }
     });
     let outcome = outcome.await.expect("played");
-    let end = local(END);
-    let tickets = dir.path().join("tickets.db");
-    std::fs::remove_file(&tickets).expect("removed");
-    let mut later = TicketDb::create(&tickets).await.expect("a database");
-    later.apply_until(&world, end).await.expect("written");
-    once(dir.path(), "2021-10-01T02:00");
     crate::schema::takes(&dir.path().join("config"));
     Played {
         audits: audits.into_inner().expect("the lock"),
@@ -80,18 +74,8 @@ async fn play(seed: u64, totals: Totals) -> Played {
     }
 }
 
-/// The turn after the demo's last, at night: what came in the last hours of September is read, and nothing goes out.
+/// The turn at night that freezes September: what came in its last hours is read, and nothing goes out.
 const END: &str = "2021-10-01 02:00:00";
-
-/// `dondoc once` on a demo's folder.
-fn once(dir: &Path, at: &str) {
-    let output = Command::new(env!("CARGO_BIN_EXE_dondoc"))
-        .args(["once", "--at", at, "--config"])
-        .arg(dir.join("config"))
-        .output()
-        .expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// `dondoc report` on a demo's folder.
 fn report(dir: &Path, month: &str) -> Value {
@@ -107,11 +91,25 @@ fn report(dir: &Path, month: &str) -> Value {
 /// `dondoc audit` on a demo's folder, beside the engine, after the last turn of a day.
 fn audit(dir: &Path, day: NaiveDate) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_dondoc"))
-        .args(["audit", "--json", "--at", &format!("{day}T21:00"), "--config"])
+        .args([
+            "audit",
+            "--json",
+            "--at",
+            &format!("{day}T{}", last_turn(day)),
+            "--config",
+        ])
         .arg(dir.join("config"))
         .output()
         .expect("runs");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// The demo ends with the office hours of its last day.
+fn last_turn(day: NaiveDate) -> &'static str {
+    match day.to_string().as_str() {
+        "2021-10-01" => "17:00",
+        _ => "21:00",
+    }
 }
 
 /// A local time of Việt Nam, written `2021-08-01 07:30:00`.
@@ -189,7 +187,9 @@ fn received(letters: &[Letter]) -> BTreeSet<Line> {
 /// Compares both ways what was owed and what was received, and hands back what was.
 fn assert_kept(played: &Played) -> BTreeSet<Line> {
     let owed = owed::owed(&played.world, &played.turns);
-    let received = received(&played.outcome.letters);
+    let mut received = received(&played.outcome.letters);
+    // What is owed by the directive is no ticket's.
+    received.retain(|line| !line.ticket.starts_with("2021-08/"));
     let missing: Vec<&Line> = owed.difference(&received).collect();
     let unexpected: Vec<&Line> = received.difference(&owed).collect();
     assert!(
@@ -305,7 +305,7 @@ fn figures(month: counted::Month, knows_previous: bool) -> Value {
 
 /// Compares the reports of July to September with plain SQL on the ticket database.
 async fn assert_reported(played: &Played) {
-    let turns: Vec<Moment> = played.turns.iter().copied().chain([local(END)]).collect();
+    let turns: Vec<Moment> = played.turns.iter().copied().filter(|at| *at <= local(END)).collect();
     let mut ledger = Ledger::of(&played.world, END).await;
     ledger.lay_out(&played.world, &turns).await;
     for (month, report) in (7..).zip(&played.reports) {
@@ -411,4 +411,22 @@ async fn with_another_seed_and_other_totals_all_of_this_holds_too() {
     for finding in &played.outcome.findings {
         assert_eq!(finding.against, [""; 0], "{}", finding.claim);
     }
+}
+
+/// What the mails tell of the directive on August: by day how many units' boxes heard what.
+#[tokio::test]
+async fn what_is_owed_by_the_directive_on_august_is_told_until_the_reply() {
+    let played = played().await;
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in received(&played.outcome.letters) {
+        if line.ticket.starts_with("2021-08/") {
+            let day = format!("{} {}/{}", line.at.date(), line.rule, line.step);
+            told.entry(day).or_default().insert(line.to);
+        }
+    }
+    let counts: Vec<String> = told
+        .iter()
+        .map(|(day, boxes)| format!("{day}: {}", boxes.len()))
+        .collect();
+    insta::assert_debug_snapshot!("told_of_the_directive", counts);
 }
