@@ -56,7 +56,8 @@ pub fn official(date: NaiveDate) -> String {
     format!("{}/{month}/{}", date.format("%d"), date.year())
 }
 
-/// `99,69%`, rounded half up in whole numbers; `100%` and `0%` are said only of all and of nothing.
+/// `99,69%`, `50,00%`, rounded half up in whole numbers, always with two places; `100,00%` and `0,00%` are said only of all
+/// and of nothing.
 #[must_use]
 pub fn share(part: u64, whole: u64) -> String {
     let (part, whole) = (u128::from(part), u128::from(whole));
@@ -69,18 +70,7 @@ pub fn share(part: u64, whole: u64) -> String {
         10_000 if part < whole => 9_999,
         exact => exact,
     };
-    let (units, rest) = (hundredths / 100, hundredths % 100);
-    let digits = format!("{rest:02}");
-    match digits.trim_end_matches('0') {
-        "" => format!("{units}%"),
-        digits => format!("{units},{digits}%"),
-    }
-}
-
-/// `99,69%`, of hundredths of a percent.
-#[must_use]
-pub fn percent(basis_points: u64) -> String {
-    format!("{},{:02}%", basis_points / 100, basis_points % 100)
+    format!("{},{:02}%", hundredths / 100, hundredths % 100)
 }
 
 /// `tăng 3`, `giảm 12`, `không đổi`.
@@ -186,14 +176,17 @@ mod tests {
             (5, 5),
             (1, 90_000),
             (89_999, 90_000),
+            (147, 1000),
         ];
         let written: Vec<String> = written.iter().map(|(part, whole)| share(*part, *whole)).collect();
         assert_eq!(
             written,
-            ["99,69%", "50%", "33,33%", "66,67%", "0%", "100%", "0,01%", "99,99%"]
+            [
+                "99,69%", "50,00%", "33,33%", "66,67%", "0,00%", "100,00%", "0,01%", "99,99%", "14,70%"
+            ]
         );
         assert_eq!(share(0, 0), "–");
-        assert_eq!(share(u64::MAX, u64::MAX), "100%");
+        assert_eq!(share(u64::MAX, u64::MAX), "100,00%");
     }
 
     #[test]

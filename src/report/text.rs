@@ -125,7 +125,7 @@ impl Report {
         let shown = match column.value(row, &self.figures) {
             None => None,
             Some(Value::Count(count)) => Some(vietnamese::integer(count)),
-            Some(Value::Rate(rate)) => rate.map(|rate| vietnamese::percent(rate.basis_points())),
+            Some(Value::Rate(rate)) => rate.map(|rate| vietnamese::share(rate.part, rate.whole)),
             Some(Value::Instant(at)) => at.map(|at| vietnamese::date(config.calendars.base().date_of(at))),
         };
         shown.unwrap_or_else(|| NOTHING.to_owned())
