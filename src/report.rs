@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::facts::Context;
-use crate::domain::figures::{self, Balance, Bounds, Column, Count, Figure, Figures, Owner, Reach};
+use crate::domain::figures::{self, Balance, Bounds, Column, Count, Detail, Figure, Figures, Owner, Reach};
 use crate::domain::obligation::Members;
 use crate::domain::time::Period;
 use crate::domain::wording::Locale;
@@ -96,9 +96,10 @@ pub async fn read(
             Some(found.ok_or(ReportError::NoRevision { period, revision })?)
         }
     };
-    let Some(frozen) = frozen else {
+    let Some(mut frozen) = frozen else {
         return Ok(count(store, config, period, now).await?);
     };
+    withhold(store, &mut frozen.figures).await?;
     Ok(Report {
         period,
         revision: frozen.revision,
@@ -110,6 +111,17 @@ pub async fn read(
         figures: frozen.figures,
         members: None,
     })
+}
+
+/// Takes out of the list of a frozen period what has become sensitive since: the numbers stay, the codes are shown no more.
+async fn withhold(store: &Store, figures: &mut Figures) -> Result<(), StoreError> {
+    let Some(detail) = &mut figures.detail else {
+        return Ok(());
+    };
+    let codes: Vec<String> = detail.overdue.iter().map(|ticket| ticket.code.clone()).collect();
+    let known = store.tickets(&codes).await?;
+    detail.withhold(|code| known.get(code).is_some_and(|kept| kept.ticket.is_sensitive()));
+    Ok(())
 }
 
 /// A period counted again as the next revision, with the figures of the one before.
@@ -159,6 +171,9 @@ pub async fn bounds(store: &Store, config: &Config, period: Period, now: Moment)
 
 const PAGE: i64 = 500;
 
+/// Periods in the chart, this one among them.
+const CHARTED: usize = 12;
+
 /// Counts a period from the store, with `now` as the present.
 pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) -> Result<Report, StoreError> {
     let bounds = bounds(store, config, period, now).await?;
@@ -202,15 +217,19 @@ pub async fn count_within(
         touched_since: previous_start,
         since: start,
     };
-    let (mut figures, mut members) = (Figures::default(), Members::new());
+    let mut figures = Figures {
+        detail: Some(Detail::default()),
+        ..Figures::default()
+    };
+    let mut members = Members::new();
     let mut after = Some(String::new());
     while let Some(from) = after {
         let (page, next) = store.lives(span, &from, PAGE).await?;
         let codes: Vec<String> = page.iter().map(|life| life.first.ticket.code.clone()).collect();
-        let reminders = store.reminders(&codes, (start, end)).await?;
+        let reminders = store.reminders(&codes, end.min(known)).await?;
         for life in &page {
-            let told = reminders.get(&life.first.ticket.code).copied().unwrap_or(0);
-            count.add(&mut figures, life, u64::try_from(told).unwrap_or(0));
+            let told = reminders.get(&life.first.ticket.code);
+            count.add(&mut figures, life, told.map_or(&[], Vec::as_slice));
             members.extend(count.members(life, config.papers.cards_unit.as_deref()));
         }
         on_page();
@@ -222,11 +241,26 @@ pub async fn count_within(
         previous_start: reaches(previous_start),
         end: reaches(end),
     };
-    let midnight = |date| config.calendars.base().instant(date, NaiveTime::MIN);
-    let year_before = period.year_before();
-    let year_before = (midnight(year_before.first_day()), midnight(year_before.end()));
+    let span = |period: Period| {
+        let midnight = |date| config.calendars.base().instant(date, NaiveTime::MIN);
+        (midnight(period.first_day()), midnight(period.end()))
+    };
+    let year_before = span(period.year_before());
     if reaches(year_before.0) {
         figures.year_before_total = Some(received(store, &count, year_before, on_page).await?);
+    }
+    // What the one before received is among the figures.
+    for period in before(period.previous()).take(CHARTED - 2) {
+        let mut frozen = store.snapshots(period).await?.into_iter();
+        let frozen = frozen.rfind(|snapshot| snapshot.known_at <= known);
+        let frozen = frozen.and_then(|s| Figure::Total.value(&s.figures));
+        let total = match frozen.and_then(|total| u64::try_from(total).ok()) {
+            None if reaches(span(period).0) => Some(received(store, &count, span(period), on_page).await?),
+            total => total,
+        };
+        if let Some(total) = total {
+            figures.earlier.insert(period.to_string(), total);
+        }
     }
     Ok(Report {
         period,
@@ -235,6 +269,11 @@ pub async fn count_within(
         figures,
         members: Some(members),
     })
+}
+
+/// The periods before one, the latest first.
+fn before(period: Period) -> impl Iterator<Item = Period> {
+    std::iter::successors(Some(period.previous()), |period| Some(period.previous()))
 }
 
 /// How many tickets were received in a span, and not void at its end.
@@ -356,29 +395,28 @@ impl Report {
 
     /// Owners with their names of the period, in the directory's order, the hotline's own and the unassigned last.
     fn owners_in_order(&self, config: &Config) -> Vec<(Owner, String)> {
-        let on = self.last_day();
-        let mut owners: Vec<(usize, Owner, String)> = self
-            .figures
-            .owners
-            .keys()
-            .map(|owner| match owner {
-                Owner::Unit(id) => {
-                    let unit = config.directory.unit(id);
-                    (
-                        unit.map_or(usize::MAX - 2, |u| u.order),
-                        owner.clone(),
-                        unit.map_or(id.as_str(), |u| u.name(on)).to_owned(),
-                    )
-                }
-                Owner::Operator => (
-                    usize::MAX - 1,
-                    owner.clone(),
-                    "Tổng đài giải quyết trực tiếp".to_owned(),
-                ),
-                Owner::Unassigned => (usize::MAX, owner.clone(), "Chưa phân công".to_owned()),
-            })
+        let order = |owner: &Owner| match owner {
+            Owner::Unit(id) => config.directory.unit(id).map_or(usize::MAX - 2, |unit| unit.order),
+            Owner::Operator => usize::MAX - 1,
+            Owner::Unassigned => usize::MAX,
+        };
+        let owners = self.figures.owners.keys();
+        let mut owners: Vec<(usize, Owner, String)> = owners
+            .map(|owner| (order(owner), owner.clone(), self.owner_name(owner, config)))
             .collect();
         owners.sort();
         owners.into_iter().map(|(_, owner, name)| (owner, name)).collect()
+    }
+
+    /// What an owner was called in the period.
+    fn owner_name(&self, owner: &Owner, config: &Config) -> String {
+        match owner {
+            Owner::Unit(id) => {
+                let unit = config.directory.unit(id);
+                unit.map_or(id.as_str(), |unit| unit.name(self.last_day())).to_owned()
+            }
+            Owner::Operator => "Tổng đài giải quyết trực tiếp".to_owned(),
+            Owner::Unassigned => "Chưa phân công".to_owned(),
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! adjustment in the next.
 
 mod balance;
+mod detail;
 mod formulas;
 mod identities;
 mod life;
@@ -22,6 +23,7 @@ use super::scrub;
 use super::ticket::{Rating, Status, Ticket};
 use super::time::Period;
 pub use balance::{Balance, Rate};
+pub use detail::{CARDS, Cards, Detail, Overdue, Reminded, Reminder};
 pub use formulas::{Column, Figure, Value, Words};
 pub use identities::{Place, Table, Violation};
 pub use life::{Life, Rated, Standing, State};
@@ -129,6 +131,10 @@ pub struct Figures {
     pub areas: BTreeMap<String, Balance>,
     /// Received in the period, by channel; those without one under the empty text.
     pub channels: BTreeMap<String, u64>,
+    /// What the papers tell beside these; `None` where it was not counted when they were frozen.
+    pub detail: Option<Detail>,
+    /// Received in the periods before the one before, by the period's key, as far back as is known and a chart goes.
+    pub earlier: BTreeMap<String, u64>,
 }
 
 /// Counts a period's tickets one by one.
@@ -147,8 +153,8 @@ struct Rows {
 }
 
 impl Count<'_> {
-    /// Counts one ticket; `reminders` is how often it was told of in the period.
-    pub fn add(&self, figures: &mut Figures, life: &Life, reminders: u64) {
+    /// Counts one ticket; `reminders` are those before the cut-off, the first one first.
+    pub fn add(&self, figures: &mut Figures, life: &Life, reminders: &[Reminder]) {
         let Bounds { start, known, .. } = self.bounds;
         let counts = |standing: &Standing<'_>| standing.status != Status::Void;
         let at_start = life.before(start, known);
@@ -182,10 +188,11 @@ impl Count<'_> {
         let row = Balance {
             late_entries: u64::from(is_late),
             corrected: i64::from(in_stock && before.is_none() && !is_late),
-            reminders,
+            reminders: reminders.iter().filter(|reminder| reminder.at >= start).count() as u64,
             ..self.row(life, at_start.as_ref(), &at_end)
         };
         figures.add(&is, &row);
+        self.detail(figures, (life, &at_end), &is, reminders);
         if row.received > 0 {
             let channel = scrub::word(at_end.ticket.channel.as_deref().unwrap_or_default());
             *figures.channels.entry(channel).or_default() += 1;
@@ -231,8 +238,7 @@ impl Count<'_> {
             memory.first_deadline.is_some_and(|day| cal.end_of_day(day) <= at)
         };
         let (done_late, done_late_first) = (ended.is_some_and(is_late), ended.is_some_and(is_late_first));
-        // A deadline that ends with the period has not passed in it.
-        let last = cut_off - TimeDelta::microseconds(1);
+        let last = self.last();
         let (overdue, overdue_first) = (is_open && is_late(last), is_open && is_late_first(last));
         let rated = at_end.rated.filter(|rated| start <= rated.at);
         let is_rated = |is: fn(Rating) -> bool| rated.is_some_and(|r| is(r.rating));
@@ -257,6 +263,7 @@ impl Count<'_> {
             satisfied: one(is_rated(|rating| rating == Rating::Satisfied)),
             unsatisfied: one(unsatisfied),
             excluded: one(unsatisfied && rated.is_some_and(|r| r.is_excluded)),
+            no_reply: one(is_rated(|rating| rating == Rating::NoReply)),
             transfers: since(|s| s.memory.transfers),
             extensions: life.extensions(start, cut_off, known),
             reopenings,

@@ -1,9 +1,29 @@
-//! What the province's own administrative papers bear: who issues them, where, to whom and by whose signature.
+//! What the province's own administrative papers bear: who issues them, where, to whom and by whose signature; and by when
+//! replies to them are asked for where nobody has said so.
 
+use chrono::{Days, NaiveDate};
 use serde::Serialize;
+
+use super::calendar::Calendar;
+use super::time::Period;
 
 /// What a form shows where nothing is known: somebody writes it in.
 pub const BLANK: &str = "…………";
+
+/// Which day of the next period replies are due on (the case itself has «trước ngày 28/9/2021» for August).
+const REPLY_ON: u64 = 28;
+
+/// How many working days at least lie between the day on which a paper is drawn up and the one replies are due on.
+const REPLY_WITHIN: i32 = 10;
+
+/// «Trước ngày …», as it is proposed: the 28th day of the next period (of the next month, the 28th), on a closed day the
+/// first working day behind it, and never less than ten working days after the day on which the paper is drawn up.
+#[must_use]
+pub fn proposed_reply_before(period: Period, cal: &Calendar, drawn_on: NaiveDate) -> NaiveDate {
+    let first = period.end();
+    let usual = first.checked_add_days(Days::new(REPLY_ON - 1)).unwrap_or(first);
+    cal.on_or_after(usual).max(cal.nth_working_day(drawn_on, REPLY_WITHIN))
+}
 
 /// The papers that are drafted, in the layout of Nghị định 30/2020.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

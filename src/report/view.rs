@@ -4,21 +4,26 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::figures::{Balance, Column, Figure, Owner, Rate, Value};
+use crate::domain::figures::{Balance, CARDS, Column, Detail, Figure, Owner, Rate, Reminded, Value};
+use crate::domain::papers::proposed_reply_before;
 use crate::domain::rule::PeriodKind;
 use crate::domain::text::vi_sort_key;
 use crate::domain::time::Period;
 use crate::domain::wording::Locale;
 use crate::render::report::view::{
-    BalanceRow, CardsView, CountView, FiguresView, FormulaView, IdentityView, MonthView, PeriodView, ReportView,
-    RowKind, Share, Standing, in_order,
+    BalanceRow, CardsView, CountView, FiguresView, FormulaView, IdentityView, MonthView, OverdueView, PeriodView,
+    RemindersView, ReportView, RowKind, Share, Standing, UnitReminders, in_order,
 };
 
-use super::{Report, State};
+use super::{CHARTED, Report, State, before};
 
 /// What the figures have to come to, as the report prints it.
 const IDENTITIES: &str = "Tổng = tồn kỳ trước + phát sinh trong kỳ + điều chỉnh = xong đúng hạn + xong trễ hạn + từ chối, chuyển + đang xử lý \
                           trong hạn + đang xử lý quá hạn; tổng các cơ quan, lĩnh vực, địa bàn bằng toàn tỉnh.";
+
+/// What stands in those columns of the printed balance that sum up others or are called otherwise there.
+const TABLE: &str = "cột Tồn kỳ trước = tồn kỳ trước theo số đã chốt; cột Điều chỉnh = điều chỉnh + xử lý lại trong kỳ; cột Tổng = tồn kỳ \
+                     trước theo số đã chốt + tiếp nhận trong kỳ + cột Điều chỉnh";
 
 impl Report {
     /// What the papers say at an instant. What is not counted stays unknown.
@@ -32,11 +37,7 @@ impl Report {
             .map(|(owner, name)| self.balance_row(kind(&owner), name, &f.owners[&owner]))
             .collect();
         in_order(&mut balance);
-        let month = |period: Period, received| MonthView {
-            first_day: period.first_day(),
-            last_day: last_day(period),
-            received,
-        };
+        let drawn_at = at.with_timezone(&config.calendars.base().zone()).naive_local();
         let received = |rows: &BTreeMap<String, Balance>| {
             let rows = rows.iter().map(|(id, row)| (id.as_str(), row.received));
             self.counts(rows, config)
@@ -59,7 +60,7 @@ impl Report {
                 State::Final => Standing::Final,
             },
             revision: self.revision,
-            drawn_at: at.with_timezone(&config.calendars.base().zone()).naive_local(),
+            drawn_at,
             figures: FiguresView {
                 total: figure(Figure::Total),
                 change: Figure::Change.value(f),
@@ -75,16 +76,13 @@ impl Report {
                 excluded: figure(Figure::Excluded),
                 exclusion_pending: None,
                 satisfied: figure(Figure::Satisfied),
-                no_reply: None,
+                no_reply: figure(Figure::NoReply),
                 on_time_by_first: match Column::OnTimeRateFirst.value(&f.whole, f) {
                     Some(Value::Rate(rate)) => rate.and_then(share),
                     _ => None,
                 },
             },
-            months: vec![
-                month(previous, figure(Figure::PreviousTotal)),
-                month(self.period, figure(Figure::Total)),
-            ],
+            months: self.months(),
             channels: self.counts(f.channels.iter().map(|(id, n)| (id.as_str(), *n)), config),
             fields: received(&f.fields),
             localities: received(&f.areas),
@@ -95,13 +93,82 @@ impl Report {
                 holds: (f.reach.start && f.reach.end).then(|| f.violations().is_empty()),
             }],
             formulas: formulas(),
-            overdue: None,
-            reminders: None,
+            overdue: self.overdue(config),
+            overdue_withheld: self.open_detail().map(|detail| detail.withheld),
+            reminders: self.reminders(config),
             cards: self.cards(config),
             directive: None,
             obligations: None,
-            proposed_reply_before: None,
+            proposed_reply_before: Some(proposed_reply_before(
+                self.period,
+                config.calendars.base(),
+                drawn_at.date(),
+            )),
         }
+    }
+
+    /// What was counted beside the balance, where the store reached to the cut-off.
+    fn open_detail(&self) -> Option<&Detail> {
+        self.figures.detail.as_ref().filter(|_| self.figures.reach.end)
+    }
+
+    /// From the first period of which something is known, twelve at most.
+    fn months(&self) -> Vec<MonthView> {
+        let f = &self.figures;
+        let total = |figure: Figure| figure.value(f).and_then(|n| u64::try_from(n).ok());
+        let previous = self.period.previous();
+        let mut months = vec![
+            (self.period, total(Figure::Total)),
+            (previous, total(Figure::PreviousTotal)),
+        ];
+        let earlier = before(previous).take(CHARTED - 2);
+        months.extend(earlier.map(|period| (period, f.earlier.get(&period.to_string()).copied())));
+        let known = months.iter().rposition(|(_, received)| received.is_some());
+        // The one before stands there also as unknown: what is to be compared with it is said to be so.
+        months.truncate(known.map_or(0, |last| last + 1).max(2));
+        let month = |(period, received): (Period, Option<u64>)| MonthView {
+            first_day: period.first_day(),
+            last_day: last_day(period),
+            received,
+        };
+        months.into_iter().rev().map(month).collect()
+    }
+
+    fn overdue(&self, config: &Config) -> Option<Vec<OverdueView>> {
+        let mut tickets: Vec<_> = self.open_detail()?.overdue.iter().collect();
+        tickets.sort_by_key(|t| (std::cmp::Reverse(t.working_days), t.deadline, t.received_on, &t.code));
+        let view = |t: &crate::domain::figures::Overdue| OverdueView {
+            code: t.code.clone(),
+            field: Some(&t.field)
+                .filter(|id| !id.is_empty())
+                .map(|id| self.term(id, config)),
+            agency: (t.owner != Owner::Unassigned).then(|| self.owner_name(&t.owner, config)),
+            received_on: t.received_on,
+            deadline: t.deadline,
+            overdue_working_days: t.working_days,
+            reminders: Some(t.reminders),
+            waiting_on: t.waiting_on.clone(),
+        };
+        Some(tickets.into_iter().map(view).collect())
+    }
+
+    fn reminders(&self, config: &Config) -> Option<RemindersView> {
+        let f = &self.figures;
+        let detail = f.detail.as_ref().filter(|_| f.reach.start)?;
+        let nobody = Reminded::default();
+        let unit = |(owner, name): (Owner, String)| {
+            let reminded = detail.reminded.get(&owner).unwrap_or(&nobody);
+            let all = f.owners.get(&owner).map_or(0, |row| row.reminders);
+            let numbered: u64 = reminded.by_number.iter().sum();
+            UnitReminders {
+                name,
+                by_number: reminded.by_number.clone(),
+                others: all.saturating_sub(numbered),
+                last_on: reminded.last.map(|at| config.calendars.base().date_of(at)),
+            }
+        };
+        let units = self.owners_in_order(config).into_iter().map(unit);
+        Some(RemindersView::of(units.filter(|unit| unit.total() > 0).collect()))
     }
 
     fn balance_row(&self, kind: RowKind, name: String, row: &Balance) -> BalanceRow {
@@ -153,23 +220,24 @@ impl Report {
             name.unwrap_or(otherwise).to_owned()
         };
         let own = self.figures.fields.get(CARDS);
-        let known = |value: fn(&Balance) -> u64| own.map(value).filter(|_| self.figures.reach.end);
+        let known = |value: fn(&Balance) -> u64| self.figures.reach.end.then(|| own.map_or(0, value));
+        let stages = self.open_detail().map(|detail| detail.cards);
         Some(CardsView {
             unit: unit.name(on).to_owned(),
             card: term("card", "thẻ căn cước"),
             local_police: term("local_police", "công an cấp xã"),
             open: known(Balance::open),
-            not_sent: None,
-            at_c06: None,
-            card_arrived: None,
-            data_wrong: None,
+            not_sent: stages.map(|s| s.not_sent),
+            at_c06: stages.map(|s| s.at_c06),
+            card_arrived: stages.map(|s| s.card_arrived),
+            data_wrong: stages.map(|s| s.data_wrong),
+            unstaged: stages
+                .zip(known(Balance::open))
+                .map(|(s, open)| open.saturating_sub(s.known())),
             overdue: known(|row| row.open_overdue),
         })
     }
 }
-
-/// The category of tickets about identity cards.
-const CARDS: &str = "cccd";
 
 fn share(rate: Rate) -> Option<Share> {
     Share::of(rate.part, rate.whole)
@@ -188,6 +256,10 @@ fn formulas() -> Vec<FormulaView> {
             });
         }
     }
+    formulas.push(FormulaView {
+        name: "Bảng cân đối (Phụ lục I)".to_owned(),
+        text: TABLE.to_owned(),
+    });
     formulas
 }
 

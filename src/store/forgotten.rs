@@ -418,7 +418,7 @@ impl Tx {
             }
         }
         self.drop_tickets(&[code.to_owned()]).await?;
-        let texts = self.blank_texts(code).await?;
+        let texts = self.blank_texts(code).await? + self.unlist(code).await?;
         let key = match self.value(KEY).await? {
             Some(key) => key,
             None => {
@@ -454,7 +454,7 @@ impl Tx {
         for form in forms(code) {
             count += self.texts_naming(&form).await?.len();
         }
-        Ok(count)
+        Ok(count + self.snapshots_without(code).await?.len())
     }
 
     async fn blank_texts(&mut self, code: &str) -> Result<u64, StoreError> {

@@ -1,4 +1,5 @@
-//! The figures of periods as they were frozen. What is kept of them is never changed; a correction is another revision.
+//! The figures of periods as they were frozen. What is kept of them is never changed; a correction is another revision. Only
+//! the code of a ticket that is forgotten leaves the list of those that were overdue, and is counted there on.
 
 use sqlx::FromRow;
 
@@ -15,8 +16,9 @@ const LAST_KNOWN: &str = "SELECT MAX(known_at) FROM snapshot WHERE period = $1 A
 const FROZEN: &str = "SELECT period, MAX(revision) FROM snapshot WHERE period >= $1 GROUP BY period ORDER BY period";
 const FREEZE: &str = "INSERT INTO snapshot (period, revision, known_at, figures, made_by, reason) VALUES ($1, $2, $3, $4, $5, $6) \
      ON CONFLICT DO NOTHING RETURNING revision";
+const WRITE_ANEW: &str = "UPDATE snapshot SET figures = $3 WHERE period = $1 AND revision = $2";
 
-pub const STATEMENTS: &[&str] = &[OF_PERIOD, KNOWN_BEFORE, LAST_KNOWN, FROZEN, FREEZE];
+pub const STATEMENTS: &[&str] = &[OF_PERIOD, KNOWN_BEFORE, LAST_KNOWN, FROZEN, FREEZE, WRITE_ANEW];
 
 /// The figures of a period as they were frozen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,5 +115,36 @@ impl Tx {
             )
         );
         Ok(made.is_some())
+    }
+
+    /// The snapshots that list a ticket among the overdue ones, as they are without its code.
+    pub(super) async fn snapshots_without(&mut self, code: &str) -> Result<Vec<Snapshot>, StoreError> {
+        let rows: Vec<Row> = on!(self.db(), fetch_all(sqlx::query_as(KNOWN_BEFORE).bind(i64::MAX)));
+        let mut listing = Vec::new();
+        for row in rows {
+            let mut snapshot = Snapshot::try_from(row)?;
+            let detail = snapshot.figures.detail.as_mut();
+            if detail.is_some_and(|detail| detail.withhold(|listed| listed == code)) {
+                listing.push(snapshot);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Takes a ticket's code out of the snapshots: out of how many.
+    pub(super) async fn unlist(&mut self, code: &str) -> Result<u64, StoreError> {
+        let listing = self.snapshots_without(code).await?;
+        for snapshot in &listing {
+            on!(
+                self.db(),
+                execute(
+                    sqlx::query(WRITE_ANEW)
+                        .bind(snapshot.period.to_string())
+                        .bind(snapshot.revision)
+                        .bind(serde_json::json!(snapshot.figures).to_string())
+                )
+            );
+        }
+        Ok(listing.len() as u64)
     }
 }

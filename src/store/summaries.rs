@@ -9,6 +9,7 @@ use sqlx::FromRow;
 
 use super::{CHUNK, Store, StoreError, Tx, filled, keys_50, micros, moment, of_source, on};
 use crate::domain::Moment;
+use crate::domain::figures::Reminder;
 use crate::domain::rule::Channel;
 use crate::domain::summary::{Figures, Tally};
 
@@ -41,11 +42,11 @@ const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice
      GROUP BY t.rule, t.step ORDER BY t.rule, t.step";
 /// What was said of tickets by rules, not that something has ended or is not anybody's.
 const REMINDERS: &str = concat!(
-    "SELECT t.subject, COUNT(DISTINCT t.id) FROM telling t JOIN notice n ON n.telling = t.id \
+    "SELECT t.subject, t.rule, t.occurrence, MIN(n.state_at) FROM telling t JOIN notice n ON n.telling = t.id \
      WHERE t.subject_kind = 'ticket' AND t.mode = 'live' AND t.rule NOT LIKE '@%' AND n.state = 'accepted' AND n.cc = 0 \
-     AND n.state_at >= $51 AND n.state_at < $52 AND t.subject IN (",
+     AND n.state_at < $51 AND t.subject IN (",
     keys_50!(),
-    ") GROUP BY t.subject"
+    ") GROUP BY t.id, t.subject, t.rule, t.occurrence ORDER BY MIN(n.state_at), t.id"
 );
 const ANSWERS: &str = "SELECT answer, COUNT(*) FROM attempt WHERE at > $1 AND at <= $2 GROUP BY answer ORDER BY answer";
 const ENDED: &str = "SELECT COUNT(*) FROM message WHERE state = $1 AND state_at > $2 AND state_at <= $3";
@@ -212,26 +213,32 @@ impl Store {
         ))
     }
 
-    /// How often tickets were told of live and accepted from an instant until just before another; those never are left out.
+    /// What was told of tickets live and accepted before an instant, each when the first of its recipients took it, the
+    /// earliest first; those of which nothing was are left out.
     pub async fn reminders(
         &self,
         codes: &[String],
-        (from, until): (Moment, Moment),
-    ) -> Result<HashMap<String, i64>, StoreError> {
-        let mut counted = HashMap::new();
+        before: Moment,
+    ) -> Result<HashMap<String, Vec<Reminder>>, StoreError> {
+        let mut told: HashMap<String, Vec<Reminder>> = HashMap::new();
         for chunk in codes.chunks(CHUNK) {
-            let rows: Vec<(String, i64)> = on!(
+            let rows: Vec<(String, String, String, i64)> = on!(
                 self.db(),
                 fetch_all(
                     filled(chunk)
                         .fold(sqlx::query_as(REMINDERS), |q, code| q.bind(code))
-                        .bind(micros(from))
-                        .bind(micros(until))
+                        .bind(micros(before))
                 )
             );
-            counted.extend(rows);
+            for (code, rule, occurrence, at) in rows {
+                told.entry(code).or_default().push(Reminder {
+                    rule,
+                    occurrence,
+                    at: moment(at),
+                });
+            }
         }
-        Ok(counted)
+        Ok(told)
     }
 
     /// Attempts after one instant up to another, by the answer's word.

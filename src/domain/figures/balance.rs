@@ -64,7 +64,10 @@ pub struct Balance {
     pub unsatisfied: u64,
     /// Of `unsatisfied`: the dissatisfaction comes from the reporter's side.
     pub excluded: u64,
-    /// Tellings of the tickets, in earnest, that a recipient's mail server or system accepted in the period.
+    /// Asked how satisfied they are, and gave no reply, in the period, by the instant at which the source says so.
+    pub no_reply: u64,
+    /// Tellings of the tickets, in earnest, that a recipient's mail server or system accepted in the period for the first
+    /// time; cc is no recipient.
     pub reminders: u64,
     /// Changes of the lead agency in the period, successions excepted.
     pub transfers: u64,
@@ -126,6 +129,7 @@ impl Balance {
             satisfied,
             unsatisfied,
             excluded,
+            no_reply,
             reminders,
             transfers,
             extensions,
@@ -157,6 +161,7 @@ impl Balance {
         self.satisfied += satisfied;
         self.unsatisfied += unsatisfied;
         self.excluded += excluded;
+        self.no_reply += no_reply;
         self.reminders += reminders;
         self.transfers += transfers;
         self.extensions += extensions;

@@ -38,6 +38,8 @@ pub enum Figure {
     Excluded,
     /// Rated satisfied in the period.
     Satisfied,
+    /// Asked, and gave no reply, in the period.
+    NoReply,
 }
 
 /// A column of the balance.
@@ -79,6 +81,7 @@ pub enum Column {
     Satisfied,
     Unsatisfied,
     Excluded,
+    NoReply,
     /// `satisfied / (satisfied + unsatisfied)`.
     SatisfactionRate,
     Reminders,
@@ -116,7 +119,7 @@ fn words((_, vi, en): Row, locale: Locale) -> Words {
 }
 
 impl Figure {
-    pub const ALL: [Figure; 15] = [
+    pub const ALL: [Figure; 16] = [
         Figure::Total,
         Figure::PreviousTotal,
         Figure::Change,
@@ -132,6 +135,7 @@ impl Figure {
         Figure::Unsatisfied,
         Figure::Excluded,
         Figure::Satisfied,
+        Figure::NoReply,
     ];
 
     /// The key in JSON.
@@ -167,6 +171,7 @@ impl Figure {
             Figure::Unsatisfied => Column::Unsatisfied,
             Figure::Excluded => Column::Excluded,
             Figure::Satisfied => Column::Satisfied,
+            Figure::NoReply => Column::NoReply,
         };
         match column.value(&figures.whole, figures)? {
             Value::Count(count) => Some(count),
@@ -320,12 +325,23 @@ impl Figure {
                 ),
                 ("Satisfied", "rated satisfied, at an instant within the period"),
             ),
+            Figure::NoReply => (
+                "no_reply",
+                (
+                    "Không phản hồi khảo sát",
+                    "phiếu được khảo sát mà người phản ánh không phản hồi, thời điểm ghi nhận trong kỳ; không tính vào tỷ lệ hài lòng",
+                ),
+                (
+                    "No reply",
+                    "asked and gave no reply, at an instant within the period; not part of the satisfaction rate",
+                ),
+            ),
         }
     }
 }
 
 impl Column {
-    pub const ALL: [Column; 36] = [
+    pub const ALL: [Column; 37] = [
         Column::StockBefore,
         Column::LateEntries,
         Column::Voided,
@@ -356,6 +372,7 @@ impl Column {
         Column::Satisfied,
         Column::Unsatisfied,
         Column::Excluded,
+        Column::NoReply,
         Column::SatisfactionRate,
         Column::Reminders,
         Column::Transfers,
@@ -434,6 +451,7 @@ impl Column {
             Column::Satisfied => row.satisfied,
             Column::Unsatisfied => row.unsatisfied,
             Column::Excluded => row.excluded,
+            Column::NoReply => row.no_reply,
             Column::SatisfactionRate => return Value::Rate(row.satisfaction_rate()),
             Column::Reminders => row.reminders,
             Column::Transfers => row.transfers,
@@ -643,6 +661,7 @@ impl Column {
             Column::Satisfied => of_figure(Figure::Satisfied),
             Column::Unsatisfied => of_figure(Figure::Unsatisfied),
             Column::Excluded => of_figure(Figure::Excluded),
+            Column::NoReply => of_figure(Figure::NoReply),
             Column::SatisfactionRate => (
                 "satisfaction_rate",
                 (
@@ -656,8 +675,14 @@ impl Column {
             ),
             Column::Reminders => (
                 "reminders",
-                ("Đã đôn đốc (lượt)", "số lượt nhắc về phiếu đã gửi được trong kỳ"),
-                ("Reminders", "tellings of tickets that were accepted in the period"),
+                (
+                    "Đã đôn đốc (lượt)",
+                    "số lượt nhắc về phiếu đã gửi được trong kỳ, mỗi lượt tính một lần dù gửi cho nhiều nơi, không tính nơi nhận để biết",
+                ),
+                (
+                    "Reminders",
+                    "tellings of tickets that were accepted in the period, one however many were written to; cc does not count",
+                ),
             ),
             Column::Transfers => (
                 "transfers",

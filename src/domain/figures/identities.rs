@@ -1,6 +1,6 @@
 //! What must hold between the figures of a period, whatever happened.
 
-use super::{Balance, Column, Figures, Owner};
+use super::{Balance, CARDS, Column, Detail, Figures, Owner};
 
 /// Which of the tables by owner, field or locality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,20 @@ pub enum Violation {
     },
     #[error("channels: {channels} received, of all tickets {total}")]
     Channels { channels: u64, total: u64 },
+    #[error("{listed} overdue tickets are listed and {withheld} not to be listed, {open_overdue} are counted")]
+    Listed {
+        listed: u64,
+        withheld: u64,
+        open_overdue: u64,
+    },
+    #[error("{place}: {by_number} reminders have a number, of {reminders}")]
+    Reminded {
+        place: Place,
+        by_number: u64,
+        reminders: u64,
+    },
+    #[error("{known} open tickets about cards have a stage, of {open}")]
+    Cards { known: u64, open: u64 },
     #[error("{place}: the period before ended with {closing_stock}, this one begins with {stock_before}")]
     StockBefore {
         place: Place,
@@ -166,7 +180,38 @@ impl Figures {
             let total = self.whole.received;
             found.push(Violation::Channels { channels, total });
         }
+        if let Some(detail) = &self.detail {
+            self.of_detail(detail, &mut found);
+        }
         found
+    }
+
+    fn of_detail(&self, detail: &Detail, found: &mut Vec<Violation>) {
+        let (listed, withheld) = (detail.overdue.len() as u64, detail.withheld);
+        let open_overdue = self.whole.open_overdue;
+        if listed + withheld != open_overdue {
+            found.push(Violation::Listed {
+                listed,
+                withheld,
+                open_overdue,
+            });
+        }
+        for (owner, reminded) in &detail.reminded {
+            let by_number = reminded.by_number.iter().sum();
+            let reminders = self.owners.get(owner).map_or(0, |row| row.reminders);
+            if by_number > reminders {
+                found.push(Violation::Reminded {
+                    place: Place::Owner(owner.clone()),
+                    by_number,
+                    reminders,
+                });
+            }
+        }
+        let known = detail.cards.known();
+        let open = self.fields.get(CARDS).map_or(0, Balance::open);
+        if known > open {
+            found.push(Violation::Cards { known, open });
+        }
     }
 
     /// Where the stock that these figures begin with is not the one that those of the period before ended with.

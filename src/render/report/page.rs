@@ -63,11 +63,10 @@ pub fn write(view: &ReportView) -> String {
     for (n, block) in prose::report(view).iter().enumerate() {
         out.push_str(&laid_out(block, n));
     }
-    let overdue = view.overdue.as_ref().filter(|t| !t.is_empty());
     let owed = view.obligations.as_ref().filter(|o| !o.is_empty());
     let annexes = [
         Some(prose::balance(view)),
-        overdue.map(|tickets| prose::overdue(tickets.as_slice())),
+        prose::overdue(view).filter(|table| !table.rows.is_empty()),
         owed.map(|owed| prose::obligations(owed)),
         Some(prose::formulas(view)),
     ];

@@ -454,7 +454,7 @@ fn annexes(view: &ReportView, kind: Kind, paper: &Paper) -> Vec<El> {
 }
 
 fn report_annexes(view: &ReportView) -> Vec<(Table, u32)> {
-    let overdue = view.overdue.as_ref().map(|tickets| (prose::overdue(tickets), IN_ANNEX));
+    let overdue = prose::overdue(view).map(|table| (table, IN_ANNEX));
     let obligations = view
         .obligations
         .as_ref()
@@ -469,9 +469,8 @@ fn report_annexes(view: &ReportView) -> Vec<(Table, u32)> {
 }
 
 fn urging_annexes(view: &ReportView) -> Vec<(Table, u32)> {
-    let overdue = view.overdue.as_ref().filter(|tickets| !tickets.is_empty());
-    let overdue = overdue.map(|tickets| (prose::overdue(tickets), IN_ANNEX));
-    overdue.into_iter().collect()
+    let overdue = prose::overdue(view).filter(|table| !table.rows.is_empty());
+    overdue.into_iter().map(|table| (table, IN_ANNEX)).collect()
 }
 
 /// A file name in ASCII: old mail programs show nothing else right.

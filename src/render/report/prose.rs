@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 
 use super::view::{
-    BalanceRow, CardsView, ObligationKind, ObligationState, ObligationView, OverdueView, ReportView, RowKind, Share,
+    BalanceRow, CardsView, ObligationKind, ObligationState, ObligationView, RemindersView, ReportView, RowKind, Share,
     Standing,
 };
 use super::{Align, Bar, Bars, Block, Column, ROMAN, Row, Series, Table};
@@ -412,26 +412,29 @@ fn urged(view: &ReportView, w: &mut Writer) {
     match &view.reminders {
         None => w.text(format!("Số lượt phiếu được nhắc trong kỳ: {UNKNOWN}.")),
         Some(r) if r.total() == 0 => w.text("Trong kỳ không có phiếu phải nhắc."),
-        Some(r) => {
-            let by_number = r.by_number.iter().zip(1..).filter(|(n, _)| **n > 0);
-            let by_number: Vec<String> = by_number
-                .map(|(n, number_of)| format!("nhắc lần {number_of}: {}", vietnamese::integer(signed(*n))))
-                .collect();
-            w.text(format!(
-                "Trong kỳ, hệ thống đã gửi {} lượt nhắc phiếu quá hạn ({}).",
-                vietnamese::integer(signed(r.total())),
-                by_number.join("; ")
-            ));
-        }
+        Some(r) => w.text(reminded(r)),
     }
     w.text(who_is_late(view));
-    if let Some(oldest) = view.overdue.iter().flatten().max_by_key(|t| t.overdue_working_days) {
+    // Of several as late the one that the list has first.
+    let oldest = view
+        .overdue
+        .iter()
+        .flatten()
+        .rev()
+        .max_by_key(|t| t.overdue_working_days);
+    if let Some(oldest) = oldest {
         w.text(format!(
-            "Phiếu quá hạn lâu nhất: mã {}, {}, hạn {}, quá hạn {} ngày làm việc. Danh sách phiếu quá hạn tại Phụ lục II.",
+            "Phiếu quá hạn lâu nhất trong danh sách: mã {}, {}, hạn {}, quá hạn {} ngày làm việc. Danh sách phiếu quá hạn tại Phụ lục II.",
             oldest.code,
             oldest.agency.as_deref().unwrap_or("chưa phân công"),
             day(oldest.deadline),
             vietnamese::integer(oldest.overdue_working_days.into())
+        ));
+    }
+    if let Some(withheld) = view.overdue_withheld.filter(|n| *n > 0) {
+        w.text(format!(
+            "Không nêu mã của {} quá hạn thuộc diện không công khai hoặc phản ánh thái độ, hành vi của công chức, viên chức.",
+            tickets(view, Some(withheld))
         ));
     }
     w.paragraph(&format!("Thực hiện ý kiến chỉ đạo của {}", view.papers.chairman()));
@@ -452,6 +455,46 @@ fn urged(view: &ReportView, w: &mut Writer) {
         replied(view, obligations)
     ));
     w.blocks.push(Block::Table(by_kind(view, obligations)));
+}
+
+/// Reminders have a column each up to this number; it stands for those behind it too.
+const MOST_NUMBERS: usize = 6;
+
+/// Reminders by number, with what they are called: `nhắc lần 1` … `nhắc lần 6 trở lên`.
+pub(super) fn numbered(by_number: &[u64]) -> Vec<(String, u64)> {
+    let (shown, rest) = by_number.split_at(by_number.len().min(MOST_NUMBERS));
+    let mut numbered: Vec<(String, u64)> = (1..)
+        .zip(shown)
+        .map(|(n, count): (u32, _)| (format!("nhắc lần {n}"), *count))
+        .collect();
+    if let Some((name, count)) = numbered.last_mut().filter(|_| !rest.is_empty()) {
+        name.push_str(" trở lên");
+        *count += rest.iter().sum::<u64>();
+    }
+    numbered
+}
+
+fn reminded(r: &RemindersView) -> String {
+    let count = |n: u64| vietnamese::integer(signed(n));
+    let by_number = numbered(&r.by_number).into_iter().filter(|(_, n)| *n > 0);
+    let by_number: Vec<String> = by_number.map(|(name, n)| format!("{name}: {}", count(n))).collect();
+    let overdue = format!(
+        "{} lượt nhắc phiếu quá hạn ({})",
+        count(r.numbered()),
+        by_number.join("; ")
+    );
+    match (r.numbered(), r.others) {
+        (_, 0) => format!("Trong kỳ, hệ thống đã gửi {overdue}."),
+        (0, others) => format!(
+            "Trong kỳ, hệ thống đã gửi {} lượt nhắc, không có lượt nhắc phiếu quá hạn.",
+            count(others)
+        ),
+        (_, others) => format!(
+            "Trong kỳ, hệ thống đã gửi {} lượt nhắc, gồm {overdue} và {} lượt nhắc về các nội dung khác.",
+            count(r.total()),
+            count(others)
+        ),
+    }
 }
 
 /// Which units have not replied.
@@ -603,7 +646,7 @@ fn explained(view: &ReportView, w: &mut Writer) {
     }
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars
         .next()
@@ -612,10 +655,14 @@ fn capitalised(text: &str) -> String {
 
 fn cards_state(view: &ReportView, cards: &CardsView) -> String {
     let n = |n| number(view, n);
+    let unstaged = match cards.unstaged {
+        Some(0) | None => String::new(),
+        some => format!("; chưa rõ tình trạng: {}", n(some)),
+    };
     format!(
         "Đến thời điểm chốt số liệu, đang theo dõi {} phản ánh liên quan đến cấp {} thuộc thẩm quyền theo dõi, quản lý của {}, trong đó: \
          chưa gửi {DEPARTMENT}: {}; chờ kết quả từ {DEPARTMENT}: {}; thẻ đã về, chưa trả cho công dân: {}; cần bổ sung, điều chỉnh \
-         thông tin: {}; quá hạn: {}.",
+         thông tin: {}{unstaged}. Số phiếu quá hạn: {}.",
         tickets(view, cards.open),
         cards.card,
         cards.unit,
@@ -812,8 +859,8 @@ pub(super) fn urging(view: &ReportView) -> Vec<Block> {
             tickets(view, n)
         ),
     };
-    let list = match &view.overdue {
-        Some(overdue) if !overdue.is_empty() => {
+    let list = match overdue(view) {
+        Some(overdue) if !overdue.rows.is_empty() => {
             " (danh sách kèm theo, chỉ gồm mã phiếu; thông tin chi tiết đề nghị tra cứu trên hệ thống bằng tài khoản được cấp)"
         }
         _ => "",
@@ -931,9 +978,9 @@ pub(super) fn balance_columns() -> [&'static str; 16] {
     ]
 }
 
-/// The tickets that are overdue.
-pub(super) fn overdue(tickets: &[OverdueView]) -> Table {
-    let rows = (1..).zip(tickets).map(|(n, t): (u64, _)| Row {
+/// The tickets that are overdue, and how many may not be listed; `None` where that is not known.
+pub(super) fn overdue(view: &ReportView) -> Option<Table> {
+    let rows = (1..).zip(view.overdue.as_ref()?).map(|(n, t): (u64, _)| Row {
         cells: vec![
             n.to_string(),
             t.code.clone(),
@@ -947,7 +994,13 @@ pub(super) fn overdue(tickets: &[OverdueView]) -> Table {
         ],
         is_total: false,
     });
-    Table {
+    let withheld = view.overdue_withheld.filter(|n| *n > 0).map(|n| {
+        let mut cells = vec![String::new(); 9];
+        cells[1] = format!("Không nêu mã: {}", tickets(view, Some(n)));
+        cells[8] = "không công khai hoặc về thái độ, hành vi".to_owned();
+        Row { cells, is_total: true }
+    });
+    Some(Table {
         caption: "Phiếu quá hạn chưa xử lý xong".to_owned(),
         columns: vec![
             middle("TT", 5),
@@ -960,8 +1013,8 @@ pub(super) fn overdue(tickets: &[OverdueView]) -> Table {
             right("Đã nhắc (lượt)", 8),
             left("Ghi chú", 14),
         ],
-        rows: rows.collect(),
-    }
+        rows: rows.chain(withheld).collect(),
+    })
 }
 
 /// What is owed, unit by unit.

@@ -46,6 +46,8 @@ pub struct ReportView {
     pub formulas: Vec<FormulaView>,
     /// Open at the cut-off and past the deadline, the latest first.
     pub overdue: Option<Vec<OverdueView>>,
+    /// As overdue, but never listed: about somebody's conduct, or not to be public.
+    pub overdue_withheld: Option<u64>,
     pub reminders: Option<RemindersView>,
     /// Tickets about identity cards.
     pub cards: Option<CardsView>,
@@ -154,7 +156,7 @@ pub struct BalanceRow {
     pub name: String,
     pub opening_stock: Option<u64>,
     pub received: Option<u64>,
-    /// Late entries, voids and transfers.
+    /// Late entries, voids, corrections and transfers, and what was taken up again.
     pub adjustment: Option<i64>,
     pub done_on_time: Option<u64>,
     pub done_late: Option<u64>,
@@ -280,18 +282,38 @@ pub struct OverdueView {
     pub waiting_on: Option<String>,
 }
 
-/// What was told in the period.
+/// What was told in the period. All of it is what the balance counts as reminders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RemindersView {
-    /// «Nhắc lần 1, 2, 3 …»: tickets told so, by the number.
+    /// «Nhắc lần 1, 2, 3 …»: overdue tickets told so, by the number.
     pub by_number: Vec<u64>,
+    /// Told of something else than that they are overdue: that has no number.
+    pub others: u64,
     pub units: Vec<UnitReminders>,
 }
 
 impl RemindersView {
+    /// The sums of units.
+    #[must_use]
+    pub fn of(units: Vec<UnitReminders>) -> RemindersView {
+        let most = units.iter().map(|unit| unit.by_number.len()).max().unwrap_or(0);
+        let at = |place: usize| units.iter().filter_map(|unit| unit.by_number.get(place)).sum();
+        RemindersView {
+            by_number: (0..most).map(at).collect(),
+            others: units.iter().map(|unit| unit.others).sum(),
+            units,
+        }
+    }
+
+    /// Of overdue tickets.
+    #[must_use]
+    pub fn numbered(&self) -> u64 {
+        self.by_number.iter().sum()
+    }
+
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.by_number.iter().sum()
+        self.numbered() + self.others
     }
 }
 
@@ -300,7 +322,15 @@ impl RemindersView {
 pub struct UnitReminders {
     pub name: String,
     pub by_number: Vec<u64>,
+    pub others: u64,
     pub last_on: Option<NaiveDate>,
+}
+
+impl UnitReminders {
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.by_number.iter().sum::<u64>() + self.others
+    }
 }
 
 /// Tickets about identity cards at the cut-off.
@@ -317,6 +347,8 @@ pub struct CardsView {
     pub at_c06: Option<u64>,
     pub card_arrived: Option<u64>,
     pub data_wrong: Option<u64>,
+    /// Of which the source says none of these.
+    pub unstaged: Option<u64>,
     pub overdue: Option<u64>,
 }
 

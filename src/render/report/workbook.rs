@@ -220,6 +220,33 @@ fn figures(view: &ReportView) -> Sheet {
         "Tỷ lệ đúng hạn (thời hạn ban đầu)",
         Cell::share(f.on_time_by_first),
     );
+    put(
+        general,
+        "Quá hạn, không nêu mã trong danh sách",
+        Cell::number(view.overdue_withheld),
+    );
+    let before = match view.directive {
+        Some(_) => "Báo cáo kết quả trước ngày",
+        None => "Báo cáo kết quả trước ngày (đề xuất)",
+    };
+    put(
+        general,
+        before,
+        view.reply_before().map_or_else(Cell::unknown, Cell::Date),
+    );
+    for (name, n) in view.cards.iter().flat_map(|cards| {
+        [
+            ("Đang theo dõi", cards.open),
+            ("Chưa gửi C06", cards.not_sent),
+            ("Chờ kết quả từ C06", cards.at_c06),
+            ("Thẻ đã về, chưa trả", cards.card_arrived),
+            ("Cần bổ sung, điều chỉnh thông tin", cards.data_wrong),
+            ("Chưa rõ tình trạng", cards.unstaged),
+            ("Quá hạn", cards.overdue),
+        ]
+    }) {
+        put("Cấp thẻ căn cước", name, Cell::number(n));
+    }
     for month in &view.months {
         put(
             "Theo tháng",
@@ -425,17 +452,17 @@ fn overdue(view: &ReportView) -> Sheet {
 }
 
 fn reminders(view: &ReportView) -> Sheet {
-    let most = view.reminders.as_ref().map_or(0, |r| {
-        let units = r.units.iter().map(|u| u.by_number.len());
-        units.chain([r.by_number.len()]).max().unwrap_or(0)
-    });
-    // A sheet has letters for so many; a ladder has far fewer.
-    let most = most.clamp(1, 20);
-    let numbers = (1..=most).map(|n| (format!("Nhắc lần {n}"), 10.0));
+    let numbers = prose::numbered(view.reminders.as_ref().map_or(&[0], |r| r.by_number.as_slice()));
+    let most = numbers.len();
+    let numbers = numbers.into_iter().map(|(name, _)| (prose::capitalised(&name), 10.0));
     let columns: Vec<(String, f64)> = [("Cơ quan".to_owned(), 38.0)]
         .into_iter()
         .chain(numbers)
-        .chain([("Cộng".to_owned(), 10.0), ("Lần cuối ngày".to_owned(), 13.0)])
+        .chain([
+            ("Nhắc nội dung khác".to_owned(), 10.0),
+            ("Cộng".to_owned(), 10.0),
+            ("Lần cuối ngày".to_owned(), 13.0),
+        ])
         .collect();
     let width = columns.len();
     let Some(reminders) = view.reminders.as_ref().filter(|r| !r.units.is_empty()) else {
@@ -446,13 +473,17 @@ fn reminders(view: &ReportView) -> Sheet {
             has_total: false,
         };
     };
-    let at = |by_number: &[u64], n: usize| signed(by_number.get(n).copied().or(Some(0))).unwrap_or(0);
-    let last_letter = letter(most);
+    // Numbers, and what has none.
+    let kinds = most + 1;
+    let last_letter = letter(kinds);
     let row_sum = |line: usize, sum: i64| Cell::Sum(format!("=SUM(B{line}:{last_letter}{line})"), sum);
     let mut rows: Vec<Vec<Cell>> = Vec::new();
-    let mut sums = vec![0; most];
+    let mut sums = vec![0; kinds];
     for (line, unit) in (2..).zip(&reminders.units) {
-        let values: Vec<i64> = (0..most).map(|n| at(&unit.by_number, n)).collect();
+        let mut values: Vec<u64> = prose::numbered(&unit.by_number).into_iter().map(|(_, n)| n).collect();
+        values.resize(most, 0);
+        values.push(unit.others);
+        let values: Vec<i64> = values.into_iter().map(|n| signed(Some(n)).unwrap_or(0)).collect();
         let mut row = vec![Cell::text(&unit.name)];
         row.extend(values.iter().map(|n| Cell::Number(*n)));
         row.push(row_sum(line, values.iter().sum()));

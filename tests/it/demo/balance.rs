@@ -35,9 +35,10 @@ const COUNTED: &str = "
     SUM(rated AND rating IN ('hài lòng', 'hữu ích')) AS satisfied,
     SUM(rated AND rating IN ('chưa hài lòng', 'chưa hữu ích')) AS unsatisfied,
     SUM(rated AND rating IN ('chưa hài lòng', 'chưa hữu ích') AND rating_excluded = 1) AS excluded,
+    SUM(rated AND rating = 'không phản hồi') AS no_reply,
     SUM(open_before AND other_before) AS moved_in";
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "opening_stock",
     "received",
     "taken_up",
@@ -58,11 +59,12 @@ const KEYS: [&str; 21] = [
     "satisfied",
     "unsatisfied",
     "excluded",
+    "no_reply",
     "moved_in",
 ];
 
 /// All that is compared.
-pub const ALL: [&str; 28] = [
+pub const ALL: [&str; 29] = [
     "opening_stock",
     "received",
     "taken_up",
@@ -83,6 +85,7 @@ pub const ALL: [&str; 28] = [
     "satisfied",
     "unsatisfied",
     "excluded",
+    "no_reply",
     "moved_in",
     "stock_before",
     "voided",

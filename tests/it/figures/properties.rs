@@ -349,7 +349,7 @@ impl Province {
         };
         let mut figures = Figures::default();
         for history in histories {
-            count.add(&mut figures, &self.life(history), 0);
+            count.add(&mut figures, &self.life(history), &[]);
         }
         figures
     }
@@ -501,6 +501,7 @@ fn reckoned(history: &History, bounds: Bounds) -> Vec<(Owner, Balance)> {
             satisfied: one(is_rated(&[Rating::Satisfied])),
             unsatisfied: one(unsatisfied),
             excluded: one(unsatisfied && rated.is_some_and(|(_, _, excluded)| excluded)),
+            no_reply: one(is_rated(&[Rating::NoReply])),
             transfers: transfers(history, bounds, cut_off),
             extensions: extensions(history, bounds, cut_off),
             reopenings: sent_back,

@@ -218,8 +218,10 @@ pub fn august() -> ReportView {
             },
         ],
         overdue: Some(overdue()),
+        overdue_withheld: Some(2),
         reminders: Some(RemindersView {
             by_number: vec![61, 31, 17],
+            others: 0,
             units: UNITS
                 .iter()
                 .filter(|(_, of)| of[7] > 0)
@@ -229,6 +231,7 @@ pub fn august() -> ReportView {
                         let n = u64::try_from(of[7]).expect("a count");
                         vec![n - n / 3 - n / 6, n / 3, n / 6]
                     },
+                    others: 0,
                     last_on: Some(day(2021, 8, 30)),
                 })
                 .collect(),
@@ -242,6 +245,7 @@ pub fn august() -> ReportView {
             at_c06: Some(17),
             card_arrived: Some(4),
             data_wrong: Some(3),
+            unstaged: Some(0),
             overdue: Some(17),
         }),
         directive: Some(DirectiveView {
