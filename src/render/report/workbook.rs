@@ -131,6 +131,17 @@ impl Formats {
             page.set_column_width(column, *width)?;
             page.write_string_with_format(0, column, title, &self.header)?;
         }
+        // What is wrapped is seen whole also where a program does not reckon the rows' heights itself.
+        let widths = || sheet.columns.iter().map(|(_, width)| *width);
+        let titles = sheet.columns.iter().map(|(title, _)| title.as_str());
+        heighten(page, 0, titles.zip(widths()))?;
+        for (number, row) in (1u32..).zip(&sheet.rows) {
+            let texts = row.iter().map(|cell| match cell {
+                Cell::Text(words) => words.as_str(),
+                _ => "",
+            });
+            heighten(page, number, texts.zip(widths()))?;
+        }
         let last = sheet.rows.len();
         for (number, row) in (1u32..).zip(&sheet.rows) {
             let is_total = sheet.has_total && usize::try_from(number).is_ok_and(|n| n == last);
@@ -163,6 +174,30 @@ impl Formats {
         };
         Ok(())
     }
+}
+
+/// Makes a row as high as the longest of its texts needs in its column, which is so many digits wide.
+fn heighten<'a>(page: &mut Worksheet, row: u32, texts: impl Iterator<Item = (&'a str, f64)>) -> Result<(), XlsxError> {
+    const LINE: f64 = 15.0;
+    let lines = texts.map(|(text, width)| {
+        let mut lines = 1.0;
+        let mut taken = 0.0;
+        for word in text.split_whitespace() {
+            // Bold letters, and some wider than a digit.
+            let room = exact(i64::try_from(word.chars().count()).unwrap_or(i64::MAX)) * 1.1;
+            if taken > 0.0 && taken + 1.0 + room > width {
+                lines += 1.0;
+                taken = 0.0;
+            }
+            taken += room + if taken > 0.0 { 1.0 } else { 0.0 };
+        }
+        lines
+    });
+    let most = lines.fold(1.0, f64::max);
+    if most > 1.0 {
+        page.set_row_height(row, most * LINE)?;
+    }
+    Ok(())
 }
 
 /// Counts are far below the 2^52 from which a spreadsheet's numbers lose units.
