@@ -1004,14 +1004,14 @@ pub(super) fn overdue(view: &ReportView) -> Option<Table> {
         caption: "Phiếu quá hạn chưa xử lý xong".to_owned(),
         columns: vec![
             middle("TT", 5),
-            left("Mã phiếu", 18),
-            left("Lĩnh vực", 17),
-            left("Cơ quan", 26),
+            left("Mã phiếu", 21),
+            left("Lĩnh vực", 16),
+            left("Cơ quan", 25),
             middle("Ngày tiếp nhận", 11),
             middle("Hạn xử lý", 11),
             right("Quá hạn (ngày làm việc)", 10),
             right("Đã nhắc (lượt)", 8),
-            left("Ghi chú", 14),
+            left("Ghi chú", 13),
         ],
         rows: rows.chain(withheld).collect(),
     })
