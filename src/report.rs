@@ -5,6 +5,7 @@
 mod text;
 mod view;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::facts::Context;
-use crate::domain::figures::{self, Balance, Bounds, Column, Count, Detail, Figure, Figures, Owner, Reach};
+use crate::domain::figures::{self, Balance, Bounds, Column, Count, Detail, Figure, Figures, Overdue, Owner, Reach};
 use crate::domain::obligation::Members;
 use crate::domain::time::Period;
 use crate::domain::wording::Locale;
@@ -300,6 +301,13 @@ async fn received(
     Ok(total)
 }
 
+/// The overdue tickets, the latest first.
+fn in_order(detail: &Detail) -> Vec<&Overdue> {
+    let mut tickets: Vec<&Overdue> = detail.overdue.iter().collect();
+    tickets.sort_by_key(|t| (Reverse(t.working_days), t.deadline, t.received_on, &t.code));
+    tickets
+}
+
 impl Report {
     /// The keys that others script against; a figure beyond the store's reach is null.
     #[must_use]
@@ -338,6 +346,13 @@ impl Report {
             json!({ "id": id, "name": self.term(channel, config), "received": f.reach.start.then_some(received) })
         });
         put("channels", channels.collect());
+        let detail = f.detail.as_ref().filter(|_| f.reach.end);
+        put(
+            "overdue_tickets",
+            json!(detail.map(|detail| self.listed(detail, config))),
+        );
+        put("overdue_withheld", json!(detail.map(|detail| detail.withheld)));
+        put("cards", json!(detail.map(|detail| detail.cards)));
         put("violations", f.violations().iter().map(ToString::to_string).collect());
         Value::Object(keys)
     }
@@ -347,6 +362,28 @@ impl Report {
         keys.insert("id".to_owned(), id);
         keys.insert("name".to_owned(), json!(name));
         Value::Object(keys)
+    }
+
+    /// The overdue tickets, the latest first. A unit that nobody knows is null.
+    fn listed(&self, detail: &Detail, config: &Config) -> Value {
+        let ticket = |ticket: &Overdue| {
+            let unit = match &ticket.owner {
+                Owner::Unit(id) => Some(id),
+                Owner::Unassigned | Owner::Operator => None,
+            };
+            json!({
+                "code": ticket.code,
+                "field": Some(&ticket.field).filter(|id| !id.is_empty()),
+                "unit": unit,
+                "name": self.owner_name(&ticket.owner, config),
+                "received_on": ticket.received_on,
+                "deadline": ticket.deadline,
+                "overdue_days": ticket.working_days,
+                "reminders": ticket.reminders,
+                "waiting_on": ticket.waiting_on,
+            })
+        };
+        in_order(detail).into_iter().map(ticket).collect()
     }
 
     /// The columns of a row by their keys. Rates are parts of 1, with four places.

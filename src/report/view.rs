@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::figures::{Balance, CARDS, Column, Detail, Figure, Owner, Rate, Reminded, Value};
+use crate::domain::figures::{Balance, CARDS, Column, Detail, Figure, Overdue, Owner, Rate, Reminded, Value};
 use crate::domain::papers::proposed_reply_before;
 use crate::domain::rule::PeriodKind;
 use crate::domain::text::vi_sort_key;
@@ -12,18 +12,38 @@ use crate::domain::time::Period;
 use crate::domain::wording::Locale;
 use crate::render::report::view::{
     BalanceRow, CardsView, CountView, FiguresView, FormulaView, IdentityView, MonthView, OverdueView, PeriodView,
-    RemindersView, ReportView, RowKind, Share, Standing, UnitReminders, in_order,
+    RemindersView, ReportView, RowKind, Share, Standing, UnitReminders, in_order as rows_in_order,
 };
 
-use super::{CHARTED, Report, State, before};
+use super::{CHARTED, Report, State, before, in_order};
 
 /// What the figures have to come to, as the report prints it.
 const IDENTITIES: &str = "Tổng = tồn kỳ trước + phát sinh trong kỳ + điều chỉnh = xong đúng hạn + xong trễ hạn + từ chối, chuyển + đang xử lý \
                           trong hạn + đang xử lý quá hạn; tổng các cơ quan, lĩnh vực, địa bàn bằng toàn tỉnh.";
 
-/// What stands in those columns of the printed balance that sum up others or are called otherwise there.
-const TABLE: &str = "cột Tồn kỳ trước = tồn kỳ trước theo số đã chốt; cột Điều chỉnh = điều chỉnh + xử lý lại trong kỳ; cột Tổng = tồn kỳ \
-                     trước theo số đã chốt + tiếp nhận trong kỳ + cột Điều chỉnh";
+/// What the papers reckon beside the figures: columns of the printed balance that sum up others or are called otherwise
+/// there, and what is told in the text and the annex.
+const BESIDE: [(&str, &str); 4] = [
+    (
+        "Bảng cân đối (Phụ lục I)",
+        "cột Tồn kỳ trước = tồn kỳ trước theo số đã chốt; cột Điều chỉnh = điều chỉnh + xử lý lại trong kỳ; cột Tổng = tồn kỳ trước \
+         theo số đã chốt + tiếp nhận trong kỳ + cột Điều chỉnh",
+    ),
+    (
+        "Nhắc lần 1, 2, 3 …",
+        "trong số lượt đã đôn đốc: lần thứ mấy nhắc về cùng một hạn đã quá của phiếu; lượt nhắc về nội dung khác không có số lần",
+    ),
+    (
+        "Danh sách phiếu quá hạn (Phụ lục II)",
+        "các phiếu đang xử lý quá hạn; số ngày quá hạn là số ngày làm việc từ sau ngày đến hạn đến hết ngày cuối kỳ; phiếu không công \
+         khai, phiếu phản ánh thái độ, hành vi chỉ được đếm",
+    ),
+    (
+        "Tình trạng phiếu về cấp thẻ",
+        "phiếu về cấp thẻ chưa xong tại thời điểm chốt số liệu, theo giai đoạn ghi trong nguồn dữ liệu; không ghi giai đoạn mà đang \
+         chờ nơi ngoài thẩm quyền của tỉnh thì tính là chờ kết quả từ Bộ Công an",
+    ),
+];
 
 impl Report {
     /// What the papers say at an instant. What is not counted stays unknown.
@@ -36,7 +56,7 @@ impl Report {
         let mut balance: Vec<BalanceRow> = owners
             .map(|(owner, name)| self.balance_row(kind(&owner), name, &f.owners[&owner]))
             .collect();
-        in_order(&mut balance);
+        rows_in_order(&mut balance);
         let drawn_at = at.with_timezone(&config.calendars.base().zone()).naive_local();
         let received = |rows: &BTreeMap<String, Balance>| {
             let rows = rows.iter().map(|(id, row)| (id.as_str(), row.received));
@@ -135,9 +155,7 @@ impl Report {
     }
 
     fn overdue(&self, config: &Config) -> Option<Vec<OverdueView>> {
-        let mut tickets: Vec<_> = self.open_detail()?.overdue.iter().collect();
-        tickets.sort_by_key(|t| (std::cmp::Reverse(t.working_days), t.deadline, t.received_on, &t.code));
-        let view = |t: &crate::domain::figures::Overdue| OverdueView {
+        let view = |t: &Overdue| OverdueView {
             code: t.code.clone(),
             field: Some(&t.field)
                 .filter(|id| !id.is_empty())
@@ -149,7 +167,7 @@ impl Report {
             reminders: Some(t.reminders),
             waiting_on: t.waiting_on.clone(),
         };
-        Some(tickets.into_iter().map(view).collect())
+        Some(in_order(self.open_detail()?).into_iter().map(view).collect())
     }
 
     fn reminders(&self, config: &Config) -> Option<RemindersView> {
@@ -256,10 +274,10 @@ fn formulas() -> Vec<FormulaView> {
             });
         }
     }
-    formulas.push(FormulaView {
-        name: "Bảng cân đối (Phụ lục I)".to_owned(),
-        text: TABLE.to_owned(),
-    });
+    formulas.extend(BESIDE.map(|(name, text)| FormulaView {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    }));
     formulas
 }
 

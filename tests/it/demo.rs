@@ -315,6 +315,23 @@ async fn assert_reported(played: &Played) {
             assert_eq!(&report[key], wanted, "{key} of month {month}");
         }
         assert_eq!(report["violations"], json!([]), "month {month}");
+        if month > 7 {
+            let (codes, withheld, cards) = ledger.listed(month).await;
+            let listed = report["overdue_tickets"].as_array().expect("a list");
+            let listed: BTreeSet<String> = listed
+                .iter()
+                .map(|ticket| ticket["code"].as_str().expect("a code").to_owned())
+                .collect();
+            assert_eq!(listed, codes, "overdue of month {month}");
+            assert!(codes.len() > 20, "{month}: {}", codes.len());
+            assert_eq!(report["overdue_withheld"], withheld, "month {month}");
+            let stages = ["not_sent", "at_c06", "card_arrived", "data_wrong"];
+            assert_eq!(
+                stages.map(|stage| report["cards"][stage].as_i64()),
+                cards.map(Some),
+                "month {month}"
+            );
+        }
         for (table, of) in balance::TABLES {
             let mut wanted = ledger.balance(month, of).await;
             let letters = &played.outcome.letters;

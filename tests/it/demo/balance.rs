@@ -204,6 +204,31 @@ impl Ledger {
         balance
     }
 
+    /// What the papers list of a month: the codes of overdue tickets, how many may not be listed, and how far cards are
+    /// (not sent, at C06, arrived, wrong).
+    pub async fn listed(&mut self, month: u32) -> (BTreeSet<String>, i64, [i64; 4]) {
+        let end = first_of(month + 1);
+        let sensitive = "(confidential = 1 OR ',' || COALESCE(tags, '') || ',' LIKE '%,conduct,%')";
+        let rows = self
+            .rows(&format!(
+                "SELECT e.code, e.code IN (SELECT code FROM at_{month} WHERE {sensitive} UNION SELECT code FROM main.ticket WHERE {sensitive})
+                 FROM at_{month} e JOIN due_{month} due ON due.code = e.code
+                 WHERE e.class = 'open' AND datetime('{end}', '-1 second') >= due.over"
+            ))
+            .await;
+        let (withheld, listed): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.get::<bool, _>(1));
+        let cards = self
+            .rows(&format!(
+                "SELECT SUM(stage = 'not_sent'), SUM(stage = 'at_c06' OR stage IS NULL AND waiting_on IS NOT NULL),
+                     SUM(stage = 'card_arrived'), SUM(stage = 'data_wrong')
+                 FROM at_{month} WHERE class = 'open' AND field = 'cccd'"
+            ))
+            .await;
+        let cards = [0, 1, 2, 3].map(|place| cards[0].get::<Option<i64>, _>(place).unwrap_or(0));
+        let codes = listed.into_iter().map(|row| row.get(0)).collect();
+        (codes, i64::try_from(withheld.len()).expect("few"), cards)
+    }
+
     /// In which row a ticket stands at a month's end, by its code.
     async fn places(&mut self, month: u32, of: &str) -> BTreeMap<String, String> {
         let rows = self

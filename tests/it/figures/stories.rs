@@ -122,6 +122,22 @@ async fn what_comes_after_a_month_was_counted_is_an_adjustment_of_the_next(on: O
             "transfers": 1
         })
     );
+    // As it is printed: what was taken up again comes to the adjustments, and the sum is what there was to do.
+    let view = september.view(&config, at("2021-10-07 20:00"));
+    let printed = |name: &str| {
+        let row = view.balance.iter().find(|row| row.name == name).expect("a row");
+        (row.opening_stock, row.received, row.adjustment, row.sum())
+    };
+    assert_eq!(printed("Sở Y tế"), (Some(3), Some(0), Some(-1), Some(2)));
+    assert_eq!(printed("Sở Xây dựng"), (Some(0), Some(1), Some(1), Some(2)));
+    let to_do = ["SYT", "SXD"].map(|id| {
+        let units = json["units"].as_array().expect("units");
+        units.iter().find(|unit| unit["id"] == id).expect("a unit")["to_do"].clone()
+    });
+    assert_eq!(to_do, [json!(2), json!(2)]);
+    let formula = view.formulas.iter().find(|f| f.name == "Bảng cân đối (Phụ lục I)");
+    let says = "cột Điều chỉnh = điều chỉnh + xử lý lại trong kỳ";
+    assert!(formula.expect("a formula").text.contains(says));
     assert_eq!(json["violations"], json!([]));
     assert_eq!(september.figures.violations_after(&first.figures), []);
     let rate = |id: &str, key: &str| {
