@@ -23,7 +23,7 @@ use super::scrub;
 use super::ticket::{Rating, Status, Ticket};
 use super::time::Period;
 pub use balance::{Balance, Rate};
-pub use detail::{CARDS, Cards, Detail, Overdue, Reminded, Reminder};
+pub use detail::{Cards, Detail, Overdue, Reminded, Reminder};
 pub use formulas::{Column, Figure, Value, Words};
 pub use identities::{Place, Table, Violation};
 pub use life::{Life, Rated, Standing, State};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::domain::Moment;
-use crate::domain::figures::{Balance, CARDS, Column, Detail, Figure, Overdue, Owner, Rate, Reminded, Value};
+use crate::domain::figures::{Balance, Column, Detail, Figure, Overdue, Owner, Rate, Reminded, Value};
+use crate::domain::obligation::CARDS;
 use crate::domain::papers::proposed_reply_before;
 use crate::domain::rule::PeriodKind;
 use crate::domain::text::vi_sort_key;

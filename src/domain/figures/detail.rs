@@ -11,12 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::{Count, Figures, Life, Owner, Rows, Standing};
 use crate::domain::Moment;
 use crate::domain::deadline::Reckoned;
+use crate::domain::obligation::CARDS;
 use crate::domain::rule::When;
 use crate::domain::ticket::Ticket;
 use crate::domain::{facts, scrub};
-
-/// The category of tickets about identity cards.
-pub const CARDS: &str = "cccd";
 
 /// A telling of a ticket by a rule, in earnest, as its first recipient beside cc accepted it.
 #[derive(Debug, Clone, PartialEq, Eq)]

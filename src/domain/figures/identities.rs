@@ -1,6 +1,7 @@
 //! What must hold between the figures of a period, whatever happened.
 
-use super::{Balance, CARDS, Column, Detail, Figures, Owner};
+use super::{Balance, Column, Detail, Figures, Owner};
+use crate::domain::obligation::CARDS;
 
 /// Which of the tables by owner, field or locality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

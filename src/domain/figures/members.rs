@@ -49,8 +49,7 @@ impl Count<'_> {
 
     /// The unit that a complaint about a person is about.
     fn subject(&self, ticket: &Ticket) -> Option<String> {
-        let last = self.cut_off() - chrono::TimeDelta::microseconds(1);
-        let on = self.context.calendars.base().date_of(last);
+        let on = self.context.calendars.base().date_of(self.last());
         let word = ticket.subject_agency.as_deref().filter(|_| ticket.is_conduct())?;
         self.context.directory.find(word, on).map(|unit| unit.id.clone())
     }
