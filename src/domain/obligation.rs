@@ -522,3 +522,232 @@ pub fn met_by(id: &Id, entries: &[Entry]) -> (Option<Reply>, Option<Waiver>) {
     });
     (reply, waiver)
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveTime;
+
+    use super::*;
+    use crate::domain::calendar::{CalendarData, DayKind, Pattern, SpecialDay};
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a date")
+    }
+
+    /// Monday to Friday; Tết of 2022 from 31/1 to 4/2.
+    fn calendar() -> Calendar {
+        let time = |h| NaiveTime::from_hms_opt(h, 0, 0).expect("a time");
+        let hours = || vec![(time(7), time(17))];
+        let tet = ["2022-01-31", "2022-02-01", "2022-02-02", "2022-02-03", "2022-02-04"];
+        let off = |date: &str| {
+            let label = "Tết".to_owned();
+            let kind = DayKind::Off;
+            (day(date), SpecialDay { kind, label })
+        };
+        Calendar::new(CalendarData {
+            zone: chrono_tz::Asia::Ho_Chi_Minh,
+            patterns: vec![Pattern {
+                valid_from: None,
+                valid_until: None,
+                week: [hours(), hours(), hours(), hours(), hours(), vec![], vec![]],
+            }],
+            days: tet.map(off).into(),
+            provisional_from: day("2023-01-01"),
+            lunar: BTreeMap::new(),
+            closures: Vec::new(),
+            culture_day_from: None,
+        })
+        .expect("a calendar")
+    }
+
+    fn directive(reply_before: &str) -> Directive {
+        Directive {
+            period: "2021-08".parse().expect("a period"),
+            number: "312/UBND-KSTT".to_owned(),
+            date: day("2021-09-10"),
+            reply_before: day(reply_before),
+            is_standing: false,
+            by: "Lan".to_owned(),
+            recorded_at: Moment::UNIX_EPOCH,
+        }
+    }
+
+    const STRICT: Reading = Reading {
+        is_strict: true,
+        keeps_closed_day: false,
+    };
+    const KEPT: Reading = Reading {
+        is_strict: false,
+        keeps_closed_day: true,
+    };
+
+    #[test]
+    fn before_a_day_is_due_at_the_end_of_the_day_before_and_late_from_the_end_of_that_day() {
+        let cal = calendar();
+        let read = |reply_before: &str, reading: Reading| {
+            let directive = directive(reply_before);
+            let days = (directive.due_day(reading, &cal), directive.last_day(reading, &cal));
+            (days.0.to_string(), days.1.to_string())
+        };
+        let both = |due: &str, last: &str| (due.to_owned(), last.to_owned());
+        let usual = Reading::default();
+        assert_eq!(read("2021-09-28", usual), both("2021-09-27", "2021-09-28"));
+        assert_eq!(read("2021-09-28", STRICT), both("2021-09-27", "2021-09-27"));
+        // The day before is a Sunday, the day itself a Sunday, or both stand in Tết.
+        assert_eq!(read("2021-09-27", usual), both("2021-09-27", "2021-09-27"));
+        assert_eq!(read("2021-09-26", usual), both("2021-09-27", "2021-09-27"));
+        assert_eq!(read("2022-02-01", usual), both("2022-02-07", "2022-02-07"));
+        assert_eq!(read("2022-01-31", usual), both("2022-02-07", "2022-02-07"));
+        assert_eq!(read("2022-02-01", KEPT), both("2022-01-31", "2022-02-01"));
+        assert_eq!(read("2022-01-01", usual), both("2021-12-31", "2022-01-03"));
+    }
+
+    fn obligation(kind: Kind) -> Obligation {
+        Obligation {
+            id: Id {
+                period: "2021-08".parse().expect("a period"),
+                unit: "SYT".to_owned(),
+                kind,
+            },
+            opened_at: Moment::UNIX_EPOCH,
+            changed_at: Moment::UNIX_EPOCH,
+            directive: directive("2021-09-28"),
+            reply: None,
+            waiver: None,
+            progress: Progress::default(),
+            office_saw_at: None,
+        }
+    }
+
+    fn replied(reached_on: &str) -> Option<Reply> {
+        Some(Reply {
+            number: "77/BC-SYT".to_owned(),
+            date: day("2021-09-24"),
+            reached_on: day(reached_on),
+            note: None,
+            by: "Lan".to_owned(),
+            recorded_at: Moment::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn lateness_is_judged_by_the_day_on_which_the_document_reached_the_office() {
+        let cal = calendar();
+        let at = |date: &str, hour| cal.instant(day(date), NaiveTime::from_hms_opt(hour, 0, 0).expect("a time"));
+        let open = obligation(Kind::Review);
+        let usual = Reading::default();
+        assert_eq!(open.state(usual, &cal, at("2021-09-28", 23)), State::Owed);
+        assert_eq!(open.state(usual, &cal, at("2021-09-29", 0)), State::Late);
+        assert_eq!(open.state(STRICT, &cal, at("2021-09-28", 0)), State::Late);
+        for (reached_on, reading, state) in [
+            ("2021-09-28", usual, State::Replied),
+            ("2021-09-28", STRICT, State::RepliedLate),
+            ("2021-09-29", usual, State::RepliedLate),
+        ] {
+            let met = Obligation {
+                reply: replied(reached_on),
+                ..obligation(Kind::Review)
+            };
+            assert_eq!(met.state(reading, &cal, at("2021-12-01", 8)), state, "{reached_on}");
+        }
+        let cards = obligation(Kind::CardResults);
+        assert_eq!(
+            cards.state(usual, &cal, at("2021-12-01", 8)),
+            State::Owed,
+            "until it is closed"
+        );
+        assert_eq!(cards.ticket(usual, &cal).due_at, None);
+    }
+
+    #[test]
+    fn an_explanation_is_owed_until_all_its_tickets_are_excluded() {
+        let cal = calendar();
+        let state = |tickets, excluded| {
+            let progress = Progress {
+                tickets,
+                excluded,
+                ..Progress::default()
+            };
+            let one = Obligation {
+                progress,
+                ..obligation(Kind::Explanation)
+            };
+            one.state(Reading::default(), &cal, Moment::UNIX_EPOCH)
+        };
+        assert_eq!(state(3, 2), State::Owed);
+        assert_eq!(state(3, 3), State::Excluded);
+        assert_eq!(
+            state(0, 0),
+            State::Owed,
+            "what is known of no ticket is excluded by none"
+        );
+    }
+
+    #[test]
+    fn codes_of_obligations_read_back_the_same_and_no_other_code_is_one() {
+        for key in ["2021-08", "2021-08/15"] {
+            for kind in Kind::ALL {
+                let id = Id {
+                    period: key.parse().expect("a period"),
+                    unit: "UBND-h.Tam-Nong".to_owned(),
+                    kind,
+                };
+                assert_eq!(Id::of_code(&id.code()), Some(id));
+            }
+        }
+        for code in [
+            "",
+            "DT1",
+            "@obligation/",
+            "@obligation/2021-08/SYT",
+            "@obligation/2021-08/SYT/z",
+        ] {
+            assert_eq!(Id::of_code(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_standing_directive_names_a_day_of_the_month_after_and_its_last_where_that_is_shorter() {
+        let standing = Standing {
+            number: "9/UBND-KSTT".to_owned(),
+            date: day("2021-01-04"),
+            reply_day: 31,
+        };
+        let before = |period: &str| {
+            let period = period.parse().expect("a period");
+            standing.for_period(period, Moment::UNIX_EPOCH).reply_before.to_string()
+        };
+        assert_eq!(before("2021-12"), "2022-01-31");
+        assert_eq!(before("2022-01"), "2022-02-28");
+        assert_eq!(before("2021-08/15"), "2021-09-30");
+    }
+
+    #[test]
+    fn of_two_decisions_on_a_ticket_the_later_counts_and_what_is_taken_back_does_not() {
+        let line = |id, what, undone: bool| Entry {
+            id,
+            batch: id,
+            said: NewEntry {
+                what,
+                obligation: obligation(Kind::Explanation).id,
+                code: Some("T1".to_owned()),
+                number: None,
+                date: None,
+                reached_on: None,
+                note: None,
+            },
+            by: "Lan".to_owned(),
+            at: Moment::UNIX_EPOCH,
+            undone: undone.then(|| ("Lan".to_owned(), Moment::UNIX_EPOCH)),
+        };
+        let of = |entries: &[Entry]| exclusions(entries).get("T1").copied();
+        assert_eq!(of(&[line(1, What::Proposal, false)]), Some(Exclusion::Pending));
+        assert_eq!(of(&[line(1, What::Proposal, true)]), None);
+        let decided = [line(1, What::Proposal, false), line(2, What::Exclusion, false)];
+        assert_eq!(of(&decided), Some(Exclusion::Excluded));
+        let again = [line(1, What::Refusal, false), line(2, What::Proposal, false)];
+        assert_eq!(of(&again), Some(Exclusion::Refused), "proposed again it stays decided");
+        let turned = [line(1, What::Exclusion, true), line(2, What::Refusal, false)];
+        assert_eq!(of(&turned), Some(Exclusion::Refused));
+    }
+}

@@ -264,5 +264,6 @@ async fn without_a_directive_nothing_is_owed_and_beside_tickets_it_is_the_same_l
         own.told().collect::<Vec<_>>(),
         [("2021-09/b", "obligation", "opened"), ("T5", "overdue", "L1")]
     );
-    insta::assert_snapshot!(own.text);
+    let (said, _) = own.text.split_once("Mã thông báo").expect("an id");
+    insta::assert_snapshot!(said);
 }
