@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod check;
 mod contacts;
 pub mod demo;
+mod directive;
 mod endpoint;
 mod explain;
 mod forget;
@@ -18,6 +19,7 @@ mod pause;
 mod preview;
 mod prune;
 mod quote;
+mod replies;
 mod report;
 mod run;
 mod schema;
@@ -33,6 +35,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tokio::time::timeout;
@@ -41,7 +44,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{self, Config, Problems};
-use crate::domain::Moment;
+use crate::domain::time::{BadPeriod, Period};
+use crate::domain::{Moment, register};
 use crate::engine::{Engine, Prepared, TurnError};
 use crate::render::Renderer;
 use crate::source::SourceError;
@@ -182,6 +186,16 @@ enum Command {
     },
     /// The monthly figures.
     Report(report::Asked),
+    /// The Chairman's directive on a month: what it sets, and what the agencies owe by it.
+    Directive {
+        #[command(subcommand)]
+        command: directive::Directive,
+    },
+    /// What the agencies owe by the directive, and what reached the Office of it.
+    Replies {
+        #[command(subcommand)]
+        command: replies::Replies,
+    },
     /// Webhook endpoints that are disabled: they answered that they want no more, or took nothing for days.
     Endpoint {
         #[command(subcommand)]
@@ -638,6 +652,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Test { files } => test::run(&dir, &files).await,
         Command::Calendar { command } => calendar::run(&dir, command),
         Command::Report(asked) => report::run(&dir, asked).await,
+        Command::Directive { command } => directive::run(&dir, command).await,
+        Command::Replies { command } => replies::run(&dir, command).await,
         Command::Endpoint {
             command: EndpointCommand::Enable { id },
         } => endpoint::enable(&dir, &id).await,
@@ -734,6 +750,22 @@ fn instant(text: Option<&str>, config: &Config) -> Result<Moment, CliError> {
             calendar::parse_from(text, config.calendars.base().zone()).map_err(|e| CliError::Usage(e.to_string()))
         }
     }
+}
+
+/// A period as written on the command line: one of this configuration's.
+fn period(text: &str, config: &Config) -> Result<Period, CliError> {
+    let period: Period = text.parse().map_err(|e: BadPeriod| CliError::Usage(e.to_string()))?;
+    if Period::of(period.first_day(), config.rules.period) != period {
+        return Err(CliError::Usage(format!(
+            "`{period}` is not one of this configuration's periods; see `period` in dondoc.toml"
+        )));
+    }
+    Ok(period)
+}
+
+/// A day as written on the command line.
+fn day(text: &str) -> Result<NaiveDate, String> {
+    register::day(text).ok_or_else(|| format!("`{text}` is no day; write it as 2021-09-28 or 28/9/2021"))
 }
 
 /// Refuses an instant that somebody gives for a store whose last turn was later.

@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 
-use super::{CliError, ReportFormat, ReportPaper, instant, load, say, who};
+use super::{CliError, ReportFormat, ReportPaper, instant, load, period, say, who};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::figures::{Figure, Figures};
-use crate::domain::time::{BadPeriod, Period};
+use crate::domain::time::Period;
 use crate::render::report::paper::Kind;
 use crate::render::report::{page, paper, workbook};
 use crate::report::{self, ReportError};
@@ -62,15 +62,7 @@ pub(super) async fn run(dir: &Path, asked: Asked) -> Result<(), CliError> {
         return Err(CliError::Usage("this is no text: say --out FILE".to_owned()));
     }
     let config = load(dir)?;
-    let period: Period = asked
-        .month
-        .parse()
-        .map_err(|e: BadPeriod| CliError::Usage(e.to_string()))?;
-    if Period::of(period.first_day(), config.rules.period) != period {
-        return Err(CliError::Usage(format!(
-            "`{period}` is not one of this configuration's periods; see `period` in dondoc.toml"
-        )));
-    }
+    let period = period(&asked.month, &config)?;
     if let Some(reason) = &asked.revise {
         return revise(&config, period, reason, &asked).await;
     }

@@ -9,7 +9,7 @@ use chrono::NaiveTime;
 
 use super::mail::official;
 use super::problem::{Problem, Problems, most_like};
-use super::sheet::{self, Fault, Line, Sheet};
+use super::sheet::{self, Dates, Fault, Line, Sheet};
 use crate::domain::directory::Desk;
 use crate::domain::text::{fold, unaccented};
 
@@ -172,7 +172,7 @@ pub struct Unit {
 /// # Errors
 /// All that is wrong in it, by cells.
 pub fn read(path: &Path, domains: &[String]) -> Result<Vec<Unit>, Problems> {
-    let sheets = sheet::read(path).map_err(|problem| Problems(vec![problem]))?;
+    let sheets = sheet::read(path, Dates::Refused).map_err(|problem| Problems(vec![problem]))?;
     let found = sheets
         .iter()
         .filter_map(|sheet| Some((sheet, header(sheet)?)))

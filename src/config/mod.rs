@@ -22,6 +22,7 @@ mod papers;
 mod parts;
 mod problem;
 mod read;
+pub mod replies;
 mod rules;
 mod schema;
 pub mod settings;

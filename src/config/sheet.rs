@@ -28,6 +28,8 @@ pub(super) struct Line {
 /// A table that could be what is looked for: a sheet, or a CSV file under one separator.
 #[derive(Debug)]
 pub(super) struct Sheet {
+    /// What the sheet of a workbook is called.
+    pub(super) title: Option<String>,
     /// The file, and the sheet of a workbook.
     name: String,
     is_workbook: bool,
@@ -48,10 +50,11 @@ pub(super) struct Fault {
 }
 
 impl Sheet {
-    fn new(name: String, is_workbook: bool) -> Self {
+    fn new(name: &str, title: Option<&str>) -> Self {
         Self {
-            name,
-            is_workbook,
+            title: title.map(str::to_owned),
+            name: title.map_or(name.to_owned(), |title| format!("{name}, sheet “{title}”")),
+            is_workbook: title.is_some(),
             lines: Vec::new(),
             faults: Vec::new(),
             refused: None,
@@ -94,8 +97,17 @@ fn letters(column: usize) -> String {
     }
 }
 
+/// What a cell is that holds a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dates {
+    /// A fault: only texts are expected.
+    Refused,
+    /// Its day, such as 2021-09-28.
+    Taken,
+}
+
 /// Reads a file by what it is, not by its name.
-pub(super) fn read(path: &Path) -> Result<Vec<Sheet>, Problem> {
+pub(super) fn read(path: &Path, dates: Dates) -> Result<Vec<Sheet>, Problem> {
     let name = path.display().to_string();
     let refuse = |message: String, hint: &str| Problem {
         file: name.clone(),
@@ -113,7 +125,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Sheet>, Problem> {
     if bytes.len() as u64 > FILE {
         return Err(refuse(
             format!("is longer than {} MB", FILE >> 20),
-            "a directory is a table of some hundred lines; remove pictures and other sheets",
+            "such a table has some hundred lines; remove pictures and other sheets",
         ));
     }
     match &bytes[..] {
@@ -121,12 +133,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<Sheet>, Problem> {
             "is an old workbook (.xls), or one with a password".to_owned(),
             "save it as .xlsx without a password",
         )),
-        [b'P', b'K', ..] => workbook(&name, bytes).map_err(|message| refuse(message, "")),
+        [b'P', b'K', ..] => workbook(&name, bytes, dates).map_err(|message| refuse(message, "")),
         _ => csv(&name, &bytes).map_err(|(message, hint)| refuse(message, hint)),
     }
 }
 
-fn workbook(name: &str, bytes: Vec<u8>) -> Result<Vec<Sheet>, String> {
+fn workbook(name: &str, bytes: Vec<u8>, dates: Dates) -> Result<Vec<Sheet>, String> {
     measure(Cursor::new(&bytes[..]))?;
     let broken = |error: calamine::XlsxError| format!("is no workbook that can be read: {error}");
     let mut book = Xlsx::new(Cursor::new(bytes)).map_err(broken)?;
@@ -139,7 +151,7 @@ fn workbook(name: &str, bytes: Vec<u8>) -> Result<Vec<Sheet>, String> {
         .collect();
     for title in titles {
         let damaged = |error: calamine::XlsxError| format!("sheet “{title}” cannot be read: {error}");
-        let mut sheet = Sheet::new(format!("{name}, sheet “{title}”"), true);
+        let mut sheet = Sheet::new(name, Some(&title));
         // Cell by cell: a sheet of two cells in far corners would be a table of billions.
         let mut cells = book.worksheet_cells_reader(&title).map_err(damaged)?;
         while let Some(cell) = cells.next_cell().map_err(damaged)? {
@@ -153,6 +165,13 @@ fn workbook(name: &str, bytes: Vec<u8>) -> Result<Vec<Sheet>, String> {
                 DataRef::Float(number) => number.to_string(),
                 DataRef::Bool(true) => "true".to_owned(),
                 DataRef::Bool(false) => "false".to_owned(),
+                DataRef::DateTime(at) if dates == Dates::Taken && at.is_datetime() => {
+                    let (year, month, day, ..) = at.to_ymd_hms_milli();
+                    format!("{year:04}-{month:02}-{day:02}")
+                }
+                DataRef::DateTimeIso(at) if dates == Dates::Taken => {
+                    at.split('T').next().unwrap_or_default().to_owned()
+                }
                 other => {
                     let what = match other {
                         DataRef::Error(_) => "the cell shows an error of its formula",
@@ -259,7 +278,7 @@ fn csv(name: &str, bytes: &[u8]) -> Result<Vec<Sheet>, (String, &'static str)> {
 /// The file under one separator. Where it may be the wrong one, what it makes of the lines is no fault of the file: only
 /// the header tells.
 fn separated(name: &str, text: &str, separator: u8) -> Sheet {
-    let mut sheet = Sheet::new(name.to_owned(), false);
+    let mut sheet = Sheet::new(name, None);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .has_headers(false)

@@ -18,6 +18,7 @@ pub mod matcher;
 pub mod notice;
 pub mod obligation;
 pub mod papers;
+pub mod register;
 pub mod rule;
 pub mod schedule;
 pub mod scrub;

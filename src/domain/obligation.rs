@@ -498,14 +498,17 @@ pub fn exclusions(entries: &[Entry]) -> BTreeMap<&str, Exclusion> {
     found
 }
 
-/// The reply and the waiver of an obligation among the entries of its period, oldest first.
+/// The reply and the waiver of an obligation among the entries of its period, oldest first. The first document settles it, as
+/// it was entered last: what is entered again under the same number puts right what was entered before.
 #[must_use]
 pub fn met_by(id: &Id, entries: &[Entry]) -> (Option<Reply>, Option<Waiver>) {
     let own = |what: What| {
-        let mut valid = entries.iter().filter(|e| e.undone.is_none());
-        valid.find(|e| e.said.what == what && e.said.obligation == *id)
+        let valid = entries.iter().filter(|e| e.undone.is_none());
+        valid.filter(move |e| e.said.what == what && e.said.obligation == *id)
     };
-    let reply = own(What::Reply).and_then(|e| {
+    let number = own(What::Reply).next().map(|e| &e.said.number);
+    let settling = own(What::Reply).rfind(|e| Some(&e.said.number) == number);
+    let reply = settling.and_then(|e| {
         Some(Reply {
             number: e.said.number.clone()?,
             date: e.said.date?,
@@ -515,7 +518,7 @@ pub fn met_by(id: &Id, entries: &[Entry]) -> (Option<Reply>, Option<Waiver>) {
             recorded_at: e.at,
         })
     });
-    let waiver = own(What::Waiver).map(|e| Waiver {
+    let waiver = own(What::Waiver).next_back().map(|e| Waiver {
         reason: e.said.note.clone().unwrap_or_default(),
         by: e.by.clone(),
         recorded_at: e.at,

@@ -9,6 +9,7 @@ pub mod annex;
 mod breakdown;
 pub mod english;
 pub mod language;
+pub mod register;
 pub mod report;
 pub mod samples;
 pub mod shadow;

@@ -21,6 +21,7 @@ const RECORD_DIRECTIVE: &str = "INSERT INTO directive (id, period, number, date,
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const DIRECTIVES: &str =
     "SELECT period, number, date, reply_before, standing, author, at FROM directive WHERE period = $1 ORDER BY id";
+const DIRECTED: &str = "SELECT DISTINCT period FROM directive ORDER BY period";
 const MEMBERS_IN_CHECK: &str =
     "SELECT unit, kind, code FROM member WHERE period = $1 AND revision = 0 ORDER BY unit, kind, code";
 const MEMBERS: &str =
@@ -57,6 +58,7 @@ pub const STATEMENTS: &[&str] = &[
     NEXT_DIRECTIVE,
     RECORD_DIRECTIVE,
     DIRECTIVES,
+    DIRECTED,
     MEMBERS_IN_CHECK,
     MEMBERS,
     OPEN,
@@ -296,6 +298,13 @@ impl Store {
             fetch_all(sqlx::query_as(DIRECTIVES).bind(period.to_string()))
         );
         rows.into_iter().map(Directive::try_from).collect()
+    }
+
+    /// The periods that a directive was recorded on, the earliest first.
+    pub async fn directed_periods(&self) -> Result<Vec<Period>, StoreError> {
+        let keys: Vec<String> = on!(self.db(), fetch_all(sqlx::query_scalar(DIRECTED)));
+        let period = |key: String| key.parse().map_err(|e| corrupt("directive", &key, e));
+        keys.into_iter().map(period).collect()
     }
 
     /// The tickets that a period's obligations are about, as they were found by the final revisions.

@@ -195,7 +195,7 @@ fn what_is_no_table_in_utf_8_or_a_sound_workbook_is_refused_with_what_to_do() {
     );
     assert_eq!(
         refused("long.csv", &vec![b'a'; 9 << 20]),
-        "dondoc: FILE: is longer than 8 MB (a directory is a table of some hundred lines; remove pictures and other sheets)\n"
+        "dondoc: FILE: is longer than 8 MB (such a table has some hundred lines; remove pictures and other sheets)\n"
     );
     assert!(
         refused("cut.xlsx", b"PK\x03\x04 and no more").starts_with("dondoc: FILE: is no workbook that can be read")

@@ -5,7 +5,7 @@
 
 pub mod page;
 pub mod paper;
-mod prose;
+pub(super) mod prose;
 pub mod view;
 mod wml;
 pub mod workbook;

@@ -522,9 +522,7 @@ fn replied(view: &ReportView, obligations: &[ObligationView]) -> String {
 
 /// Units with an obligation that is not met, as the alphabet has them.
 fn names_owing(obligations: &[ObligationView]) -> Vec<&str> {
-    let open = obligations
-        .iter()
-        .filter(|o| o.before.is_some() && matches!(o.state, ObligationState::Owed | ObligationState::Late));
+    let open = obligations.iter().filter(|o| o.before.is_some() && o.state.is_owed());
     let mut names: Vec<&str> = open.map(|o| o.unit.as_str()).collect();
     names.sort_by_cached_key(|name| crate::domain::text::vi_sort_key(name));
     names.dedup();
@@ -532,7 +530,7 @@ fn names_owing(obligations: &[ObligationView]) -> Vec<&str> {
 }
 
 /// What an obligation is called.
-pub(super) fn kind(kind: ObligationKind) -> &'static str {
+pub(in crate::render) fn kind(kind: ObligationKind) -> &'static str {
     match kind {
         ObligationKind::Review => "Kiểm điểm, rút kinh nghiệm",
         ObligationKind::FollowUp => "Xử lý phiếu đang theo dõi",
@@ -543,27 +541,20 @@ pub(super) fn kind(kind: ObligationKind) -> &'static str {
 }
 
 /// How far an obligation is met, in words.
-pub(super) fn state(state: ObligationState) -> &'static str {
+pub(in crate::render) fn state(state: ObligationState) -> &'static str {
     match state {
         ObligationState::Owed => "chưa báo cáo",
         ObligationState::Late => "quá hạn báo cáo",
         ObligationState::Replied => "đã báo cáo",
         ObligationState::RepliedLate => "báo cáo trễ hạn",
         ObligationState::Waived => "được miễn",
+        ObligationState::Excluded => "đã loại trừ",
     }
 }
 
-const KINDS: [ObligationKind; 5] = [
-    ObligationKind::Review,
-    ObligationKind::FollowUp,
-    ObligationKind::Explanation,
-    ObligationKind::CardResults,
-    ObligationKind::CitizenInformation,
-];
-
 fn by_kind(view: &ReportView, obligations: &[ObligationView]) -> Table {
     let mut rows = Vec::new();
-    for k in KINDS {
+    for k in ObligationKind::ALL {
         let of = || obligations.iter().filter(move |o| o.kind == k);
         if of().next().is_none() {
             continue;

@@ -6,6 +6,7 @@
 use chrono::{NaiveDate, NaiveDateTime};
 use serde::Serialize;
 
+pub use crate::domain::obligation::{Kind as ObligationKind, State as ObligationState};
 use crate::domain::papers::Papers;
 use crate::domain::text::vi_sort_key;
 
@@ -359,33 +360,6 @@ pub struct DirectiveView {
     pub date: NaiveDate,
     /// «Trước ngày».
     pub reply_before: NaiveDate,
-}
-
-/// What a unit owes by the directive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObligationKind {
-    /// Of what is said of its staff, of late files and of regulations.
-    Review,
-    /// Of what is open.
-    FollowUp,
-    /// Of those who are not satisfied.
-    Explanation,
-    /// Of cards.
-    CardResults,
-    /// To the citizens.
-    CitizenInformation,
-}
-
-/// How far an obligation is met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObligationState {
-    Owed,
-    Late,
-    Replied,
-    RepliedLate,
-    Waived,
 }
 
 /// One obligation of a unit.
