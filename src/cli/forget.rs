@@ -5,12 +5,18 @@ use std::path::Path;
 use super::outbox::{agrees, local};
 use super::{CliError, load, say};
 use crate::clock;
+use crate::domain::obligation;
 use crate::engine::{self, Forgotten, Named};
 use crate::store::Store;
 
 pub(super) async fn run(dir: &Path, code: &str, is_agreed: bool) -> Result<(), CliError> {
     let config = load(dir)?;
     let code = crate::domain::text::nfc(code);
+    if obligation::is_code(&code) {
+        return Err(CliError::Usage(format!(
+            "`{code}` is no ticket of the ticket database; what is recorded about it is taken back by `dondoc replies undo`"
+        )));
+    }
     let store = Store::open_beside(&config.store.database).await?;
     let traces = store.traces(&code).await?;
     let before = store.forgotten_at(&code).await?;
@@ -53,8 +59,16 @@ fn said(code: &str, done: &Forgotten) -> String {
     format!(
         "{code} is forgotten: {} ticket, {} lines of the change log, {} tellings with {} notices and {} acknowledgements are \
          removed, and what {bodies} messages said; {made_anew} of these waited, and what they tell of other tickets is told \
-         without it; it is blanked in {texts} other texts. A keyed hash of the code stays, so that it is not taken in again. \
+         without it; it is blanked in {texts} other texts{}. A keyed hash of the code stays, so that it is not taken in again. \
          Backups made before still hold it",
-        traces.tickets, traces.changes, traces.tellings, traces.notices, traces.acknowledgements
+        traces.tickets,
+        traces.changes,
+        traces.tellings,
+        traces.notices,
+        traces.acknowledgements,
+        match traces.register {
+            0 => String::new(),
+            n => format!(", and {n} lines of the register count it without its code"),
+        }
     )
 }

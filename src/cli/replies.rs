@@ -343,10 +343,11 @@ impl Looking<'_> {
                 ))
             })?,
         };
-        let obligations = store.obligations(period).await?;
+        let mut obligations = store.obligations(period).await?;
         if obligations.is_empty() {
             return Err(none_because(&store, config, period).await?);
         }
+        obligations.sort_by(|a, b| (&a.id.unit, a.id.kind).cmp(&(&b.id.unit, b.id.kind)));
         Ok(Looking {
             config,
             // Under simulated time the present is the last turn.

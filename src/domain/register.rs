@@ -165,7 +165,7 @@ impl Book {
             return Err(Refused::TooOld { date, start });
         }
         let own = |e: &&Entry| said(e.said.number.as_ref()) == Some(number);
-        if let Some(known) = self.about(new, What::Reply).filter(own).next_back() {
+        if let Some(known) = self.about(new, What::Reply).rfind(own) {
             let has_note = said(new.note.as_ref());
             let is_same = known.said.date == Some(date)
                 && known.said.reached_on == Some(reached)

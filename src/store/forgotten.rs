@@ -69,7 +69,11 @@ const UNNAME: &str = concat!(
 const COUNT: &str = "SELECT (SELECT COUNT(*) FROM ticket WHERE code = $1), (SELECT COUNT(*) FROM change WHERE code = $1), \
      (SELECT COUNT(*) FROM telling WHERE subject = $1 AND subject_kind = 'ticket'), \
      (SELECT COUNT(*) FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject = $1 AND t.subject_kind = 'ticket'), \
-     (SELECT COUNT(*) FROM acknowledgement WHERE ticket = $1)";
+     (SELECT COUNT(*) FROM acknowledgement WHERE ticket = $1), \
+     (SELECT COUNT(*) FROM member WHERE code = $1) + (SELECT COUNT(*) FROM entry WHERE code = $1)";
+/// The register keeps its lines, so that what is owed is about as many tickets as before.
+const HASH_MEMBERS: &str = "UPDATE member SET code = $2 WHERE code = $1";
+const HASH_ENTRIES: &str = "UPDATE entry SET code = $2 WHERE code = $1";
 
 /// How the texts of a column are found, and how one is written anew.
 macro_rules! texts_of {
@@ -90,7 +94,7 @@ macro_rules! texts_of {
 }
 
 /// Where a code may stand among other words.
-const TEXTS: [(&str, &str); 15] = [
+const TEXTS: [(&str, &str); 16] = [
     texts_of!("message", "subject"),
     texts_of!("message", "matter"),
     texts_of!("message", "reason"),
@@ -105,6 +109,7 @@ const TEXTS: [(&str, &str); 15] = [
     texts_of!("endpoint", "reason"),
     texts_of!("endpoint_failing", "reason"),
     texts_of!("acknowledgement", "note"),
+    texts_of!("entry", "note"),
     // In JSON, as scopes are.
     (
         "SELECT value FROM meta WHERE name = 'paused' AND value LIKE $1 ESCAPE '\\'",
@@ -124,6 +129,8 @@ pub const STATEMENTS: &[&str] = &[
     BODIES,
     UNNAME,
     COUNT,
+    HASH_MEMBERS,
+    HASH_ENTRIES,
 ];
 
 /// The statements about [`TEXTS`].
@@ -179,6 +186,8 @@ pub struct Traces {
     pub tellings: i64,
     pub notices: i64,
     pub acknowledgements: i64,
+    /// Lines of the register of the monthly cycle.
+    pub register: i64,
 }
 
 impl Traces {
@@ -317,14 +326,15 @@ impl Store {
 
     /// What there is of a ticket.
     pub async fn traces(&self, code: &str) -> Result<Traces, StoreError> {
-        let traces: (i64, i64, i64, i64, i64) = on!(self.db(), fetch_one(sqlx::query_as(COUNT).bind(code)));
-        let (tickets, changes, tellings, notices, acknowledgements) = traces;
+        let traces: (i64, i64, i64, i64, i64, i64) = on!(self.db(), fetch_one(sqlx::query_as(COUNT).bind(code)));
+        let (tickets, changes, tellings, notices, acknowledgements, register) = traces;
         Ok(Traces {
             tickets,
             changes,
             tellings,
             notices,
             acknowledgements,
+            register,
         })
     }
 
@@ -428,10 +438,11 @@ impl Tx {
                 new
             }
         };
-        on!(
-            self.db(),
-            execute(sqlx::query(ADD).bind(hashed(&key, code)?).bind(micros(now)))
-        );
+        let hash = hashed(&key, code)?;
+        on!(self.db(), execute(sqlx::query(ADD).bind(&hash).bind(micros(now))));
+        for statement in [HASH_MEMBERS, HASH_ENTRIES] {
+            on!(self.db(), execute(sqlx::query(statement).bind(code).bind(&hash)));
+        }
         self.put(&[(LAST, uuid::Uuid::new_v4().to_string())]).await?;
         Ok(texts)
     }

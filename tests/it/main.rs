@@ -35,6 +35,7 @@ mod preview;
 mod privacy;
 mod readers;
 mod readme;
+mod register;
 mod reload;
 mod render;
 mod schema;

@@ -38,6 +38,11 @@ pub fn workbook(file: &Path) -> Value {
     python(include_str!("readers/workbook.py"), file, &[])
 }
 
+/// Writes into cells of a workbook by openpyxl, as a clerk does: by sheet, cell and value; `date:2021-10-20` becomes a date.
+pub fn fill(file: &Path, cells: &Value) {
+    python(include_str!("readers/fill.py"), file, cells.to_string().as_bytes());
+}
+
 /// The first sheet of a workbook as LibreOffice shows it, cell by cell.
 pub fn shown_by_libreoffice(file: &Path) -> Vec<Vec<String>> {
     sheet_by_libreoffice(file, 1)
