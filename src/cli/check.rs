@@ -15,6 +15,7 @@ use crate::channel::webhook::Webhooks;
 use crate::clock;
 use crate::config::{self, Config, Offered, Problem, Severity};
 use crate::domain::Moment;
+use crate::domain::monthly::Letter;
 use crate::domain::schedule::Schedule;
 use crate::domain::scrub;
 use crate::domain::text::fold;
@@ -54,9 +55,12 @@ pub fn settings(
         Err(problems) => return (None, problems.0),
     };
     let on = loaded.config.calendars.base().date_of(now);
+    let letters = Letter::ALL.map(Letter::template);
+    let letters = letters.iter().filter(|_| loaded.config.monthly.letters_at.is_some());
+    let templates: Vec<&str> = BUILT_IN.iter().chain(letters).copied().collect();
     let offered = Offered {
         columns: &COLUMNS,
-        templates: &BUILT_IN,
+        templates: &templates,
     };
     let mut problems = loaded.doubts(&offered, on);
     problems.extend(loaded.warnings);

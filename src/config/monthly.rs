@@ -1,5 +1,7 @@
 //! `[monthly]`: how the monthly cycle reads a directive, and the one that stands for every month.
 
+use chrono::{NaiveTime, TimeDelta};
+
 use super::read::Section;
 use crate::domain::obligation::{Monthly, Reading, Standing};
 
@@ -8,6 +10,7 @@ const DAYS: std::ops::RangeInclusive<u32> = 2..=31;
 
 pub(super) fn read_monthly(s: &mut Section<'_>) -> Monthly {
     let default = Reading::default();
+    let letters_at = s.or("letters_at", NaiveTime::MIN + TimeDelta::hours(8));
     Monthly {
         reading: Reading {
             is_strict: s.or("strict_verdict", default.is_strict),
@@ -17,6 +20,7 @@ pub(super) fn read_monthly(s: &mut Section<'_>) -> Monthly {
                 default.keeps_closed_day,
             ),
         },
+        letters_at: s.or("letters", false).then_some(letters_at),
         standing: s.get("standing").and_then(|node| node.table(read_standing)).flatten(),
     }
 }

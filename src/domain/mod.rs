@@ -15,6 +15,7 @@ pub mod facts;
 pub mod figures;
 pub mod hold;
 pub mod matcher;
+pub mod monthly;
 pub mod notice;
 pub mod obligation;
 pub mod papers;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
@@ -152,6 +152,8 @@ pub struct Monthly {
     pub reading: Reading,
     /// Holds for each period that none was recorded for.
     pub standing: Option<Standing>,
+    /// When the Office and the agencies get their letters about a period on the day they are due; none are written without.
+    pub letters_at: Option<NaiveTime>,
 }
 
 /// A directive by its day: before when the agencies have to reply.
@@ -337,7 +339,7 @@ impl Obligation {
             updated_at: Some(self.changed_at),
             due_at: due.map(|date| WrittenTime {
                 date,
-                at: cal.instant(date, chrono::NaiveTime::MIN),
+                at: cal.instant(date, NaiveTime::MIN),
                 has_time: false,
             }),
             answered_at: recorded,

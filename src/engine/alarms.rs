@@ -401,6 +401,7 @@ impl Engine {
             matter: "alarms".to_owned(),
             thread: &[],
             data_as_of: None,
+            attachments: Vec::new(),
         };
         // A failed template is in the log only: an alarm about the letter of alarms would fail as well.
         let (message, _) = letter::alone(&self.config, &self.renderer, alone, now)?;

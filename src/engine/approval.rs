@@ -136,6 +136,7 @@ impl Engine {
             matter: format!("approval|{}|{unit}", mode.word()),
             thread: &[],
             data_as_of: None,
+            attachments: Vec::new(),
         };
         let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
         composed.rendered(&rendered);

@@ -672,12 +672,24 @@ impl Engine {
         context: &Context<'_>,
         now: Moment,
     ) -> LineView {
+        let reckoned = facts::deadline_of(&kept.ticket, &kept.memory, context);
+        let cal = context.calendar(&kept.memory);
+        let earlier = earlier_dates(telling, known, context, cal);
+        LineView {
+            reminder: u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1),
+            earlier,
+            ended: ended(telling, &reckoned, cal),
+            ..self.line_of(kept, &recipient.unit, context, now)
+        }
+    }
+
+    /// A ticket as a unit sees it, whatever it is told of.
+    pub(super) fn line_of(&self, kept: &Kept, unit: &str, context: &Context<'_>, now: Moment) -> LineView {
         let Kept { ticket, memory, .. } = kept;
         let cal = context.calendar(memory);
         let today = cal.date_of(now);
         let reckoned = facts::deadline_of(ticket, memory, context);
-        let earlier = earlier_dates(telling, known, context, cal);
-        let agency = memory.agency.as_deref().filter(|id| *id != recipient.unit);
+        let agency = memory.agency.as_deref().filter(|id| *id != unit);
         let deadline = deadline_view(&reckoned, cal);
         let is_late = facts::overdue_working_days(&reckoned, cal, now).is_some();
         // Only while somebody has to keep it.
@@ -703,7 +715,7 @@ impl Engine {
             age_working_days: cal.working_days_between(cal.date_of(ticket.received_at), today),
             received_on: cal.date_of(ticket.received_at),
             age_days: (today - cal.date_of(ticket.received_at)).num_days(),
-            locality: self.locality(kept, &recipient.unit, today),
+            locality: self.locality(kept, unit, today),
             status: ticket.status.word().to_owned(),
             waiting_on: ticket.waiting_on.as_deref().map(|word| {
                 self.config
@@ -712,13 +724,13 @@ impl Engine {
                     .map_or_else(|| scrub::word(word), |u| u.name(today).to_owned())
             }),
             stage: ticket.stage.as_deref().map(scrub::word),
-            reminder: u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1),
-            earlier,
+            reminder: 1,
+            earlier: Vec::new(),
             rules: Vec::new(),
             transfers: memory.transfers,
             reopened: memory.reopened,
             needs_assignment: ticket.status.is_open() && self.needs_assignment(kept, today),
-            ended: ended(telling, &reckoned, cal),
+            ended: None,
             url: ticket.url.as_deref().and_then(|url| scrub::link(url, &ticket.code)),
             proposed_by: ticket.proposed.as_ref().map(|p| p.by.clone()),
             unknown_agency_word: ticket
@@ -904,8 +916,12 @@ impl Engine {
         };
         match is_posted {
             false => {
-                let intended = (mode == Mode::Shadow).then_some(channel);
-                let letter = letter::write(&self.config, &self.renderer, &recipient, view, thread, intended, now)?;
+                let going = letter::Going {
+                    thread,
+                    in_shadow: (mode == Mode::Shadow).then_some(channel),
+                    ..letter::Going::default()
+                };
+                let letter = letter::write(&self.config, &self.renderer, &recipient, view, going, now)?;
                 if let Some(failed) = &letter.rendered.failed {
                     letter::log_failed(failed);
                 }

@@ -123,6 +123,7 @@ fn letter_to(
         matter: matter.clone(),
         thread: &[],
         data_as_of: None,
+        attachments: Vec::new(),
     };
     let (letter, rendered) = letter::alone(config, renderer, alone, now)?;
     // The plain text that stands in for a template asks nothing.

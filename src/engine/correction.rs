@@ -92,6 +92,7 @@ impl Engine {
             matter,
             thread: &thread,
             data_as_of: None,
+            attachments: Vec::new(),
         };
         let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
         composed.rendered(&rendered);

@@ -694,6 +694,7 @@ impl Engine {
                 matter: format!("endpoint|{}|{}", endpoint.id, recipient.unit),
                 thread: &[],
                 data_as_of: None,
+                attachments: Vec::new(),
             };
             let (letter, _) = letter::alone(&self.config, &self.renderer, alone, at)?;
             letters.push(letter);

@@ -53,6 +53,19 @@ pub(super) struct Alone<'a> {
     pub(super) thread: &'a [String],
     /// When the data are from, where the source cannot be read.
     pub(super) data_as_of: Option<Moment>,
+    /// Files that go with it, beside the list of a long digest.
+    pub(super) attachments: Vec<Attachment>,
+}
+
+/// How a letter goes.
+#[derive(Default)]
+pub(super) struct Going<'a> {
+    /// The ids of the messages to answer to, oldest first.
+    pub(super) thread: &'a [String],
+    /// In shadow: the channel by which it would have gone.
+    pub(super) in_shadow: Option<Channel>,
+    /// Files that go with it, beside the list of a long digest.
+    pub(super) attachments: Vec<Attachment>,
 }
 
 /// Writes a mail that goes by itself: without notices, not urgent, as it is until somebody takes it. The caller adds what
@@ -73,8 +86,12 @@ pub(super) fn alone(
         data_as_of: alone.data_as_of,
     };
     let view = view(config, parts, now);
-    let in_shadow = (mode == Mode::Shadow).then_some(Channel::Email);
-    let letter = write(config, renderer, recipient, view, alone.thread, in_shadow, now)?;
+    let going = Going {
+        thread: alone.thread,
+        in_shadow: (mode == Mode::Shadow).then_some(Channel::Email),
+        attachments: alone.attachments,
+    };
+    let letter = write(config, renderer, recipient, view, going, now)?;
     if let Some(failed) = &letter.rendered.failed {
         log_failed(failed);
     }
@@ -135,15 +152,13 @@ pub(super) fn view(config: &Config, parts: Parts<'_>, now: Moment) -> MessageVie
     view
 }
 
-/// Writes a letter to a recipient at an instant; `thread` holds the ids of the messages to answer to, oldest first. In
-/// shadow, which is where the channel is given by which it would have gone, it is to ops' box and says so.
+/// Writes a letter to a recipient at an instant. In shadow it is to ops' box and says so.
 pub(super) fn write(
     config: &Config,
     renderer: &Renderer,
     recipient: &Recipient,
     mut view: MessageView,
-    thread: &[String],
-    in_shadow: Option<Channel>,
+    going: Going<'_>,
     now: Moment,
 ) -> Result<Letter, MailError> {
     let delivery = &config.delivery;
@@ -151,7 +166,11 @@ pub(super) fn write(
         view::Form::Digest => Form::Digest,
         view::Form::Single => Form::Single,
     };
-    let mut attachments = Vec::new();
+    let Going {
+        thread,
+        in_shadow,
+        mut attachments,
+    } = going;
     let mut annex_failed = None;
     if let Some(name) = view.annex.clone() {
         match annex::write(&view, renderer.wording(), now) {

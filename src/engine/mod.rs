@@ -20,6 +20,7 @@ mod forget;
 mod holds;
 mod letter;
 mod modes;
+mod monthly;
 mod obligations;
 mod observe;
 mod periods;
@@ -475,14 +476,19 @@ impl Engine {
         self.follow_put_off(now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
         let mut observed = self.observe(&mut meta, now).await?;
+        self.note_outcomes(now).await?;
         let recorded = self.take_obligations(&meta, now).await?;
-        let decided =
-            observed.decided + recorded + self.decide_due(&meta, now).await? + self.decide_summaries(now).await?;
+        let decided = observed.decided
+            + recorded
+            + self.decide_due(&meta, now).await?
+            + self.decide_summaries(now).await?
+            + self.decide_letters(now).await?;
         // Reading and deciding may have taken long enough for ops to have paused meanwhile.
         let mut composed = match self.store.meta().await?.paused {
             None => {
                 let mut composed = self.compose(&meta, now).await?;
                 self.compose_summaries(&meta, &mut composed, now).await?;
+                self.compose_letters(&meta, &mut composed, now).await?;
                 composed
             }
             Some(_) => Composed::default(),
@@ -681,9 +687,15 @@ impl Engine {
             for summary in &self.config.rules.summaries {
                 tx.rule_in_force(&summaries::key(summary), now).await?;
             }
+            let writes_letters = self.config.monthly.letters_at.is_some();
+            if writes_letters {
+                tx.rule_in_force(monthly::KEY, now).await?;
+            }
             let is_known = |id: &str| {
                 let RuleSet { rules, summaries, .. } = &self.config.rules;
-                rules.iter().any(|r| r.id == id) || summaries.iter().any(|s| summaries::key(s) == id)
+                id == monthly::KEY && writes_letters
+                    || rules.iter().any(|r| r.id == id)
+                    || summaries.iter().any(|s| summaries::key(s) == id)
             };
             for gone in seen.keys().filter(|id| !is_known(id)) {
                 tx.rule_removed(gone).await?;

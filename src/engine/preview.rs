@@ -72,7 +72,7 @@ pub fn sample(
     let mut view = samples::titled(samples::letter(&step.template, 3), &config.rules, locale);
     view.tag = sample_tag(locale).to_owned();
     view.annex = Some(annex::file_name(&view, locale));
-    let letter = letter::write(config, renderer, &recipient, view, &[], None, now)?;
+    let letter = letter::write(config, renderer, &recipient, view, letter::Going::default(), now)?;
     let failed = letter.rendered.failed.map(|failed| failed.to_string());
     Ok((letter.bytes, failed.or(letter.annex_failed)))
 }

@@ -64,7 +64,7 @@ pub async fn send_test(
             data_as_of: None,
         };
         let view = letter::view(config, parts, now);
-        let letter = letter::write(config, renderer, &recipient, view, &[], None, now)?;
+        let letter = letter::write(config, renderer, &recipient, view, letter::Going::default(), now)?;
         let from = &config.delivery.from_address;
         let answer = smtp
             .send(&mut connection, from, &recipient.addresses, &letter.bytes)

@@ -155,7 +155,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn befall(&self, notice: i64, fate: Fate, now: Moment) -> Result<(), StoreError> {
+    pub(super) async fn befall(&self, notice: i64, fate: Fate, now: Moment) -> Result<(), StoreError> {
         let mut tx = self.begin_deciding().await?;
         tx.befall(&[(notice, fate)], now).await?;
         tx.commit().await
@@ -203,6 +203,7 @@ impl Engine {
             thread: thread.get(&matter).map_or(&[], Vec::as_slice),
             matter,
             data_as_of: meta.source_read_at.filter(|read| *read < now),
+            attachments: Vec::new(),
         };
         let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
         composed.rendered(&rendered);

@@ -4,6 +4,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::{english, vietnamese};
+use crate::domain::monthly::MONTHLY;
 use crate::domain::notice::{COMPETENCE, SETTLED};
 use crate::domain::obligation::Kind;
 use crate::domain::wording::{Locale, Terms, Wording};
@@ -83,6 +84,10 @@ pub fn builtin_title(locale: Locale, rule: &str, step: &str) -> &'static str {
     match (locale, rule, step) {
         (Locale::Vi, COMPETENCE, _) => "Phiếu cần xác định thẩm quyền",
         (Locale::En, COMPETENCE, _) => "Tickets whose competent agency is to be determined",
+        (Locale::Vi, MONTHLY, "review-list") => "Danh sách phiếu để rà soát, đối chiếu hàng tháng",
+        (Locale::En, MONTHLY, "review-list") => "Monthly list of tickets to be checked",
+        (Locale::Vi, MONTHLY, _) => "Thư hàng tháng gửi Văn phòng",
+        (Locale::En, MONTHLY, _) => "Monthly letter to the Office",
         (Locale::Vi, DUTY_SETTLED, "extended") => "Thời hạn báo cáo mới",
         (Locale::En, DUTY_SETTLED, "extended") => "New day to reply by",
         (Locale::Vi, DUTY_SETTLED, _) => "Nội dung không còn phải báo cáo",

@@ -3,10 +3,13 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use super::language::builtin_title;
+use super::report::view::{DirectiveView, FiguresView};
 use super::view::{
-    Addressee, AlarmView, DeadlineView, DutyView, EndedView, Form, LineView, LongestView, MessageView, OperationView,
-    SectionView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView,
+    Addressee, AlarmView, BeforeView, ClosedDay, DeadlineView, DifferenceView, DutyView, EndedView, Form, KindCount,
+    LineView, LongestView, MessageView, MonthlyView, OperationView, OwingView, RepliesView, ReviewView, ReviewedView,
+    SectionView, SilenceView, StandingView, SummaryView, TicketsView, UnitView, UrgedView,
 };
+use crate::domain::monthly::MONTHLY;
 use crate::domain::obligation::Kind;
 use crate::domain::rule::{Digest, Rule, RuleSet, Step, When};
 use crate::domain::summary::{Counts, SUMMARY, Summary};
@@ -269,6 +272,11 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         "alarms" => ("", "", "", "contact"),
         "summary-office" => (SUMMARY, "office-weekly", "", "contact"),
         "summary-ops" => (SUMMARY, "ops-daily", "", "contact"),
+        "monthly-office" => (MONTHLY, "figures", "", "contact"),
+        "monthly-final" => (MONTHLY, "final", "", "contact"),
+        "monthly-reminder" => (MONTHLY, "reminder", "", "contact"),
+        "monthly-outcome" => (MONTHLY, "outcome", "", "contact"),
+        "review-list" => (MONTHLY, "review-list", "", "contact"),
         other => (other, "step", "Tên quy tắc", "contact"),
     };
     let lines = if is_of_duties(template) { duties(lines) } else { lines };
@@ -290,6 +298,7 @@ pub fn section(template: &str, lines: Vec<LineView>) -> SectionView {
         rule_title: title.into(),
         when: rule.replace('-', "_"),
         summary: Some(sample_summary()),
+        monthly: Some(sample_monthly()),
         alarms: sample_alarms(),
         more_alarms: 7,
         more_over: 2,
@@ -317,7 +326,8 @@ fn unit(template: &str) -> &'static str {
     match template {
         "cccd" => "Công an tỉnh",
         "approval" | "alarms" | "summary-ops" => HOTLINE,
-        "summary-office" | "overdue-office" | "aged" | "competence" | "unassigned" => "Văn phòng Ủy ban nhân dân tỉnh",
+        "summary-office" | "monthly-office" | "monthly-final" | "monthly-reminder" | "monthly-outcome"
+        | "overdue-office" | "aged" | "competence" | "unassigned" => "Văn phòng Ủy ban nhân dân tỉnh",
         _ => UNIT,
     }
 }
@@ -355,6 +365,11 @@ pub fn lists_tickets(template: &str) -> bool {
         "alarms",
         "summary-office",
         "summary-ops",
+        "monthly-office",
+        "monthly-final",
+        "monthly-reminder",
+        "monthly-outcome",
+        "review-list",
     ];
     !others.contains(&template)
 }
@@ -513,6 +528,117 @@ fn sample_summary() -> SummaryView {
     }
 }
 
+/// A month with all that a letter about one can say.
+fn sample_monthly() -> MonthlyView {
+    let owing = |name: &str, kinds: &[Kind]| OwingView {
+        name: name.into(),
+        kinds: kinds.to_vec(),
+        tickets: 9,
+        settled: 2,
+    };
+    let directive = DirectiveView {
+        number: "312/UBND-KSTT".into(),
+        date: day(10),
+        reply_before: day(28),
+    };
+    let replies = RepliesView {
+        units: 12,
+        replied: 10,
+        late: 1,
+        owing: vec![
+            owing("Sở Y tế", &[Kind::Review, Kind::FollowUp]),
+            owing("Ủy ban nhân dân huyện Tháp Mười", &[Kind::Explanation]),
+        ],
+    };
+    MonthlyView {
+        first_day: in_august(1),
+        last_day: in_august(31),
+        next: day(1),
+        previous_first_day: NaiveDate::from_ymd_opt(2021, 7, 1).unwrap_or_default(),
+        previous_last_day: NaiveDate::from_ymd_opt(2021, 7, 31).unwrap_or_default(),
+        is_month: true,
+        is_final: false,
+        due: at(1, 8),
+        is_late: false,
+        figures: FiguresView {
+            total: Some(6034),
+            change: Some(2147),
+            procedures: Some(147),
+            flagged: Some(26),
+            under_follow_up: Some(112),
+            unsatisfied: Some(37),
+            excluded: Some(3),
+            ..FiguresView::default()
+        },
+        cards_unit: Some("Công an tỉnh".into()),
+        card: Some("thẻ căn cước công dân".into()),
+        directive: Some(directive.clone()),
+        due_day: Some(day(27)),
+        replies: Some(replies.clone()),
+        days_left: 8,
+        proposed: Some(day(30)),
+        closed: vec![
+            ClosedDay {
+                day: day(2),
+                label: Some("Quốc khánh".into()),
+            },
+            ClosedDay {
+                day: day(3),
+                label: None,
+            },
+        ],
+        before: Some(BeforeView {
+            first_day: NaiveDate::from_ymd_opt(2021, 7, 1).unwrap_or_default(),
+            last_day: NaiveDate::from_ymd_opt(2021, 7, 31).unwrap_or_default(),
+            directive,
+            replies,
+        }),
+        differences: vec![
+            DifferenceView {
+                label: "Phiếu tiếp nhận".into(),
+                was: Some(6034),
+                is: Some(6031),
+            },
+            DifferenceView {
+                label: "So với kỳ trước".into(),
+                was: None,
+                is: Some(-12),
+            },
+        ],
+        review: Some(ReviewView {
+            until: Some(day(6)),
+            counts: [(Kind::Review, 3), (Kind::FollowUp, 12)]
+                .map(|(kind, tickets)| KindCount {
+                    kind,
+                    letter: kind.letter(),
+                    tickets,
+                })
+                .into(),
+            unlisted: 1,
+            tickets: vec![
+                ReviewedView {
+                    letters: vec!['a', 'b'],
+                    line: full(),
+                },
+                ReviewedView {
+                    letters: vec!['b'],
+                    line: bare(),
+                },
+            ],
+            open: vec![StandingView {
+                kind: Kind::CardResults,
+                letter: 'd',
+                month: in_august(1),
+                number: "312/UBND-KSTT".into(),
+                date: day(10),
+                tickets: 9,
+                settled: 2,
+            }],
+        }),
+        files: vec!["Du thao bao cao - 2021-08.docx".into(), "So lieu - 2021-08.xlsx".into()],
+    }
+}
+
 /// The message with the titles that rules have in the language of letters.
 #[must_use]
 pub fn titled(mut message: MessageView, rules: &RuleSet, locale: Locale) -> MessageView {
@@ -609,6 +735,41 @@ pub fn whole(template: &str) -> MessageView {
         skipped: 2,
         ..sample_summary()
     };
+    let bare_month = MonthlyView {
+        is_late: true,
+        is_month: false,
+        is_final: true,
+        figures: FiguresView::default(),
+        cards_unit: None,
+        card: None,
+        directive: None,
+        due_day: None,
+        replies: None,
+        proposed: None,
+        closed: Vec::new(),
+        before: None,
+        differences: Vec::new(),
+        review: sample_monthly()
+            .review
+            .map(|review| ReviewView { until: None, ..review }),
+        files: Vec::new(),
+        ..sample_monthly()
+    };
+    let nobody = MonthlyView {
+        replies: Some(RepliesView {
+            units: 0,
+            replied: 0,
+            late: 0,
+            owing: Vec::new(),
+        }),
+        proposed: None,
+        review: None,
+        ..sample_monthly()
+    };
+    let without = |monthly: MonthlyView| SectionView {
+        monthly: Some(monthly),
+        ..section(template, Vec::new())
+    };
     let first = SectionView {
         opening: true,
         between_lists: true,
@@ -626,6 +787,8 @@ pub fn whole(template: &str) -> MessageView {
                 first,
                 section(template, vec![everything]),
                 section(template, ended.to_vec()),
+                without(bare_month),
+                without(nobody),
             ],
         )
     }
@@ -641,6 +804,7 @@ pub fn of_step(rule: &Rule, step: &Step) -> Vec<MessageView> {
         rule_title: rule.title.clone(),
         when: rule.when.word().to_owned(),
         summary: None,
+        monthly: None,
         alarms: Vec::new(),
         more_alarms: 0,
         more_over: 0,
@@ -681,6 +845,7 @@ pub fn of_summary(summary: &Summary) -> Vec<MessageView> {
             skipped: usize::from(is_late),
             ..sample_summary()
         }),
+        monthly: None,
         alarms: Vec::new(),
         more_alarms: 0,
         more_over: 0,

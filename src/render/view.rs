@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use serde::Serialize;
 
+use super::report::view::{DirectiveView, FiguresView};
 use crate::domain::obligation::Kind;
 use crate::domain::summary::Counts;
 
@@ -46,6 +47,8 @@ pub struct SectionView {
     pub when: String,
     /// Of a summary: its figures.
     pub summary: Option<SummaryView>,
+    /// Of a letter of the monthly cycle: what it is about.
+    pub monthly: Option<MonthlyView>,
     /// Of a letter of alarms: what ops have to look at.
     pub alarms: Vec<AlarmView>,
     /// How many more hold, and how many more are over.
@@ -91,6 +94,7 @@ impl SectionView {
             rule_title: String::new(),
             when: String::new(),
             summary: None,
+            monthly: None,
             alarms: Vec::new(),
             more_alarms: 0,
             more_over: 0,
@@ -137,6 +141,135 @@ pub struct SummaryView {
     pub tickets: Option<TicketsView>,
     /// Only where the template asks for it.
     pub operation: Option<OperationView>,
+}
+
+/// What a letter of the monthly cycle is about. Instants are local to the recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MonthlyView {
+    /// First and last day of the period, and first day of the one that the letter is written in.
+    pub first_day: NaiveDate,
+    pub last_day: NaiveDate,
+    pub next: NaiveDate,
+    /// First and last day of the period before.
+    pub previous_first_day: NaiveDate,
+    pub previous_last_day: NaiveDate,
+    /// A calendar month; else it is named by its days.
+    pub is_month: bool,
+    /// The figures count for good.
+    pub is_final: bool,
+    /// When the letter fell due, and whether that was another day.
+    pub due: NaiveDateTime,
+    pub is_late: bool,
+    pub figures: FiguresView,
+    /// The unit that answers for tickets about identity cards, and what the card is called in the period.
+    pub cards_unit: Option<String>,
+    pub card: Option<String>,
+    /// The Chairman's directive on the period, once recorded, and how the replies to it stand.
+    pub directive: Option<DirectiveView>,
+    /// The day at whose end replies are due.
+    pub due_day: Option<NaiveDate>,
+    pub replies: Option<RepliesView>,
+    /// Working days that are left until then, on the letter's day.
+    pub days_left: i32,
+    /// «Trước ngày», as it is proposed: where there is no directive, or it leaves too few days.
+    pub proposed: Option<NaiveDate>,
+    /// Weekdays until then on which offices are closed.
+    pub closed: Vec<ClosedDay>,
+    /// The period before, where there was a directive on it.
+    pub before: Option<BeforeView>,
+    /// What is different from the figures told before.
+    pub differences: Vec<DifferenceView>,
+    /// Of a list to one unit.
+    pub review: Option<ReviewView>,
+    /// Names of the files that go with the letter.
+    pub files: Vec<String>,
+}
+
+/// A weekday on which offices are closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClosedDay {
+    pub day: NaiveDate,
+    pub label: Option<String>,
+}
+
+/// How the replies to a directive stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RepliesView {
+    /// Units that had or have to reply, those that did, and those of these that were late.
+    pub units: usize,
+    pub replied: usize,
+    pub late: usize,
+    /// Those who did not, in the directory's order.
+    pub owing: Vec<OwingView>,
+}
+
+/// What a unit still owes by a directive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwingView {
+    pub name: String,
+    pub kinds: Vec<Kind>,
+    pub tickets: u64,
+    pub settled: u64,
+}
+
+/// The period before, as its replies stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BeforeView {
+    pub first_day: NaiveDate,
+    pub last_day: NaiveDate,
+    pub directive: DirectiveView,
+    pub replies: RepliesView,
+}
+
+/// A figure that is another one than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DifferenceView {
+    pub label: String,
+    pub was: Option<i64>,
+    pub is: Option<i64>,
+}
+
+/// What one unit is asked to check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReviewView {
+    /// The last day of checking; `None` where it is over.
+    pub until: Option<NaiveDate>,
+    /// Tickets by kind, each under every kind that it stands under.
+    pub counts: Vec<KindCount>,
+    /// Tickets that are counted and not listed: of conduct, or confidential.
+    pub unlisted: usize,
+    pub tickets: Vec<ReviewedView>,
+    /// What is owed until it is closed, of earlier periods.
+    pub open: Vec<StandingView>,
+}
+
+/// So many tickets stand under a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KindCount {
+    pub kind: Kind,
+    pub letter: char,
+    pub tickets: usize,
+}
+
+/// A ticket in a list that is to be checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReviewedView {
+    /// Letters of the kinds that it stands under.
+    pub letters: Vec<char>,
+    pub line: LineView,
+}
+
+/// What has no deadline and is owed by the directive on an earlier period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StandingView {
+    pub kind: Kind,
+    pub letter: char,
+    /// First day of the period.
+    pub month: NaiveDate,
+    pub number: String,
+    pub date: NaiveDate,
+    pub tickets: u64,
+    pub settled: u64,
 }
 
 /// How the agencies stand.

@@ -22,7 +22,7 @@ macro_rules! unlinked {
     () => {
         "(m.notices = 0 OR m.notices > (SELECT COUNT(*) FROM message_notice l WHERE l.message = m.id) \
          OR EXISTS (SELECT 1 FROM message_notice l JOIN notice n ON n.id = l.notice JOIN telling t ON t.id = n.telling \
-         WHERE l.message = m.id AND t.subject_kind = 'summary'))"
+         WHERE l.message = m.id AND t.subject_kind <> 'ticket'))"
     };
 }
 

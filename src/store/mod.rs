@@ -14,6 +14,7 @@ pub mod holds;
 mod lease;
 pub mod meta;
 pub mod modes;
+pub mod monthly;
 pub mod outbox;
 mod postgres;
 pub mod register;
@@ -65,6 +66,7 @@ pub fn statements() -> Vec<&'static str> {
         forgotten::STATEMENTS,
         holds::STATEMENTS,
         modes::STATEMENTS,
+        monthly::STATEMENTS,
         retention::STATEMENTS,
         seed::STATEMENTS,
         snapshots::STATEMENTS,

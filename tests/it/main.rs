@@ -25,6 +25,7 @@ mod ladder;
 mod ladder_properties;
 mod letters;
 mod machine;
+mod monthly;
 mod mutants;
 mod obligations;
 mod papers;
