@@ -2,6 +2,7 @@
 //!
 //! Figures are counted in `domain::figures` from the tickets' lives; here they are read, put in order and written out.
 
+mod register;
 mod text;
 mod view;
 
@@ -21,6 +22,7 @@ use crate::domain::wording::Locale;
 use crate::store::as_of::Lives;
 use crate::store::snapshots::Snapshot;
 use crate::store::{Store, StoreError};
+pub use register::Register;
 pub use text::formulas;
 
 /// How far a period's figures are settled.
@@ -55,6 +57,8 @@ pub struct Report {
     pub figures: Figures,
     /// Which tickets stand under which obligation, where they were counted now.
     pub members: Option<Members>,
+    /// The directive on the period and what is owed by it, where it was read for showing.
+    pub register: Option<Register>,
 }
 
 /// A period counted again.
@@ -97,8 +101,10 @@ pub async fn read(
             Some(found.ok_or(ReportError::NoRevision { period, revision })?)
         }
     };
+    let register = Some(Register::of(store, period).await?);
     let Some(mut frozen) = frozen else {
-        return Ok(count(store, config, period, now).await?);
+        let counted = count(store, config, period, now).await?;
+        return Ok(Report { register, ..counted });
     };
     withhold(store, &mut frozen.figures).await?;
     Ok(Report {
@@ -111,6 +117,7 @@ pub async fn read(
         },
         figures: frozen.figures,
         members: None,
+        register,
     })
 }
 
@@ -269,6 +276,7 @@ pub async fn count_within(
         state: if known <= end { State::Open } else { State::Provisional },
         figures,
         members: Some(members),
+        register: None,
     })
 }
 
@@ -323,6 +331,9 @@ impl Report {
         for figure in Figure::ALL {
             put(figure.key(), json!(figure.value(f)));
         }
+        put(Figure::Excluded.key(), json!(self.excluded()));
+        put("exclusion_pending", json!(self.exclusion_pending()));
+        put("reply_before", json!(self.directive().map(|d| d.reply_before)));
         put("whole", Value::Object(self.row(&f.whole, config)));
         let units = self.owners_in_order(config).into_iter().map(|(owner, name)| {
             let id = match &owner {

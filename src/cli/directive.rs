@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::figures::is_checked_at;
 use crate::domain::obligation::{self, Kind, Members};
-use crate::domain::register::MOST_TEXT;
+use crate::domain::register::is_number;
 use crate::domain::time::Period;
 use crate::store::Store;
 
@@ -94,8 +94,8 @@ pub(super) async fn run(dir: &Path, command: Directive) -> Result<(), CliError> 
 fn refuse(new: &obligation::Directive, config: &Config, now: Moment) -> Result<(), CliError> {
     let today = config.calendars.base().date_of(now);
     let (period, date, before) = (new.period, new.date, new.reply_before);
-    let wrong = if new.number.is_empty() || new.number.chars().count() > MOST_TEXT {
-        "--number: write number and symbol of the document, such as 312/UBND-KSTT".to_owned()
+    let wrong = if !is_number(&new.number) {
+        "--number: write number and symbol of the document alone, such as 312/UBND-KSTT; letters cite it".to_owned()
     } else if today < period.end() {
         let last = period.end().pred_opt().unwrap_or(period.end());
         format!("--period: {period} runs until {last}; a directive on it is recorded once it is over")

@@ -825,7 +825,7 @@ struct Importing {
 fn column(refused: &Refused) -> &'static str {
     match refused {
         Refused::NotOwed { .. } => "Mã nghĩa vụ",
-        Refused::NoNumber | Refused::Replied { .. } => "Số văn bản",
+        Refused::NoNumber | Refused::BadNumber | Refused::Replied { .. } => "Số văn bản",
         Refused::NoDate | Refused::TooOld { .. } => "Ngày văn bản",
         Refused::NoDayReached | Refused::ReachedBefore { .. } | Refused::ToCome { .. } => "Ngày đến",
         Refused::NoReason => "Lý do",

@@ -7,6 +7,7 @@
 use chrono::NaiveDate;
 
 use super::obligation::{Entry, Exclusion, Kind, Member, Members, NewEntry, Obligation, What, exclusions};
+use super::scrub;
 
 /// What is known of one period.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +59,11 @@ pub enum Refused {
     Replied { number: String, batch: i64 },
     #[error("ticket {code} is none of the unsatisfied ones of {period}; `dondoc replies export` lists them")]
     NotUnsatisfied { code: String, period: String },
+    #[error(
+        "that is no number of a document; write number and symbol alone, such as 123/SYT-VP, and no names or phone numbers: it is \
+         shown in papers"
+    )]
+    BadNumber,
     #[error("the text is longer than {MOST_TEXT} characters, or holds control characters")]
     BadText,
 }
@@ -148,6 +154,9 @@ impl Book {
     fn judge_reply(&self, new: &NewEntry, today: NaiveDate) -> Result<Judged, Refused> {
         self.is_owed(new)?;
         let number = said(new.number.as_ref()).ok_or(Refused::NoNumber)?;
+        if !is_number(number) {
+            return Err(Refused::BadNumber);
+        }
         let date = new.date.ok_or(Refused::NoDate)?;
         let reached = new.reached_on.ok_or(Refused::NoDayReached)?;
         if reached < date {
@@ -223,6 +232,12 @@ impl Book {
             Some(Exclusion::Pending) | None => Ok(Judged::New),
         }
     }
+}
+
+/// Whether a text may stand as the number of a document in what others read: short, and nothing in it points at a person.
+#[must_use]
+pub fn is_number(text: &str) -> bool {
+    !text.is_empty() && scrub::word(text) == text
 }
 
 /// A day as people write it: 2021-09-28 or 28/9/2021, also with dots or hyphens. `None` of anything else.
@@ -392,6 +407,12 @@ mod tests {
             book.judge(&reply(&"1".repeat(501), "20/9/2021", "22/9/2021"), date(TODAY)),
             Err(Refused::BadText)
         ));
+        for number in ["ông Nguyễn Văn Bình", "12/SYT 0912345678"] {
+            assert!(matches!(
+                book.judge(&reply(number, "20/9/2021", "22/9/2021"), date(TODAY)),
+                Err(Refused::BadNumber)
+            ));
+        }
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Report {
     fn narrative(&self, config: &Config) -> String {
         let f = &self.figures;
         let n = |figure: Figure| figure.value(f).map_or_else(|| NOTHING.to_owned(), vietnamese::integer);
+        let shown = |n: u64| i64::try_from(n).map_or_else(|_| n.to_string(), vietnamese::integer);
         let date = vietnamese::date;
         let change = match Figure::Change.value(f) {
             None => "chưa có số liệu kỳ trước để so sánh".to_owned(),
@@ -76,7 +77,7 @@ impl Report {
              Có {} phản ánh, kiến nghị liên quan đến việc giải quyết thủ tục hành chính bị trễ hạn, quá hạn; thái độ, hành vi của công chức, viên chức; \
              vướng mắc về quy định hành chính và {} phản ánh, kiến nghị đang theo dõi kết quả xử lý từ cơ quan, đơn vị, địa phương \
              (còn tồn từ các kỳ trước chuyển sang: {}; phát sinh trong kỳ: {}{}).\n\n\
-             Có {} phiếu được đánh giá chưa hài lòng hoặc thông tin phản hồi là chưa hữu ích đối với người hỏi, người phản ánh, trong đó loại trừ {}.\n\n",
+             Có {} phiếu được đánh giá chưa hài lòng hoặc thông tin phản hồi là chưa hữu ích đối với người hỏi, người phản ánh, trong đó loại trừ {}{}.\n\n",
             date(self.period.first_day()),
             date(self.last_day()),
             config.delivery.hotline,
@@ -92,7 +93,11 @@ impl Report {
                 String::new()
             },
             n(Figure::Unsatisfied),
-            n(Figure::Excluded),
+            self.excluded().map_or_else(|| NOTHING.to_owned(), shown),
+            match self.exclusion_pending() {
+                None | Some(0) => String::new(),
+                Some(pending) => format!(", đang xem xét {}", shown(pending)),
+            },
         )
     }
 

@@ -55,7 +55,10 @@ impl Report {
         let figure = |figure: Figure| figure.value(f).and_then(|n| u64::try_from(n).ok());
         let owners = self.owners_in_order(config).into_iter();
         let mut balance: Vec<BalanceRow> = owners
-            .map(|(owner, name)| self.balance_row(kind(&owner), name, &f.owners[&owner]))
+            .map(|(owner, name)| BalanceRow {
+                explained: self.explained(&owner),
+                ..self.balance_row(kind(&owner), name, &f.owners[&owner])
+            })
             .collect();
         rows_in_order(&mut balance);
         let drawn_at = at.with_timezone(&config.calendars.base().zone()).naive_local();
@@ -94,8 +97,8 @@ impl Report {
                 new_in_period: figure(Figure::NewInPeriod),
                 taken_up_again: figure(Figure::TakenUpAgain),
                 unsatisfied: figure(Figure::Unsatisfied),
-                excluded: figure(Figure::Excluded),
-                exclusion_pending: None,
+                excluded: self.excluded(),
+                exclusion_pending: self.exclusion_pending(),
                 satisfied: figure(Figure::Satisfied),
                 no_reply: figure(Figure::NoReply),
                 on_time_by_first: match Column::OnTimeRateFirst.value(&f.whole, f) {
@@ -107,7 +110,12 @@ impl Report {
             channels: self.counts(f.channels.iter().map(|(id, n)| (id.as_str(), *n)), config),
             fields: received(&f.fields),
             localities: received(&f.areas),
-            total: self.balance_row(RowKind::Total, "Toàn tỉnh".to_owned(), &f.whole),
+            total: BalanceRow {
+                explained: self
+                    .explained(&Owner::Unassigned)
+                    .and_then(|_| balance.iter().map(|row| row.explained).sum()),
+                ..self.balance_row(RowKind::Total, "Toàn tỉnh".to_owned(), &f.whole)
+            },
             balance,
             identities: vec![IdentityView {
                 text: IDENTITIES.to_owned(),
@@ -118,8 +126,8 @@ impl Report {
             overdue_withheld: self.open_detail().map(|detail| detail.withheld),
             reminders: self.reminders(config),
             cards: self.cards(config),
-            directive: None,
-            obligations: None,
+            directive: self.directive(),
+            obligations: self.obligations(config, at),
             proposed_reply_before: Some(proposed_reply_before(
                 self.period,
                 config.calendars.base(),

@@ -95,6 +95,7 @@ async fn json_keeps_the_keys_that_others_script_against() {
             "new_in_period",
             "unsatisfied",
             "excluded",
+            "reply_before",
             "state",
             "units",
         ],
