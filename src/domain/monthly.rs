@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Days, NaiveDate, NaiveTime};
+use chrono::{NaiveDate, NaiveTime};
 use serde::Serialize;
 
 use super::Moment;
@@ -20,12 +20,6 @@ const REMINDED_BEFORE: i32 = 3;
 
 /// Working days after it, on which the Office gets the draft of the report.
 const REPORTED_AFTER: i32 = 2;
-
-/// Which day of the period's next month replies are proposed for (the seed has «trước ngày 28/9/2021» for August).
-const REPLY_ON: u64 = 28;
-
-/// Fewer working days than that are too few to reply in.
-pub const REPLY_WITHIN: i32 = 10;
 
 /// Working days among which one is looked for that is not beside a long closure; there are two at most in a row.
 const LOOKED_THROUGH: usize = 60;
@@ -115,15 +109,6 @@ pub fn outcome_due(due_day: NaiveDate, cal: &Calendar) -> Moment {
 
 fn opening(day: NaiveDate, cal: &Calendar) -> Moment {
     cal.opens(day).unwrap_or_else(|| cal.instant(day, NaiveTime::MIN))
-}
-
-/// «Trước ngày …», as it is proposed on a day where nobody has said it: the 28th of the month after the period, on a closed day
-/// the first working day behind it, and never less than ten working days ahead.
-#[must_use]
-pub fn proposed_reply_before(period: Period, today: NaiveDate, cal: &Calendar) -> NaiveDate {
-    let first = period.end();
-    let usual = first.checked_add_days(Days::new(REPLY_ON - 1)).unwrap_or(first);
-    cal.on_or_after(usual).max(cal.nth_working_day(today, REPLY_WITHIN))
 }
 
 /// What one unit still owes by the directive on a period.

@@ -14,7 +14,7 @@ pub const BLANK: &str = "…………";
 const REPLY_ON: u64 = 28;
 
 /// How many working days at least lie between the day on which a paper is drawn up and the one replies are due on.
-const REPLY_WITHIN: i32 = 10;
+pub const REPLY_WITHIN: i32 = 10;
 
 /// «Trước ngày …», as it is proposed: the 28th day of the next period (of the next month, the 28th), on a closed day the
 /// first working day behind it, and never less than ten working days after the day on which the paper is drawn up.

@@ -16,25 +16,21 @@ use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
 use crate::domain::directory::{Base, Desk, OPS, Recipient, Role};
 use crate::domain::figures::{Figure, Figures, is_checked_at};
-use crate::domain::monthly::{
-    Letter, MONTHLY, Owing, REPLY_WITHIN, Replies, figures_due, last_over, outcome_due, proposed_reply_before,
-    reminder_due,
-};
+use crate::domain::monthly::{Letter, MONTHLY, Owing, Replies, figures_due, last_over, outcome_due, reminder_due};
 use crate::domain::notice::{Mode, Wait};
 use crate::domain::obligation::{Directive, Kind, Members, Obligation};
+use crate::domain::papers::{REPLY_WITHIN, proposed_reply_before};
 use crate::domain::rule::Channel;
 use crate::domain::time::Period;
 use crate::render::annex;
 use crate::render::language::builtin_title;
-use crate::render::report::view::{
-    DirectiveView, DocumentView, ObligationKind, ObligationState, ObligationView, ReportView,
-};
+use crate::render::report::view::{DirectiveView, ReportView};
 use crate::render::report::{paper, workbook};
 use crate::render::view::{
     BeforeView, ClosedDay, DifferenceView, KindCount, LineView, MonthlyView, OwingView, RepliesView, ReviewView,
     ReviewedView, SectionView, StandingView,
 };
-use crate::report::{self, Report, ReportError, State};
+use crate::report::{self, ReportError};
 use crate::store::StoreError;
 use crate::store::meta::Meta;
 use crate::store::monthly::{DueLetter, NewLetter, ToldLetter};
@@ -409,7 +405,7 @@ impl Engine {
             }
         };
         let obligations = self.store.obligations(period).await?;
-        let paper = self.paper_view(&report, directive.as_ref(), &obligations, now);
+        let paper = report.view(&self.config, now);
         let mut view = self.view_of(due, &paper, recipient, now);
         let mut attachments = Vec::new();
         match due.letter {
@@ -505,7 +501,7 @@ impl Engine {
         view.due_day = directive.map(|d| d.due_day(reading, base));
         view.days_left = view.due_day.map_or(0, |day| base.working_days_between(today, day));
         let is_enough = view.due_day.is_some() && view.days_left >= REPLY_WITHIN;
-        view.proposed = (!is_enough).then(|| proposed_reply_before(period, today, base));
+        view.proposed = (!is_enough).then(|| proposed_reply_before(period, base, today));
         let until = view.due_day.max(view.proposed).unwrap_or(today);
         view.closed = closed_days(today, until, base);
     }
@@ -544,44 +540,6 @@ impl Engine {
                 })
                 .collect(),
         }
-    }
-
-    /// What the papers say, with the directive and what is owed by it.
-    fn paper_view(
-        &self,
-        report: &Report,
-        directive: Option<&Directive>,
-        obligations: &[Obligation],
-        now: Moment,
-    ) -> ReportView {
-        let base = self.config.calendars.base();
-        let (reading, today) = (self.config.monthly.reading, base.date_of(now));
-        let mut paper = report.view(&self.config, now);
-        paper.directive = directive.map(directive_view);
-        if paper.proposed_reply_before.is_none() {
-            paper.proposed_reply_before = Some(proposed_reply_before(report.period, today, base));
-        }
-        if directive.is_some() && report.state == State::Final {
-            let on = last_day(report.period);
-            let owed = obligations.iter().map(|o| {
-                let (kind, state) = (paper_kind(o.id.kind), o.state(reading, base, now));
-                ObligationView {
-                    unit: letter::unit_name(&self.config, &o.id.unit, on),
-                    kind,
-                    tickets: o.progress.tickets,
-                    settled: Some(o.progress.settled),
-                    before: o.id.kind.has_deadline().then_some(o.directive.reply_before),
-                    state: paper_state(state),
-                    document: o.reply.as_ref().map(|reply| DocumentView {
-                        number: reply.number.clone(),
-                        date: reply.date,
-                        received_on: reply.reached_on,
-                    }),
-                }
-            });
-            paper.obligations = Some(owed.collect());
-        }
-        paper
     }
 
     /// The drafts and the workbook; one that cannot be written is left out, and the letter goes without it.
@@ -761,26 +719,4 @@ fn differences(before: &Figures, after: &Figures, locale: &crate::domain::wordin
         })
     });
     differing.collect()
-}
-
-fn paper_kind(kind: Kind) -> ObligationKind {
-    match kind {
-        Kind::Review => ObligationKind::Review,
-        Kind::FollowUp => ObligationKind::FollowUp,
-        Kind::Explanation => ObligationKind::Explanation,
-        Kind::CardResults => ObligationKind::CardResults,
-        Kind::CitizenInformation => ObligationKind::CitizenInformation,
-    }
-}
-
-fn paper_state(state: crate::domain::obligation::State) -> ObligationState {
-    use crate::domain::obligation::State as S;
-    match state {
-        S::Owed => ObligationState::Owed,
-        S::Late => ObligationState::Late,
-        S::Replied => ObligationState::Replied,
-        S::RepliedLate => ObligationState::RepliedLate,
-        // Nothing is left to reply to.
-        S::Waived | S::Excluded => ObligationState::Waived,
-    }
 }
