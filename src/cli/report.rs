@@ -11,6 +11,7 @@ use super::{CliError, ReportFormat, ReportPaper, instant, load, period, say, who
 use crate::clock;
 use crate::config::Config;
 use crate::domain::figures::{Figure, Figures};
+use crate::domain::obligation;
 use crate::domain::time::Period;
 use crate::render::report::paper::Kind;
 use crate::render::report::{page, paper, workbook};
@@ -116,10 +117,12 @@ async fn revise(config: &Config, period: Period, reason: &str, asked: &Asked) ->
             "the figures of {period} do not balance: {violation}"
         )));
     }
+    let known = store.members(period).await?;
+    let members = obligation::under_known_ids(revision.members, &known, &config.directory);
     let mut tx = store.begin().await?;
     let is_kept = tx.freeze(&counted).await?;
     if is_kept {
-        tx.add_members(period, counted.revision, &revision.members).await?;
+        tx.add_members(period, counted.revision, &members, now).await?;
         tx.open_obligations(period, now).await?;
     }
     tx.commit().await?;

@@ -504,8 +504,9 @@ fn climb(
             _ if highest.is_some_and(|h| i < h) => Verdict::PassedOver(Passed::HigherStep),
             _ if due[i] > now => Verdict::NotYet { at: due[i] },
             _ if stands_still(rule.when, subject) => Verdict::StaleSource,
-            _ if is_behind_office(subject.ticket, occurrence, due[i]) => Verdict::BehindOffice,
-            _ => match (may_climb(l, mine, i).and_then(|()| reach(l, step)), opening) {
+            _ if comes_too_late(l, occurrence, i, start) => Verdict::PassedOver(Passed::DeadlineOver),
+            _ if is_behind_office(subject.ticket, step) => Verdict::BehindOffice,
+            _ => match (may_climb(l, occurrence, mine, i).and_then(|()| reach(l, step)), opening) {
                 (Ok(_), Some(first)) if i > start => Verdict::BehindStep {
                     step: first.id.clone(),
                     until: None,
@@ -554,10 +555,16 @@ fn stands_still(when: When, subject: &Subject<'_>) -> bool {
     !subject.source_is_fresh && matches!(when, When::Overdue | When::Stale)
 }
 
-/// Nobody hears of an obligation that is past its deadline before the Office has seen who did not reply.
-fn is_behind_office(ticket: &Ticket, occurrence: &Occurrence, due: Moment) -> bool {
-    let Some(duty) = &ticket.duty else { return false };
-    due >= occurrence.instant && duty.office_saw_at.is_none()
+/// What is to be told of an obligation behind its deadline is not told before the Office has seen who did not reply.
+fn is_behind_office(ticket: &Ticket, step: &Step) -> bool {
+    let duty = ticket.duty.as_ref();
+    duty.is_some_and(|duty| duty.office_saw_at.is_none()) && !step.after.is_negative()
+}
+
+/// Whether a step was to say that a reply is due soon, and it is so no more. The first one says that it is owed at all.
+fn comes_too_late(l: &Ladder<'_>, occurrence: &Occurrence, i: usize, start: usize) -> bool {
+    let is_ahead = i > start && l.rule.steps[i].after.is_negative();
+    l.rule.when == When::Obligation && is_ahead && occurrence.instant <= l.now
 }
 
 /// A telling counts as decided unless all its notices were passed over.
@@ -616,7 +623,7 @@ fn known_since(l: &Ladder<'_>) -> Moment {
 }
 
 /// Whether a step that is due may be told, by what was told before it.
-fn may_climb(l: &Ladder<'_>, mine: &[&Telling], i: usize) -> Result<(), Verdict> {
+fn may_climb(l: &Ladder<'_>, occurrence: &Occurrence, mine: &[&Telling], i: usize) -> Result<(), Verdict> {
     let step = &l.rule.steps[i];
     if !is_above_contact(step) {
         return Ok(());
@@ -624,13 +631,18 @@ fn may_climb(l: &Ladder<'_>, mine: &[&Telling], i: usize) -> Result<(), Verdict>
     if let Some(cap) = cap(l.rule, l.subject, i) {
         return Err(Verdict::Capped(cap));
     }
-    // A step that concerns nobody in this ticket cannot be told, and nothing waits for it.
-    let Some(before) = l.rule.steps[..i].iter().rfind(|s| concerns_somebody(l, s)) else {
+    // A step that concerns nobody in this ticket cannot be told, nor can one that comes too late; nothing waits for it.
+    let start = first_step(l);
+    let told = |step: &Step| mine.iter().find(|t| t.key.step == step.id && t.key.repetition == 0);
+    let is_waited_for = |(place, step): &(usize, &Step)| {
+        concerns_somebody(l, step) && (told(step).is_some() || !comes_too_late(l, occurrence, *place, start))
+    };
+    let Some((_, before)) = l.rule.steps[..i].iter().enumerate().filter(is_waited_for).next_back() else {
         return Ok(());
     };
-    let first = mine.iter().find(|t| t.key.step == before.id && t.key.repetition == 0);
-    let told = first.and_then(|t| t.told_at());
-    match told.map(|at| facts::gap_over(at, step.min_gap, l.cal)) {
+    let first = told(before);
+    let told_at = first.and_then(|t| t.told_at());
+    match told_at.map(|at| facts::gap_over(at, step.min_gap, l.cal)) {
         Some(over) if over <= l.now => Ok(()),
         until => {
             let approval = first.filter(|_| until.is_none()).and_then(|t| awaits_approval(t));
@@ -1068,11 +1080,13 @@ fn ending_of(telling: &Telling, subject: &Subject<'_>, reckoned: &Reckoned, ctx:
     if about_agency && !parts.lead.is_empty() && Some(parts.lead) != subject.memory.lead.as_deref() {
         return Some(Ending::Transferred);
     }
-    let by_deadline = rule.is_some_and(|r| matches!(r.when, When::DueSoon | When::Overdue | When::Obligation));
-    if let (true, Reckoned::At(deadline), Ok(told)) = (by_deadline, reckoned, parts.what.parse::<chrono::NaiveDate>()) {
-        return (deadline.written > told).then_some(Ending::Extended);
-    }
-    None
+    let told = parts.what.parse::<chrono::NaiveDate>().ok()?;
+    let present = match (rule.map(|r| r.when)?, reckoned, &subject.ticket.duty) {
+        (When::DueSoon | When::Overdue, Reckoned::At(deadline), _) => deadline.written,
+        (When::Obligation, _, Some(duty)) => duty.reply?.before,
+        _ => return None,
+    };
+    (present > told).then_some(Ending::Extended)
 }
 
 /// Waiting notices of tellings that no longer hold lapse, and so does what waits to be told live while the unit is in

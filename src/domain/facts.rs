@@ -188,11 +188,13 @@ pub fn occurrence(
             })
         }
         When::Obligation => {
-            let due = ticket.due_at.ok_or(Unconcerned::NoDeadline)?;
+            let reply = ticket.duty.as_ref().and_then(|duty| duty.reply);
+            let reply = reply.ok_or(Unconcerned::NoDeadline)?;
             Ok(Occurrence {
-                key: occurrence_key(&due.date.to_string(), memory),
-                day: due.date,
-                instant: cal.end_of_day(due.date),
+                // A reply that is taken back was none: the ladder goes on where it was.
+                key: format!("{}|{}|0", reply.before, memory.lead.as_deref().unwrap_or("")),
+                day: reply.due,
+                instant: cal.end_of_day(reply.due),
                 from: ticket.received_at,
                 until: None,
             })

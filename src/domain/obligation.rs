@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{Datelike as _, Months, NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
 use super::calendar::Calendar;
+use super::directory::Directory;
+use super::figures::is_checked_at;
 use super::ticket::{Status, Ticket, WrittenTime};
 use super::time::Period;
 
@@ -175,21 +177,28 @@ impl Directive {
     /// The day at whose end replies are due and which reminders aim at: the one before «trước ngày».
     #[must_use]
     pub fn due_day(&self, reading: Reading, cal: &Calendar) -> NaiveDate {
-        let day = self.reply_before.pred_opt().unwrap_or(self.reply_before);
-        reading.on_working_day(day, cal)
+        reading.due_day(self.reply_before, cal)
     }
 
     /// The last day on which a document may reach the Office and not be late.
     #[must_use]
     pub fn last_day(&self, reading: Reading, cal: &Calendar) -> NaiveDate {
-        match reading.is_strict {
-            true => self.due_day(reading, cal),
-            false => reading.on_working_day(self.reply_before, cal),
-        }
+        reading.last_day(self.reply_before, cal)
     }
 }
 
 impl Reading {
+    fn due_day(self, reply_before: NaiveDate, cal: &Calendar) -> NaiveDate {
+        self.on_working_day(reply_before.pred_opt().unwrap_or(reply_before), cal)
+    }
+
+    fn last_day(self, reply_before: NaiveDate, cal: &Calendar) -> NaiveDate {
+        match self.is_strict {
+            true => self.due_day(reply_before, cal),
+            false => self.on_working_day(reply_before, cal),
+        }
+    }
+
     fn on_working_day(self, day: NaiveDate, cal: &Calendar) -> NaiveDate {
         match self.keeps_closed_day {
             true => day,
@@ -281,6 +290,16 @@ pub struct Obligation {
     pub office_saw_at: Option<Moment>,
 }
 
+/// By when a reply is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyDay {
+    /// «Trước ngày», as the directive has it. It names what is told once: a changed calendar moves the day and makes no
+    /// other occurrence.
+    pub before: NaiveDate,
+    /// The day at whose end it is due, from which ladders count.
+    pub due: NaiveDate,
+}
+
 /// What a ticket that is an obligation has of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duty {
@@ -289,9 +308,9 @@ pub struct Duty {
     /// The directive's number and date, for letters that cite it.
     pub number: String,
     pub date: NaiveDate,
-    /// «Trước ngày»; none for what is owed until it is closed.
+    /// None for what is owed until it is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reply_before: Option<NaiveDate>,
+    pub reply: Option<ReplyDay>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub office_saw_at: Option<Moment>,
 }
@@ -323,25 +342,18 @@ impl Obligation {
     /// The obligation as a ticket of our own: what ladders, holds, letters and commands see of it.
     #[must_use]
     pub fn ticket(&self, reading: Reading, cal: &Calendar) -> Ticket {
-        let has_deadline = self.id.kind.has_deadline();
-        let due = has_deadline.then(|| self.directive.due_day(reading, cal));
         let status = match self.state(reading, cal, self.changed_at) {
             State::Owed | State::Late => Status::Open,
             State::Replied | State::RepliedLate => Status::Answered,
             State::Waived | State::Excluded => Status::Void,
         };
         let recorded = self.reply.as_ref().map(|reply| reply.recorded_at);
-        Ticket {
+        let mut ticket = Ticket {
             code: self.id.code(),
             status,
             status_word: status.word().to_owned(),
             received_at: self.opened_at,
             updated_at: Some(self.changed_at),
-            due_at: due.map(|date| WrittenTime {
-                date,
-                at: cal.instant(date, NaiveTime::MIN),
-                has_time: false,
-            }),
             answered_at: recorded,
             closed_at: self.waiver.as_ref().map(|waiver| waiver.recorded_at).or(recorded),
             category: Some(self.id.kind.word().to_owned()),
@@ -351,12 +363,32 @@ impl Obligation {
                 period: self.id.period,
                 number: self.directive.number.clone(),
                 date: self.directive.date,
-                reply_before: has_deadline.then_some(self.directive.reply_before),
+                reply: self.id.kind.has_deadline().then_some(ReplyDay {
+                    before: self.directive.reply_before,
+                    due: self.directive.reply_before,
+                }),
                 office_saw_at: self.office_saw_at,
             }),
             ..Ticket::default()
-        }
+        };
+        reckon(&mut ticket, reading, cal);
+        ticket
     }
+}
+
+/// Reckons the days of an obligation anew: its deadline is the last day on which a reply is not late. Other tickets stay as
+/// they are.
+pub fn reckon(ticket: &mut Ticket, reading: Reading, cal: &Calendar) {
+    let Some(day) = ticket.duty.as_mut().and_then(|duty| duty.reply.as_mut()) else {
+        return;
+    };
+    day.due = reading.due_day(day.before, cal);
+    let last = reading.last_day(day.before, cal);
+    ticket.due_at = Some(WrittenTime {
+        date: last,
+        at: cal.instant(last, NaiveTime::MIN),
+        has_time: false,
+    });
 }
 
 /// The standing directive of the configuration: it holds for each period that none was recorded for.
@@ -364,23 +396,28 @@ impl Obligation {
 pub struct Standing {
     pub number: String,
     pub date: NaiveDate,
-    /// «Trước ngày» in the month after the period; its last day where the month is shorter.
+    /// «Trước ngày» in the month after the period; the month's last day where it is shorter.
     pub reply_day: u32,
 }
 
 impl Standing {
-    /// What it says for a period.
+    /// What it says for a period: its day in the first month in which that is not over when the figures have been checked.
     #[must_use]
-    pub fn for_period(&self, period: Period, recorded_at: Moment) -> Directive {
-        use chrono::Datelike;
-        let month_after = period.end();
-        let days = (1..=self.reply_day).rev();
-        let reply_before = days.filter_map(|day| month_after.with_day(day)).next();
+    pub fn for_period(&self, period: Period, cal: &Calendar, recorded_at: Moment) -> Directive {
+        let checked = is_checked_at(period, cal);
+        let end = period.end();
+        let day_in = |months: u32| {
+            let first = end.with_day(1)?.checked_add_months(Months::new(months))?;
+            let mut days = (1..=self.reply_day).rev();
+            days.find_map(|day| first.with_day(day))
+        };
+        let mut days = (0..3).filter_map(day_in);
+        let reply_before = days.find(|day| cal.instant(*day, NaiveTime::MIN) >= checked);
         Directive {
             period,
             number: self.number.clone(),
             date: self.date,
-            reply_before: reply_before.unwrap_or(month_after),
+            reply_before: reply_before.unwrap_or(end),
             is_standing: true,
             by: String::new(),
             recorded_at,
@@ -394,6 +431,18 @@ pub struct Member {
     pub unit: String,
     pub kind: Kind,
     pub code: String,
+}
+
+/// Members under the ids that the register has of their units already: one that has been renamed since owes nothing twice.
+#[must_use]
+pub fn under_known_ids(members: Members, known: &Members, directory: &Directory) -> Members {
+    let present = |id: &str| directory.unit(id).map_or_else(|| id.to_owned(), |unit| unit.id.clone());
+    let ids: BTreeMap<String, &str> = known.iter().map(|m| (present(&m.unit), m.unit.as_str())).collect();
+    let under = |member: Member| Member {
+        unit: ids.get(&member.unit).map_or(member.unit, |id| (*id).to_owned()),
+        ..member
+    };
+    members.into_iter().map(under).collect()
 }
 
 /// Members without doubles, as a page of tickets gives them.
@@ -662,6 +711,8 @@ mod tests {
             "until it is closed"
         );
         assert_eq!(cards.ticket(usual, &cal).due_at, None);
+        let due = open.ticket(usual, &cal).due_at.map(|due| due.date);
+        assert_eq!(due, Some(day("2021-09-28")), "the last day on which it is not late");
     }
 
     #[test]
@@ -720,11 +771,29 @@ mod tests {
         };
         let before = |period: &str| {
             let period = period.parse().expect("a period");
-            standing.for_period(period, Moment::UNIX_EPOCH).reply_before.to_string()
+            standing
+                .for_period(period, &calendar(), Moment::UNIX_EPOCH)
+                .reply_before
+                .to_string()
         };
         assert_eq!(before("2021-12"), "2022-01-31");
         assert_eq!(before("2022-01"), "2022-02-28");
         assert_eq!(before("2021-08/15"), "2021-09-30");
+        let early = Standing {
+            reply_day: 3,
+            ..standing.clone()
+        };
+        // Figures are checked until the end of the second working day, and the 3rd is over when a period from the 15th ends.
+        let before = |period: &str| {
+            let period = period.parse().expect("a period");
+            early
+                .for_period(period, &calendar(), Moment::UNIX_EPOCH)
+                .reply_before
+                .to_string()
+        };
+        assert_eq!(before("2021-09"), "2021-11-03");
+        assert_eq!(before("2021-08"), "2021-09-03");
+        assert_eq!(before("2021-08/15"), "2021-10-03");
     }
 
     #[test]

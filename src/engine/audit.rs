@@ -20,6 +20,7 @@ use crate::domain::audit::{Excuse, Fault, Found, Owed, owed};
 use crate::domain::evaluate::Subject;
 use crate::domain::facts::Context;
 use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey, Wait};
+use crate::domain::obligation;
 use crate::domain::rule::{Channel, Digest};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Span;
@@ -321,7 +322,9 @@ impl Engine {
         let mut recipients = Recipients::new(&self.config, disabled, look.now);
         for mut row in rows {
             let code = row.ticket.code.clone();
-            row.ticket.proposed = look.context.rules.propose(&row.ticket, &row.texts);
+            if row.ticket.duty.is_none() {
+                row.ticket.proposed = look.context.rules.propose(&row.ticket, &row.texts);
+            }
             let Some(kept) = kept.get(&code) else {
                 unknown(&row.ticket, look, audit);
                 continue;
@@ -467,7 +470,12 @@ impl Engine {
             let page = self.read(async |source| source.by_code(&codes).await).await?;
             let rows = page.rows.iter().map(|row| row.ticket.code.as_str());
             let unreadable = page.rejected.iter().filter_map(|r| r.code.as_deref());
-            let there: HashSet<&str> = rows.chain(unreadable).collect();
+            // What is owed by directives is always there to be told.
+            let own = codes
+                .iter()
+                .map(String::as_str)
+                .filter(|code| obligation::is_code(code));
+            let there: HashSet<&str> = rows.chain(unreadable).chain(own).collect();
             let kept = self.store.tickets(&codes).await?;
             let tellings = self.store.tellings(&codes).await?;
             let silences = self.store.silences(look.now).await?;

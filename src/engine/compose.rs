@@ -697,10 +697,7 @@ impl Engine {
         let days = running.map(|shown| cal.working_days_between(today, shown.day));
         let due_today = running.is_some_and(|shown| shown.day == today) && !is_late;
         LineView {
-            code: match &ticket.duty {
-                Some(duty) => format!("{}/{}", duty.period, duty.kind.letter()),
-                None => ticket.code.clone(),
-            },
+            code: ticket.code.clone(),
             title: None,
             field: ticket.category().filter(|_| ticket.duty.is_none()).map(scrub::word),
             agency_name: agency.map(|id| letter::unit_name(&self.config, id, today)),
@@ -741,10 +738,11 @@ impl Engine {
             duty: ticket.duty.as_ref().map(|duty| DutyView {
                 kind: duty.kind,
                 letter: duty.kind.letter(),
+                short: format!("{}/{}", duty.period, duty.kind.letter()),
                 month: duty.period.first_day(),
                 number: duty.number.clone(),
                 date: duty.date,
-                reply_before: duty.reply_before,
+                reply_before: duty.reply.map(|reply| reply.before),
                 progress: None,
             }),
         }

@@ -16,6 +16,7 @@ use crate::domain::deadline::{self, Known};
 use crate::domain::evaluate::{self, Evaluation, Subject, evaluate};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{Notice, NoticeState, Telling, TellingKey, Wait};
+use crate::domain::obligation;
 use crate::domain::rule::{Approver, Digest, Step};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
@@ -347,7 +348,13 @@ impl Engine {
         let lead = self.lead(&kept.ticket, on);
         let succession = |old: &str, new: &str| self.config.directory.is_succession(old, new, on);
         // Its status word may mean something else by now.
-        if kept.ticket.duty.is_none() {
+        if kept.ticket.duty.is_some() {
+            obligation::reckon(
+                &mut after.ticket,
+                self.config.monthly.reading,
+                self.config.calendars.base(),
+            );
+        } else {
             let status = self.config.source.status.get(&fold(&kept.ticket.status_word)).copied();
             after.ticket.status_mapped = status.is_some();
             after.ticket.status = status.unwrap_or(Status::Open);
@@ -364,7 +371,13 @@ impl Engine {
     /// The unit that a ticket's agency means; an obligation names it by its id.
     fn lead(&self, ticket: &Ticket, on: chrono::NaiveDate) -> Option<String> {
         if ticket.duty.is_some() {
-            return ticket.agency.clone();
+            let unit = |id: &String| {
+                self.config
+                    .directory
+                    .unit(id)
+                    .map_or_else(|| id.clone(), |unit| unit.id.clone())
+            };
+            return ticket.agency.as_ref().map(unit);
         }
         ticket
             .agency

@@ -495,7 +495,7 @@ impl Engine {
         let reading = self.config.monthly.reading;
         // The standing one holds from the final figures on, and is known before.
         let standing = self.config.monthly.standing.as_ref();
-        let standing = standing.map(|standing| standing.for_period(period, now));
+        let standing = standing.map(|standing| standing.for_period(period, base, now));
         let directive = directive.or(standing.as_ref());
         view.directive = directive.map(directive_view);
         view.due_day = directive.map(|d| d.due_day(reading, base));

@@ -29,6 +29,16 @@ impl Engine {
         Ok(decided)
     }
 
+    /// The codes of all that is or was owed.
+    pub(super) async fn obligation_codes(&self) -> Result<Vec<String>, StoreError> {
+        let mut codes = Vec::new();
+        for period in self.store.obligation_periods().await? {
+            let all = self.store.obligations(period).await?;
+            codes.extend(all.iter().map(|obligation| obligation.id.code()));
+        }
+        Ok(codes)
+    }
+
     /// How far the tickets of some obligations have come, by their codes; tickets among the codes have no part in it.
     pub(super) async fn progress(&self, codes: &[String]) -> Result<HashMap<String, Progress>, StoreError> {
         let ids = codes.iter().filter_map(|code| Id::of_code(code));
@@ -56,7 +66,8 @@ impl Engine {
         if let Some(standing) = &self.config.monthly.standing
             && tx.directive(period).await?.is_none()
         {
-            tx.record_directive(&standing.for_period(period, now)).await?;
+            tx.record_directive(&standing.for_period(period, self.config.calendars.base(), now))
+                .await?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::{Engine, SIGN_OF_LIFE, TurnError};
 use crate::domain::Moment;
 use crate::domain::figures::is_checked_at;
+use crate::domain::obligation;
 use crate::domain::time::Period;
 use crate::report;
 use crate::store::snapshots::Snapshot;
@@ -106,11 +107,12 @@ impl Engine {
             made_by: None,
             reason: None,
         };
+        let known = self.store.members(period).await?;
+        let members = obligation::under_known_ids(report.members.unwrap_or_default(), &known, &self.config.directory);
         let mut tx = self.begin_deciding().await?;
         let is_made = tx.freeze(&snapshot).await?;
         if is_made {
-            let members = report.members.unwrap_or_default();
-            tx.add_members(period, revision, &members).await?;
+            tx.add_members(period, revision, &members, now).await?;
             if revision >= FINAL {
                 self.follow_standing(&mut tx, period, now).await?;
                 tx.open_obligations(period, now).await?;

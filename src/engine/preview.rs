@@ -97,6 +97,11 @@ impl Engine {
                 }
                 None => {
                     let (page, next) = past.page(&from, PAGE).await?;
+                    // What is owed by directives stands behind the tickets.
+                    let page = match next.is_none() {
+                        true => past.by_code(&self.obligation_codes().await?).await?,
+                        false => page,
+                    };
                     after = next;
                     page
                 }

@@ -238,8 +238,8 @@ fn cells(
 
 fn code(line: &LineView) -> Cell {
     match &line.url {
-        Some(url) if is_web(url) && url.len() <= MOST_LINK => Cell::Link(line.code.clone(), url.clone()),
-        _ => Cell::Text(line.code.clone()),
+        Some(url) if is_web(url) && url.len() <= MOST_LINK => Cell::Link(line.shown_code().to_owned(), url.clone()),
+        _ => Cell::Text(line.shown_code().to_owned()),
     }
 }
 

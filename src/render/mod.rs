@@ -666,7 +666,7 @@ fn plain(message: &MessageView, wording: &Wording) -> (String, String) {
             text.push_str(&format!(
                 "{:>5}. {}\n       {deadline}\n       {}: {}\n",
                 i + 1,
-                line.code,
+                line.shown_code(),
                 words.state,
                 language::status(locale, &line.status)
             ));

@@ -212,12 +212,13 @@ fn is_of_duties(template: &str) -> bool {
 fn owed(n: usize) -> LineView {
     let kind = Kind::ALL[n % Kind::ALL.len()];
     LineView {
-        code: format!("2021-08/{}", kind.letter()),
+        code: format!("@obligation/2021-08/STNMT/{}", kind.word()),
         deadline: kind.has_deadline().then(|| five_on(day(27))),
         due_in_working_days: kind.has_deadline().then_some(8),
         duty: Some(DutyView {
             kind,
             letter: kind.letter(),
+            short: format!("2021-08/{}", kind.letter()),
             month: in_august(1),
             number: "312/UBND-KSTT".into(),
             date: day(10),

@@ -77,6 +77,14 @@ pub struct SectionView {
     pub owner: Option<String>,
 }
 
+impl LineView {
+    /// What names it to people.
+    #[must_use]
+    pub fn shown_code(&self) -> &str {
+        self.duty.as_ref().map_or(&self.code, |duty| &duty.short)
+    }
+}
+
 impl SectionView {
     /// Whether it tells of what is owed by a directive, not of tickets.
     #[must_use]
@@ -424,6 +432,8 @@ pub struct LineView {
 pub struct DutyView {
     pub kind: Kind,
     pub letter: char,
+    /// What stands for the code where people read: `2021-08/b`.
+    pub short: String,
     /// First day of the period.
     pub month: NaiveDate,
     /// Number and symbol of the directive, and its date.

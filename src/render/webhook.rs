@@ -131,6 +131,28 @@ pub struct TicketPart<'a> {
     pub reopened: u32,
     /// The ticket in the hotline's system.
     pub link: Option<&'a str>,
+    /// It is no ticket but something that is owed by a directive of the Chairman.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obligation: Option<ObligationPart<'a>>,
+}
+
+/// What a unit owes by a directive of the Chairman.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Obligation")]
+pub struct ObligationPart<'a> {
+    /// What is owed.
+    #[schemars(with = "String", extend("enum" = ["review", "follow_up", "explanation", "card_results", "citizen_information"]))]
+    pub kind: crate::domain::obligation::Kind,
+    /// The first day of the period that it is about.
+    #[schemars(with = "String", extend("format" = "date"))]
+    pub period: NaiveDate,
+    /// Number and symbol of the directive.
+    pub directive: &'a str,
+    #[schemars(with = "String", extend("format" = "date"))]
+    pub directive_date: NaiveDate,
+    /// The reply is to be there before this day; `null` for what is owed until it is closed.
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
+    pub reply_before: Option<NaiveDate>,
 }
 
 /// How a matter ended.
@@ -245,6 +267,13 @@ impl<'a> TicketPart<'a> {
             transfers: line.transfers,
             reopened: line.reopened,
             link: line.url.as_deref().filter(|url| url.len() <= MOST_LINK),
+            obligation: line.duty.as_ref().map(|duty| ObligationPart {
+                kind: duty.kind,
+                period: duty.month,
+                directive: &duty.number,
+                directive_date: duty.date,
+                reply_before: duty.reply_before,
+            }),
         }
     }
 }

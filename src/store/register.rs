@@ -3,7 +3,7 @@
 //! Nothing that was recorded is changed or removed but by taking a batch back, which is recorded too. What an obligation is at
 //! present follows from its row, the last directive on its period and the entries.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use chrono::NaiveDate;
@@ -41,6 +41,7 @@ const TAKE_UP: &str =
 const CHANGED: &str =
     "UPDATE obligation SET changed_at = $4, untaken = untaken + 1 WHERE period = $1 AND unit = $2 AND kind = $3";
 const ALL_CHANGED: &str = "UPDATE obligation SET changed_at = $2, untaken = untaken + 1 WHERE period = $1";
+const UNSEEN: &str = "UPDATE obligation SET office_saw_at = NULL WHERE period = $1";
 const OFFICE_SAW: &str = "UPDATE obligation SET office_saw_at = $2, changed_at = $2, untaken = untaken + 1 WHERE period = $1 AND office_saw_at IS NULL";
 const PROGRESS: &str = "SELECT m.unit, m.kind, COUNT(*), SUM(CASE WHEN t.is_open = 1 AND t.gone_at IS NULL THEN 0 ELSE 1 END) \
      FROM member m LEFT JOIN ticket t ON t.code = m.code WHERE m.period = $1 AND m.revision > 0 GROUP BY m.unit, m.kind";
@@ -69,6 +70,7 @@ pub const STATEMENTS: &[&str] = &[
     TAKE_UP,
     CHANGED,
     ALL_CHANGED,
+    UNSEEN,
     OFFICE_SAW,
     PROGRESS,
     NEXT_ENTRY,
@@ -371,6 +373,7 @@ impl Tx {
 
     /// Records a directive. It is the one in force from now on; what is owed follows it.
     pub async fn record_directive(&mut self, new: &Directive) -> Result<(), StoreError> {
+        let before = self.directive(new.period).await?;
         let id: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(NEXT_DIRECTIVE)));
         let key = new.period.to_string();
         on!(
@@ -387,6 +390,10 @@ impl Tx {
                     .bind(micros(new.recorded_at))
             )
         );
+        // Who has not replied by another day is another list.
+        if before.is_some_and(|before| before.reply_before != new.reply_before) {
+            on!(self.db(), execute(sqlx::query(UNSEEN).bind(&key)));
+        }
         on!(
             self.db(),
             execute(sqlx::query(ALL_CHANGED).bind(key).bind(micros(new.recorded_at)))
@@ -396,7 +403,13 @@ impl Tx {
 
     /// Keeps which tickets stand under which obligation. Of revision 0 that is what is to be checked; a later one may add to
     /// those before it and takes nothing away.
-    pub async fn add_members(&mut self, period: Period, revision: i64, members: &Members) -> Result<(), StoreError> {
+    pub async fn add_members(
+        &mut self,
+        period: Period,
+        revision: i64,
+        members: &Members,
+        now: Moment,
+    ) -> Result<(), StoreError> {
         let key = period.to_string();
         let statement = if revision == 0 { MEMBERS_IN_CHECK } else { MEMBERS };
         let before = members_of(on!(self.db(), fetch_all(sqlx::query_as(statement).bind(&key))))?;
@@ -412,6 +425,13 @@ impl Tx {
                         .bind(revision)
                 }))
             );
+        }
+        if revision > 0 {
+            let grown: BTreeSet<(&str, Kind)> = new.iter().map(|member| (&*member.unit, member.kind)).collect();
+            for (unit, kind) in grown {
+                let unit = unit.to_owned();
+                self.obligation_changed(&Id { period, unit, kind }, now).await?;
+            }
         }
         Ok(())
     }

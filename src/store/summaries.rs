@@ -39,6 +39,7 @@ const TOUCHED: &str = concat!(
 );
 const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'accepted' AND n.cc = 0 AND n.state_at > $1 AND n.state_at <= $2 AND t.subject_kind = 'ticket' AND t.mode = 'live' \
+     AND (t.subject < '@obligation/' OR t.subject >= '@obligation0') \
      GROUP BY t.rule, t.step ORDER BY t.rule, t.step";
 /// What was said of tickets by rules, not that something has ended or is not anybody's.
 const REMINDERS: &str = concat!(

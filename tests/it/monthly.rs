@@ -141,7 +141,7 @@ async fn seen(world: &World) -> Vec<Option<dondoc::domain::Moment>> {
 const FIGURES: &str = "vp: [1022] Nhắc việc tháng 10/2021: theo dõi kết quả thực hiện và báo cáo Chủ tịch UBND tỉnh (số liệu tháng 9/2021, số liệu tạm tính) \
                        + Du thao bao cao - 2021-09.docx, Du thao van ban chi dao - 2021-09.docx, So lieu - 2021-09.xlsx";
 
-on_both! { the_office_gets_figures_and_drafts_at_eight_and_each_unit_its_list, the_office_hears_before_and_after_the_deadline_who_has_not_replied_and_then_heads_do }
+on_both! { the_office_gets_figures_and_drafts_at_eight_and_each_unit_its_list the_office_hears_before_and_after_the_deadline_who_has_not_replied_and_then_heads_do }
 
 async fn the_office_gets_figures_and_drafts_at_eight_and_each_unit_its_list(on: On) {
     let mut world = province(FIVE_DAYS).await.on(on).await;

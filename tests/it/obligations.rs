@@ -169,7 +169,7 @@ async fn what_is_owed_is_told_climbs_once_the_office_has_seen_it_and_ends_with_t
 }
 
 #[tokio::test]
-async fn a_reply_taken_back_is_owed_again_and_one_waived_is_not() {
+async fn a_reply_taken_back_is_owed_as_before_and_one_waived_is_not() {
     let mut world = with_directive(On::Sqlite).await;
     world.days("2021-10-11", "2021-10-13").await;
     let batch = reply(&world, "SXD", &[Kind::FollowUp], "2021-10-13", "2021-10-13 17:30").await;
@@ -200,7 +200,6 @@ async fn a_reply_taken_back_is_owed_again_and_one_waived_is_not() {
     assert_eq!(
         world.days("2021-10-15", "2021-10-22").await,
         [
-            "15/10 sxd: 2021-09/b obligation/opened",
             "15/10 syt: 2021-09/b @settled/void",
             "22/10 sxd: 2021-09/b obligation/due",
             "22/10 syt: 2021-09/c obligation/due",
@@ -266,4 +265,98 @@ async fn without_a_directive_nothing_is_owed_and_beside_tickets_it_is_the_same_l
     );
     let (said, _) = own.text.split_once("Mã thông báo").expect("an id");
     insta::assert_snapshot!(said);
+}
+
+#[tokio::test]
+async fn a_reply_that_nobody_heard_of_is_taken_back_without_a_word() {
+    let mut world = with_directive(On::Sqlite).await;
+    world.days("2021-10-11", "2021-10-13").await;
+    let batch = reply(&world, "SXD", &[Kind::FollowUp], "2021-10-13", "2021-10-13 17:20").await;
+    world.turn("2021-10-13 17:25").await;
+    let mut tx = world.store().begin().await.expect("a transaction");
+    tx.undo_entries(batch, "Lan", at("2021-10-13 17:28"))
+        .await
+        .expect("undone");
+    tx.commit().await.expect("committed");
+    assert_eq!(world.days("2021-10-14", "2021-10-21").await, [""; 0]);
+    world.is_audited("2021-10-21 16:00").await;
+}
+
+#[tokio::test]
+async fn a_day_that_is_closed_later_moves_the_ladder_and_tells_nothing_twice() {
+    let mut world = with_directive(On::Sqlite).await;
+    world.days("2021-10-11", "2021-10-22").await;
+    // The due day is 27/10; the office is closed on it, as it turns out: the end of the 28th is meant.
+    let closed = "\n[[closure]]\nfrom = \"2021-10-27\"\nuntil = \"2021-10-28\"\nlabel = \"Nghỉ bão\"\n";
+    world.append("calendar.toml", closed).await;
+    assert_eq!(world.days("2021-10-25", "2021-10-29").await, [""; 0]);
+    world.is_audited("2021-10-29 16:00").await;
+    office_saw(&world, "2021-11-01 07:10").await;
+    assert_eq!(
+        world.days("2021-11-01", "2021-11-01").await,
+        [
+            "01/11 giamdoc-sxd: 2021-09/b obligation/late",
+            "01/11 giamdoc-syt: 2021-09/b obligation/late",
+            "01/11 giamdoc-syt: 2021-09/c obligation/late",
+            "01/11 sxd: 2021-09/b obligation/late",
+            "01/11 syt: 2021-09/b obligation/late",
+            "01/11 syt: 2021-09/c obligation/late",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_opens_behind_its_deadline_is_told_at_once_and_nobody_is_told_that_it_is_due_soon() {
+    let mut world = after_september(&format!("{FIVE_DAYS}{SHIPPED}")).await;
+    world.turn("2021-09-09 16:00").await;
+    world.turn("2021-10-01 07:00").await;
+    world.turn("2021-10-05 07:00").await;
+    world.told();
+    record(&world, "2021-10-12", "2021-10-14 09:00").await;
+    office_saw(&world, "2021-10-14 10:00").await;
+    assert_eq!(
+        world.days("2021-10-14", "2021-10-19").await,
+        [
+            "15/10 sxd: 2021-09/b obligation/opened",
+            "15/10 syt: 2021-09/b obligation/opened",
+            "15/10 syt: 2021-09/c obligation/opened",
+            "19/10 giamdoc-sxd: 2021-09/b obligation/late",
+            "19/10 giamdoc-syt: 2021-09/b obligation/late",
+            "19/10 giamdoc-syt: 2021-09/c obligation/late",
+            "19/10 sxd: 2021-09/b obligation/late",
+            "19/10 syt: 2021-09/b obligation/late",
+            "19/10 syt: 2021-09/c obligation/late",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_unit_that_is_renamed_owes_nothing_twice() {
+    let mut world = with_directive(On::Sqlite).await;
+    world.days("2021-10-11", "2021-10-13").await;
+    let renamed = |agencies: String| agencies.replace("id = \"SXD\"", "id = \"SoXD\"\nwas = [\"SXD\"]");
+    world.edit("agencies.toml", renamed).await;
+    assert_eq!(world.days("2021-10-14", "2021-10-21").await, [""; 0]);
+    let said = crate::cli::text(&crate::cli::dondoc(
+        &world.dir(),
+        &[
+            "report",
+            "--month",
+            "2021-09",
+            "--revise",
+            "kiểm tra lại",
+            "--at",
+            "2021-10-21T17:00",
+        ],
+    ));
+    assert_eq!(owed(&world).await, ["SXD b 0/1", "SYT c 1/1", "SYT b 0/1"], "{said}");
+    assert_eq!(
+        world.days("2021-10-22", "2021-10-22").await,
+        [
+            "22/10 sxd: 2021-09/b obligation/due",
+            "22/10 syt: 2021-09/b obligation/due",
+            "22/10 syt: 2021-09/c obligation/due",
+        ]
+    );
+    world.is_audited("2021-10-22 16:00").await;
 }

@@ -138,10 +138,10 @@ pub fn words_of_html(html: &str) -> BTreeMap<String, usize> {
     counted(texts.chain(links).collect::<Vec<_>>().into_iter())
 }
 
-pub fn labels(locale: Locale) -> [&'static str; 3] {
+pub fn labels(locale: Locale) -> [&'static str; 4] {
     match locale {
-        Locale::Vi => ["Lĩnh vực ", "Thời hạn ", "Tình trạng "],
-        Locale::En => ["Field ", "Deadline ", "State "],
+        Locale::Vi => ["Lĩnh vực ", "Nội dung ", "Thời hạn ", "Tình trạng "],
+        Locale::En => ["Field ", "Matter ", "Deadline ", "State "],
     }
 }
 
