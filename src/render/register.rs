@@ -92,6 +92,8 @@ const TICK: [&str; 1] = ["x"];
 const EXCLUDED: &str = "loại trừ";
 const REFUSED: &str = "không loại trừ";
 
+/// In characters: a page.
+const GUIDE_WIDTH: f64 = 80.0;
 /// How it is filled in.
 const GUIDE: [&str; 8] = [
     "Chỉ điền vào các ô nền vàng; không sửa cột “Mã nghĩa vụ” và “Mã phiếu”.",
@@ -122,7 +124,7 @@ pub fn write(view: &RegisterView, at: Moment) -> Result<Vec<u8>, XlsxError> {
     );
     let formats = Formats::new();
     let (number, date) = &view.directive;
-    let cited = format!("Văn bản số {} {}", clipped(number), vietnamese::official(*date));
+    let cited = format!("Văn bản số {} ngày {}", clipped(number), vietnamese::official(*date));
     let above = (title.as_str(), cited.as_str());
 
     let rows: Vec<Vec<Cell>> = view.obligations.iter().map(obligation).collect();
@@ -138,7 +140,7 @@ pub fn write(view: &RegisterView, at: Moment) -> Result<Vec<u8>, XlsxError> {
 
     let sheet = book.add_worksheet();
     sheet.set_name("Hướng dẫn")?;
-    sheet.set_column_width(0, 110)?;
+    sheet.set_column_width(0, GUIDE_WIDTH)?;
     sheet.set_paper_size(9);
     sheet.set_print_fit_to_pages(1, 0);
     let not_listed = format!(
@@ -147,6 +149,7 @@ pub fn write(view: &RegisterView, at: Moment) -> Result<Vec<u8>, XlsxError> {
     );
     let more = (view.sensitive > 0).then_some(not_listed.as_str());
     for (row, line) in (0..).zip(GUIDE.into_iter().chain(more)) {
+        worksheet::heighten(sheet, (row, worksheet::PLAIN), [(line, GUIDE_WIDTH)].into_iter())?;
         sheet.write_string_with_format(row, 0, line, &formats.guide)?;
     }
     book.save_to_buffer()
@@ -208,8 +211,15 @@ fn fill(
         sheet.set_column_width(column, *width)?;
         sheet.write_string_with_format(0, column, *header, &formats.header)?;
     }
+    // What is wrapped is seen whole also where a program does not reckon the rows' heights itself.
+    worksheet::heighten(sheet, (0, worksheet::BOLD), columns.iter().copied())?;
     let mut last = 0;
     for (row, cells) in (1..).zip(rows) {
+        let texts = cells.iter().zip(columns).map(|(cell, (_, width))| match cell {
+            Cell::Text(text) | Cell::Open(Some(text)) => (text.as_str(), *width),
+            Cell::Number(_) | Cell::Date(_) | Cell::Open(None) | Cell::OpenDate(_) => ("", *width),
+        });
+        worksheet::heighten(sheet, (row, worksheet::PLAIN), texts)?;
         for (column, cell) in (0..).zip(cells) {
             formats.put(sheet, row, column, cell)?;
         }

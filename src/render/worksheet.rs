@@ -20,3 +20,34 @@ pub(super) fn lay_out(sheet: &mut Worksheet, above: (&str, &str), below: &str) -
     sheet.set_footer(below);
     Ok(())
 }
+
+/// How wide a letter is on average, measured by a digit: of titles, and of other texts.
+pub(super) const BOLD: f64 = 1.1;
+pub(super) const PLAIN: f64 = 0.9;
+
+/// Makes a row as high as the longest of its texts needs in its column, which is so many digits wide.
+pub(super) fn heighten<'a>(
+    sheet: &mut Worksheet,
+    (row, letter): (u32, f64),
+    texts: impl Iterator<Item = (&'a str, f64)>,
+) -> Result<(), XlsxError> {
+    const LINE: f64 = 15.0;
+    let lines = texts.map(|(text, width)| {
+        let mut lines = 1.0;
+        let mut taken = 0.0;
+        for word in text.split_whitespace() {
+            let room = f64::from(u32::try_from(word.chars().count()).unwrap_or(u32::MAX)) * letter;
+            if taken > 0.0 && taken + 1.0 + room > width {
+                lines += 1.0;
+                taken = 0.0;
+            }
+            taken += room + if taken > 0.0 { 1.0 } else { 0.0 };
+        }
+        lines
+    });
+    let most = lines.fold(1.0, f64::max);
+    if most > 1.0 {
+        sheet.set_row_height(row, most * LINE)?;
+    }
+    Ok(())
+}

@@ -683,6 +683,14 @@ async fn the_workbook_goes_out_and_comes_back_filled_in(on: On) {
             ]
         ])
     );
+    let locked = |n: usize, locked: usize, open: usize| {
+        assert_eq!(
+            sheet(n)["locked"],
+            json!([vec![true; locked], vec![false; open]].concat())
+        );
+    };
+    locked(0, 7, 6);
+    locked(1, 4, 3);
     assert_eq!(sheet(1)["name"], "Phiếu chưa hài lòng");
     assert_eq!(
         sheet(1)["rows"][1],

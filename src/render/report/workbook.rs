@@ -134,13 +134,13 @@ impl Formats {
         // What is wrapped is seen whole also where a program does not reckon the rows' heights itself.
         let widths = || sheet.columns.iter().map(|(_, width)| *width);
         let titles = sheet.columns.iter().map(|(title, _)| title.as_str());
-        heighten(page, (0, BOLD), titles.zip(widths()))?;
+        worksheet::heighten(page, (0, worksheet::BOLD), titles.zip(widths()))?;
         for (number, row) in (1u32..).zip(&sheet.rows) {
             let texts = row.iter().map(|cell| match cell {
                 Cell::Text(words) => words.as_str(),
                 _ => "",
             });
-            heighten(page, (number, PLAIN), texts.zip(widths()))?;
+            worksheet::heighten(page, (number, worksheet::PLAIN), texts.zip(widths()))?;
         }
         let last = sheet.rows.len();
         for (number, row) in (1u32..).zip(&sheet.rows) {
@@ -174,37 +174,6 @@ impl Formats {
         };
         Ok(())
     }
-}
-
-/// How wide a letter is on average, measured by a digit: of titles, and of other texts.
-const BOLD: f64 = 1.1;
-const PLAIN: f64 = 0.9;
-
-/// Makes a row as high as the longest of its texts needs in its column, which is so many digits wide.
-fn heighten<'a>(
-    page: &mut Worksheet,
-    (row, letter): (u32, f64),
-    texts: impl Iterator<Item = (&'a str, f64)>,
-) -> Result<(), XlsxError> {
-    const LINE: f64 = 15.0;
-    let lines = texts.map(|(text, width)| {
-        let mut lines = 1.0;
-        let mut taken = 0.0;
-        for word in text.split_whitespace() {
-            let room = exact(i64::try_from(word.chars().count()).unwrap_or(i64::MAX)) * letter;
-            if taken > 0.0 && taken + 1.0 + room > width {
-                lines += 1.0;
-                taken = 0.0;
-            }
-            taken += room + if taken > 0.0 { 1.0 } else { 0.0 };
-        }
-        lines
-    });
-    let most = lines.fold(1.0, f64::max);
-    if most > 1.0 {
-        page.set_row_height(row, most * LINE)?;
-    }
-    Ok(())
 }
 
 /// Counts are far below the 2^52 from which a spreadsheet's numbers lose units.

@@ -28,6 +28,7 @@ for sheet in book.worksheets:
             "types": [[c.data_type for c in row] for row in sheet.iter_rows()],
             "formats": [c.number_format for c in next(sheet.iter_rows(min_row=2), ())],
             "links": {c.coordinate: c.hyperlink.target for row in sheet.iter_rows() for c in row if c.hyperlink},
+            "locked": [c.protection.locked and sheet.protection.sheet for c in next(sheet.iter_rows(min_row=2), ())],
             "bold": [c.font.bold for c in next(sheet.iter_rows())],
             "frozen": sheet.freeze_panes,
             "filter": sheet.auto_filter.ref,
