@@ -13,6 +13,7 @@ use super::read::Node;
 use super::{Config, toml_files};
 use crate::domain::directory::{Absence, Base, Deputy, Desk, Directory, Role, Rung, Unit, Wanted};
 use crate::domain::matcher::{Column, Matcher};
+use crate::domain::monthly::Letter;
 use crate::domain::obligation::Kind;
 use crate::domain::rule::{Channel, Classify, DeadlinePolicy, From, Rule, Step, When};
 use crate::domain::summary::Summary;
@@ -133,6 +134,7 @@ impl Doubts<'_> {
             .map(|step| step.template.as_str())
             .chain(rules.summaries.iter().map(|summary| summary.template.as_str()))
             .chain(offered.templates.iter().copied())
+            .chain(Letter::ALL.map(Letter::template))
             .collect();
         for locale in Locale::ALL {
             let dir = self.config.templates_dir.join(locale.folder());

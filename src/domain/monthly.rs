@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveTime};
-use serde::Serialize;
 
 use super::Moment;
 use super::calendar::Calendar;
-use super::obligation::{Kind, Obligation, Reading, State};
+use super::obligation::{Kind, Obligation, Progress, Reading, State};
 use super::rule::PeriodKind;
 use super::time::Period;
 
@@ -111,15 +110,6 @@ fn opening(day: NaiveDate, cal: &Calendar) -> Moment {
     cal.opens(day).unwrap_or_else(|| cal.instant(day, NaiveTime::MIN))
 }
 
-/// What one unit still owes by the directive on a period.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Owing {
-    pub kinds: Vec<Kind>,
-    /// Tickets that this is about, each under every kind, and how many of them are settled.
-    pub tickets: u64,
-    pub settled: u64,
-}
-
 /// How the replies to a directive stand.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replies {
@@ -129,8 +119,8 @@ pub struct Replies {
     pub replied: usize,
     /// Of these, those that replied to something after the last day.
     pub late: usize,
-    /// By unit.
-    pub owing: BTreeMap<String, Owing>,
+    /// What the others still owe, by unit.
+    pub owing: BTreeMap<String, Vec<(Kind, Progress)>>,
 }
 
 impl Replies {
@@ -149,14 +139,10 @@ impl Replies {
             ..Replies::default()
         };
         for (unit, states) in states {
-            let mut owing = Owing::default();
-            for (_, obligation) in states.iter().filter(|(state, _)| state.is_owed()) {
-                owing.kinds.push(obligation.id.kind);
-                owing.tickets += obligation.progress.tickets;
-                owing.settled += obligation.progress.settled;
-            }
-            owing.kinds.sort_unstable();
-            if owing.kinds.is_empty() {
+            let owed = states.iter().filter(|(state, _)| state.is_owed());
+            let mut owing: Vec<(Kind, Progress)> = owed.map(|(_, o)| (o.id.kind, o.progress)).collect();
+            owing.sort_unstable_by_key(|(kind, _)| *kind);
+            if owing.is_empty() {
                 replies.replied += 1;
                 replies.late += usize::from(states.iter().any(|(state, _)| *state == State::RepliedLate));
             } else {

@@ -16,19 +16,20 @@ use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
 use crate::domain::directory::{Base, Desk, OPS, Recipient, Role};
 use crate::domain::figures::{Figure, Figures, is_checked_at};
-use crate::domain::monthly::{Letter, MONTHLY, Owing, Replies, figures_due, last_over, outcome_due, reminder_due};
+use crate::domain::monthly::{Letter, MONTHLY, Replies, figures_due, last_over, outcome_due, reminder_due};
 use crate::domain::notice::{Mode, Wait};
-use crate::domain::obligation::{Directive, Kind, Members, Obligation};
+use crate::domain::obligation::{Directive, Kind, Members, Obligation, Progress};
 use crate::domain::papers::{REPLY_WITHIN, proposed_reply_before};
 use crate::domain::rule::Channel;
 use crate::domain::time::Period;
+use crate::domain::wording::Locale;
 use crate::render::annex;
 use crate::render::language::builtin_title;
 use crate::render::report::view::{DirectiveView, ReportView};
 use crate::render::report::{paper, workbook};
 use crate::render::view::{
-    BeforeView, ClosedDay, DifferenceView, KindCount, LineView, MonthlyView, OwingView, RepliesView, ReviewView,
-    ReviewedView, SectionView, StandingView,
+    BeforeView, ClosedDay, DifferenceView, KindCount, LineView, MonthlyView, OwingKind, OwingView, RepliesView,
+    ReviewView, ReviewedView, SectionView, StandingView,
 };
 use crate::report::{self, ReportError};
 use crate::store::StoreError;
@@ -391,8 +392,13 @@ impl Engine {
         let base = self.config.calendars.base();
         let directive = self.store.directive(period).await?;
         // Who asks by another day than this one was about has another letter.
+        let is_last = period == last_over(now, self.config.rules.period, base);
         let is_of_reply = matches!(due.letter, Letter::Reminder | Letter::Outcome);
         let due_day = directive.as_ref().map(|d| d.due_day(self.config.monthly.reading, base));
+        // What was due about a period is in the letters about the next one.
+        if !is_of_reply && !is_last {
+            return Ok(Err(Unsaid::Over));
+        }
         if is_of_reply && due_day.is_none_or(|day| day.to_string() != due.occurrence) {
             return Ok(Err(Unsaid::Over));
         }
@@ -423,7 +429,7 @@ impl Engine {
                 let Some((last, before)) = self.balanced_since(period, given).await? else {
                     return Ok(Err(Unsaid::Held));
                 };
-                view.differences = differences(&before.figures, &last.figures, &self.config.wording.locale);
+                view.differences = differences(&before.figures, &last.figures, self.config.wording.locale);
                 self.add_deadline(&mut view, period, directive.as_ref(), now);
                 attachments.extend(self.drafts(&paper, &[paper::Kind::Report, paper::Kind::Directive], now));
             }
@@ -524,7 +530,7 @@ impl Engine {
         let on = self.config.calendars.base().date_of(now);
         let directory = &self.config.directory;
         let order = |id: &str| directory.unit(id).map_or(usize::MAX, |unit| unit.order);
-        let mut owing: Vec<(&String, &Owing)> = replies.owing.iter().collect();
+        let mut owing: Vec<(&String, &Vec<(Kind, Progress)>)> = replies.owing.iter().collect();
         owing.sort_by_key(|(id, _)| (order(id), *id));
         RepliesView {
             units: replies.units,
@@ -534,9 +540,7 @@ impl Engine {
                 .into_iter()
                 .map(|(id, owing)| OwingView {
                     name: letter::unit_name(&self.config, id, on),
-                    kinds: owing.kinds.clone(),
-                    tickets: owing.tickets,
-                    settled: owing.settled,
+                    kinds: owing.iter().map(owing_kind).collect(),
                 })
                 .collect(),
         }
@@ -685,6 +689,14 @@ fn directive_view(directive: &Directive) -> DirectiveView {
     }
 }
 
+fn owing_kind((kind, progress): &(Kind, Progress)) -> OwingKind {
+    OwingKind {
+        kind: *kind,
+        tickets: progress.tickets,
+        settled: progress.settled,
+    }
+}
+
 fn standing_view(obligation: &Obligation) -> StandingView {
     StandingView {
         kind: obligation.id.kind,
@@ -709,11 +721,11 @@ fn closed_days(today: NaiveDate, until: NaiveDate, cal: &Calendar) -> Vec<Closed
         .collect()
 }
 
-fn differences(before: &Figures, after: &Figures, locale: &crate::domain::wording::Locale) -> Vec<DifferenceView> {
+fn differences(before: &Figures, after: &Figures, locale: Locale) -> Vec<DifferenceView> {
     let differing = Figure::ALL.into_iter().filter_map(|figure| {
         let (was, is) = (figure.value(before), figure.value(after));
         (was != is).then(|| DifferenceView {
-            label: figure.words(*locale).label.to_owned(),
+            label: figure.words(locale).label.to_owned(),
             was,
             is,
         })

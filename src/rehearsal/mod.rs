@@ -63,6 +63,7 @@ impl Span {
         let times: Vec<NaiveTime> = [config.source.sweep_at, config.rules.digest_at]
             .into_iter()
             .chain(summaries)
+            .chain(config.monthly.letters_at)
             .collect();
         let mut instants = BTreeSet::new();
         for day in self.from.iter_days().take_while(|day| *day <= self.to) {

@@ -6,8 +6,8 @@ use super::language::builtin_title;
 use super::report::view::{DirectiveView, FiguresView};
 use super::view::{
     Addressee, AlarmView, BeforeView, ClosedDay, DeadlineView, DifferenceView, DutyView, EndedView, Form, KindCount,
-    LineView, LongestView, MessageView, MonthlyView, OperationView, OwingView, RepliesView, ReviewView, ReviewedView,
-    SectionView, SilenceView, StandingView, SummaryView, TicketsView, UnitView, UrgedView,
+    LineView, LongestView, MessageView, MonthlyView, OperationView, OwingKind, OwingView, RepliesView, ReviewView,
+    ReviewedView, SectionView, SilenceView, StandingView, SummaryView, TicketsView, UnitView, UrgedView,
 };
 use crate::domain::monthly::MONTHLY;
 use crate::domain::obligation::Kind;
@@ -533,9 +533,14 @@ fn sample_summary() -> SummaryView {
 fn sample_monthly() -> MonthlyView {
     let owing = |name: &str, kinds: &[Kind]| OwingView {
         name: name.into(),
-        kinds: kinds.to_vec(),
-        tickets: 9,
-        settled: 2,
+        kinds: kinds
+            .iter()
+            .map(|kind| OwingKind {
+                kind: *kind,
+                tickets: 9,
+                settled: 2,
+            })
+            .collect(),
     };
     let directive = DirectiveView {
         number: "312/UBND-KSTT".into(),

@@ -215,7 +215,13 @@ pub struct RepliesView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OwingView {
     pub name: String,
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<OwingKind>,
+}
+
+/// One kind of it: the tickets that it is about, and how many of them are settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwingKind {
+    pub kind: Kind,
     pub tickets: u64,
     pub settled: u64,
 }

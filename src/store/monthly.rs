@@ -3,6 +3,7 @@
 
 use sqlx::FromRow;
 
+use super::summaries::KEEP;
 use super::{Store, StoreError, Tx, micros, moment, on};
 use crate::domain::Moment;
 use crate::domain::monthly::{Letter, MONTHLY};
@@ -20,14 +21,12 @@ const DUE: &str = "SELECT n.id, n.telling, t.subject, t.step, t.occurrence, t.du
      WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind IN ('period', 'unit_period') ORDER BY n.compose_at, n.id";
 const TOLD: &str = "SELECT t.id, t.step, t.occurrence, f.figures FROM telling t LEFT JOIN summary_figures f ON f.telling = t.id \
      WHERE t.subject = $1 AND t.subject_kind = 'period' AND t.rule = $2 ORDER BY t.id";
-const KEEP: &str = "INSERT INTO summary_figures (telling, until, figures) VALUES ($1, $2, $3) \
-     ON CONFLICT (telling) DO UPDATE SET until = excluded.until, figures = excluded.figures";
 const UNSEEN: &str =
     "SELECT DISTINCT period FROM obligation WHERE period >= $1 AND office_saw_at IS NULL ORDER BY period";
 const ANSWERS: &str = "SELECT n.state, n.state_at FROM telling t JOIN notice n ON n.telling = t.id \
      WHERE t.subject = $1 AND t.subject_kind = 'period' AND t.rule = $2 AND t.step = $3 AND n.cc = 0 ORDER BY t.id, n.id";
 
-pub const STATEMENTS: &[&str] = &[TELL, NOTICE, DUE, TOLD, KEEP, UNSEEN, ANSWERS];
+pub const STATEMENTS: &[&str] = &[TELL, NOTICE, DUE, TOLD, UNSEEN, ANSWERS];
 
 /// A letter that is to be told, with the roles as written, each with the id that it starts from.
 #[derive(Debug, Clone)]
