@@ -3,7 +3,6 @@
 
 use sqlx::FromRow;
 
-use super::summaries::KEEP;
 use super::{Store, StoreError, Tx, micros, moment, on};
 use crate::domain::Moment;
 use crate::domain::monthly::{Letter, MONTHLY};
@@ -210,15 +209,6 @@ impl Tx {
 
     /// Keeps which revision of the figures a letter gave.
     pub async fn keep_revision(&mut self, telling: i64, revision: i64, now: Moment) -> Result<(), StoreError> {
-        on!(
-            self.db(),
-            execute(
-                sqlx::query(KEEP)
-                    .bind(telling)
-                    .bind(micros(now))
-                    .bind(revision.to_string())
-            )
-        );
-        Ok(())
+        self.keep_counted(telling, now, &revision.to_string()).await
     }
 }

@@ -24,8 +24,7 @@ const DUE: &str = "SELECT n.id, n.telling, t.subject, t.occurrence, t.due_at, n.
      WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'summary' ORDER BY n.compose_at, n.id";
 const BEFORE: &str = "SELECT t.occurrence, f.until, f.figures FROM telling t JOIN summary_figures f ON f.telling = t.id \
      WHERE t.subject = $1 AND t.subject_kind = 'summary' AND t.id < $2 ORDER BY t.id DESC LIMIT 1";
-/// What a telling without a ticket counted.
-pub(super) const KEEP: &str = "INSERT INTO summary_figures (telling, until, figures) VALUES ($1, $2, $3) \
+const KEEP: &str = "INSERT INTO summary_figures (telling, until, figures) VALUES ($1, $2, $3) \
      ON CONFLICT (telling) DO UPDATE SET until = excluded.until, figures = excluded.figures";
 const OPEN: &str = concat!(
     "SELECT code FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND code > $1 AND ",
@@ -336,10 +335,15 @@ impl Tx {
 
     /// Keeps what a summary counts.
     pub async fn keep_figures(&mut self, telling: i64, until: Moment, figures: &Figures) -> Result<(), StoreError> {
-        let figures = serde_json::json!(figures).to_string();
+        self.keep_counted(telling, until, &serde_json::json!(figures).to_string())
+            .await
+    }
+
+    /// Keeps what a telling without a ticket counted up to an instant.
+    pub(super) async fn keep_counted(&mut self, telling: i64, until: Moment, counted: &str) -> Result<(), StoreError> {
         on!(
             self.db(),
-            execute(sqlx::query(KEEP).bind(telling).bind(micros(until)).bind(figures))
+            execute(sqlx::query(KEEP).bind(telling).bind(micros(until)).bind(counted))
         );
         Ok(())
     }

@@ -429,6 +429,70 @@ async fn figures_that_contradict_each_other_go_to_nobody_until_they_balance() {
 }
 
 #[tokio::test]
+async fn a_long_list_has_a_workbook_and_cards_are_told_of_with_each_until_they_are_closed() {
+    let mut world = province(FIVE_DAYS).await;
+    world
+        .edit("dondoc.toml", |text| {
+            let text = text.replace("[delivery]", "[delivery]\nannex_above = 1");
+            format!("{text}\n[report]\ncards_unit = \"STC\"\n")
+        })
+        .await;
+    world.change("T2", "2021-09-10 09:00", "category = 'cccd'").await;
+    days(&mut world, "2021-09-29", "2021-10-06").await;
+    let mails = taken(&mut world);
+    let lists: Vec<String> = mails
+        .iter()
+        .map(|m| shown(m))
+        .filter(|m| m.contains("rà soát"))
+        .collect();
+    assert_eq!(
+        lists,
+        [
+            "Fri 01/10 08:00 stc: [1022] Danh sách phiếu tháng 9/2021 để rà soát, đối chiếu – Sở Tài chính",
+            "Fri 01/10 08:00 sxd: [1022] Danh sách phiếu tháng 9/2021 để rà soát, đối chiếu – Sở Xây dựng",
+            "Fri 01/10 08:00 syt: [1022] Danh sách phiếu tháng 9/2021 để rà soát, đối chiếu – Sở Y tế \
+             + Danh sach phieu - So Y te - 2021-10-01.xlsx",
+        ]
+    );
+    record(&world, "2021-09", "2021-10-28", "2021-10-11 09:00").await;
+    world.answer("T1", "2021-10-11 09:00").await;
+    world.answer("T4", "2021-10-11 09:00").await;
+    days(&mut world, "2021-10-30", "2021-10-31").await;
+    world.mails();
+    days(&mut world, "2021-11-01", "2021-11-01").await;
+    let mails = taken(&mut world);
+    let own = mails.iter().find(|m| shown(m).contains(" stc: ")).expect("a list");
+    insta::assert_snapshot!("cards", read(own));
+    // What its owner has settled and replied to is told no more.
+    world.answer("T2", "2021-11-02 09:00").await;
+    let line = |kind: obligation::Kind| NewEntry {
+        what: What::Waiver,
+        obligation: Id {
+            period: period("2021-09"),
+            unit: "STC".to_owned(),
+            kind,
+        },
+        code: None,
+        number: None,
+        date: None,
+        reached_on: None,
+        note: Some("đã hoàn thành".to_owned()),
+    };
+    let both = [obligation::Kind::CardResults, obligation::Kind::CitizenInformation].map(line);
+    let mut tx = world.store().begin().await.expect("a transaction");
+    tx.record_entries(&both, "Lan", at("2021-11-02 10:00"))
+        .await
+        .expect("recorded");
+    tx.commit().await.expect("committed");
+    days(&mut world, "2021-11-29", "2021-12-02").await;
+    let lists: Vec<String> = received(&mut world)
+        .into_iter()
+        .filter(|m| !m.contains(" vp: "))
+        .collect();
+    assert_eq!(lists, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn in_shadow_ops_read_them_and_the_list_of_messages_shows_them() {
     let mut world = province(FIVE_DAYS).await;
     world
