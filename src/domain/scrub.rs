@@ -5,6 +5,8 @@
 //! ops ask for it. Compared is without marks and case and with the signs of one kind alike, so that no way of writing
 //! gets by; what is shown is the text as it was.
 
+use std::sync::LazyLock;
+
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
@@ -64,6 +66,9 @@ const FAMILIES: [&str; 24] = [
     "nguyễn", "trần", "lê", "phạm", "huỳnh", "hoàng", "phan", "vũ", "võ", "đặng", "bùi", "đỗ", "hồ", "ngô", "dương",
     "lý", "đinh", "trương", "trịnh", "đào", "tô", "tạ", "lương", "thạch",
 ];
+
+/// Both marked and bare: `Nguyen Van A` is written too.
+static FAMILIES_FOLDED: LazyLock<[String; FAMILIES.len()]> = LazyLock::new(|| FAMILIES.map(fold));
 
 /// With these an office's name begins.
 const OFFICES: [&str; 34] = [
@@ -408,7 +413,10 @@ impl Page {
             .collect();
         let last = &words[words.len().saturating_sub(4)..];
         let said = format!(" {} ", last.join(" "));
-        TELLING.iter().any(|t| said.contains(&format!(" {t} ")))
+        TELLING.iter().any(|t| {
+            let mut places = said.match_indices(t);
+            places.any(|(at, _)| said[..at].ends_with(' ') && said[at + t.len()..].starts_with(' '))
+        })
     }
 
     /// A family name or a title with the capitalised words behind it.
@@ -421,8 +429,7 @@ impl Page {
         let mut found = Vec::new();
         for (n, word) in words.iter().enumerate() {
             let lower = text(*word);
-            // Both marked and bare: `Nguyen Van A` is written too.
-            let is_family = FAMILIES.iter().any(|f| *f == lower || fold(f) == lower);
+            let is_family = || FAMILIES.contains(&lower.as_str()) || FAMILIES_FOLDED.contains(&lower);
             let is_title = TITLES.contains(&lower.as_str());
             let mut last = n;
             while last < n + 5
@@ -432,7 +439,7 @@ impl Page {
             {
                 last += 1;
             }
-            if is_family && is_capital(*word) && last > n {
+            if last > n && is_capital(*word) && is_family() {
                 found.push((word.0, words[last].1));
             } else if is_title && last > n {
                 found.push((words[n + 1].0, words[last].1));

@@ -3,6 +3,8 @@
 //! Folded text is for comparing only: it merges different words (tồn, tôn, ton), so it is never stored or shown and
 //! never an identity. Decoding of legacy encodings (VNI, TCVN3) does not live here.
 
+use std::sync::LazyLock;
+
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -11,6 +13,10 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 /// Runs of ordinary spaces and line breaks inside are kept, since codes are opaque.
 #[must_use]
 pub fn nfc(text: &str) -> String {
+    // As nearly all is: nothing needs looking up.
+    if text.chars().all(|c| bare(c).is_some()) {
+        return text.trim().to_owned();
+    }
     let is_plain = |c: char| !is_invisible(c) && !is_odd_space(c);
     if text.is_ascii() || (is_nfc_quick(text.chars()) == IsNormalized::Yes && text.chars().all(is_plain)) {
         return text.trim().to_owned();
@@ -28,18 +34,52 @@ pub fn nfc(text: &str) -> String {
 /// With the tones gone the old and new placement agree: `hoà` and `hòa`, `Ủy ban` and `Uỷ ban`.
 #[must_use]
 pub fn fold(text: &str) -> String {
-    let bare: String = match text.is_ascii() {
-        true => text.to_ascii_lowercase(),
-        false => nfc(text)
-            .chars()
-            .flat_map(char::to_lowercase)
-            .map(|c| if is_d_with_stroke(c) { 'd' } else { c })
-            .nfd()
-            .filter(|c| !('\u{300}'..='\u{36F}').contains(c))
-            .collect(),
-    };
-    let words: Vec<&str> = bare.split_whitespace().collect();
-    words.join(" ").trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+    let letters: Option<String> = text.chars().map(bare).collect();
+    let bare = letters.unwrap_or_else(|| without_marks(&nfc(text)));
+    let mut folded = String::with_capacity(bare.len());
+    for word in bare.split_whitespace() {
+        if !folded.is_empty() {
+            folded.push(' ');
+        }
+        folded.push_str(word);
+    }
+    let ends = folded.trim_matches(|c: char| !c.is_alphanumeric());
+    match ends.len() == folded.len() {
+        true => folded,
+        false => ends.to_owned(),
+    }
+}
+
+/// The small letters of a text in NFC without their marks.
+fn without_marks(text: &str) -> String {
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .map(|c| if is_d_with_stroke(c) { 'd' } else { c })
+        .nfd()
+        .filter(|c| !('\u{300}'..='\u{36F}').contains(c))
+        .collect()
+}
+
+/// What [`without_marks`] makes of one character of ASCII or one whole letter of Latin, which never depends on what stands
+/// beside it while that is such a one too: folding goes through every word of every ticket. `None` for all else.
+fn bare(c: char) -> Option<char> {
+    /// By code point; 0 where there is no such letter.
+    static LETTERS: LazyLock<[u8; 0x1F00]> = LazyLock::new(|| {
+        let mut letters = [0; 0x1F00];
+        for c in ('\u{C0}'..='\u{24F}').chain('\u{1E00}'..='\u{1EFF}') {
+            let text = c.to_string();
+            let is_stored = is_nfc_quick(text.chars()) == IsNormalized::Yes;
+            if let ([letter], true) = (without_marks(&text).as_bytes(), is_stored) {
+                letters[c as usize] = *letter;
+            }
+        }
+        letters
+    });
+    if c.is_ascii() {
+        return Some(c.to_ascii_lowercase());
+    }
+    let letter = LETTERS.get(c as usize).copied();
+    letter.filter(|letter| *letter != 0).map(char::from)
 }
 
 /// Text in its matching form: equal to another where they match.
@@ -252,6 +292,19 @@ mod tests {
             prop_assert_eq!(nfc(&stored), stored);
             let folded = fold(&text);
             prop_assert_eq!(fold(&folded), folded);
+        }
+
+        #[test]
+        fn letters_that_are_looked_up_fold_as_those_that_are_taken_apart(
+            text in "[ -~\u{C0}-\u{24F}\u{1E00}-\u{1EFF}\u{300}-\u{310}\u{AD}\u{A0}\u{200B}]{0,12}"
+        ) {
+            let composed = text.chars().filter(|c| !is_invisible(*c)).map(|c| if is_odd_space(c) { ' ' } else { c });
+            let composed: String = composed.nfc().collect();
+            let bare = without_marks(&composed);
+            let words: Vec<&str> = bare.split_whitespace().collect();
+            let whole = words.join(" ");
+            prop_assert_eq!(fold(&text), whole.trim_matches(|c: char| !c.is_alphanumeric()));
+            prop_assert_eq!(nfc(&text), composed.trim());
         }
     }
 }
