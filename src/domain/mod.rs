@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod facts;
 pub mod figures;
 pub mod hold;
+pub mod instant;
 pub mod matcher;
 pub mod monthly;
 pub mod notice;

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
+use super::instant;
 use super::obligation::Duty;
 
 /// What the source's own status word means. Open is `Open` or `Waiting`; done is `Answered` or `Closed`.
@@ -73,6 +74,7 @@ impl Rating {
 pub struct WrittenTime {
     /// The date part as written, before zone, `midnight` or `due_precision`. Occurrences are named after it.
     pub date: NaiveDate,
+    #[serde(with = "instant")]
     pub at: Moment,
     /// False where the source wrote a bare date.
     pub has_time: bool,
@@ -91,22 +93,23 @@ pub struct Ticket {
     pub status_word: String,
     /// False when `[source.status]` does not name the word: treated as open, climbs no higher than `contact`.
     pub status_mapped: bool,
+    #[serde(with = "instant")]
     pub received_at: Moment,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Moment>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub assigned_at: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<WrittenTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extended_to: Option<WrittenTime>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Moment>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Moment>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub rated_at: Option<Moment>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -264,6 +267,7 @@ pub struct Texts {
 /// What we remember of a ticket beside its last row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
+    #[serde(with = "instant")]
     pub first_seen_at: Moment,
     /// The day of the first deadline ever reckoned, beside the present one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -279,22 +283,25 @@ pub struct Memory {
     /// The unit that the source's word means now; a notice to the agency starts from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agency: Option<String>,
+    #[serde(with = "instant")]
     pub lead_since: Moment,
     /// Changes of lead that were transfers (not successions or corrected aliases).
     pub transfers: u32,
     /// Reopenings: the source's count, or those seen as changes from done to open.
     pub reopened: u32,
     /// Since when the ticket has been open without a break; the last reopening, else `received_at`.
+    #[serde(with = "instant")]
     pub open_since: Moment,
     /// Spans in status `waiting`; the last one may be running.
     pub pauses: Vec<(Moment, Option<Moment>)>,
     /// When the ticket was first seen done, for sources without `answered_at` and `closed_at`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub first_done_at: Option<Moment>,
     /// When an unsatisfied rating was first seen, for sources without `rated_at`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "instant::optional", skip_serializing_if = "Option::is_none")]
     pub first_rated_at: Option<Moment>,
     /// When a change of the row was last seen, for sources without `updated_at`.
+    #[serde(with = "instant")]
     pub last_change_at: Moment,
 }
 
