@@ -534,7 +534,13 @@ const LEAVE: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = match cli.command {
+        Command::Run => tokio::runtime::Builder::new_multi_thread(),
+        // Nobody is served while a turn reckons, and each statement would have other threads woken to give a connection
+        // back.
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = match threads.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return fail(&CliError::Failed(
