@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::try_join;
+
 use super::Span;
 use crate::config::Config;
 use crate::domain::Moment;
@@ -12,7 +14,7 @@ use crate::domain::ticket::Texts;
 use crate::domain::time::Period;
 use crate::engine::ticket_database;
 use crate::source::{SourceError, State, Timeline};
-use crate::store::as_of::{AsOf, by_own_times};
+use crate::store::as_of::{AsOf, Wanted, by_own_times};
 use crate::store::holds::NewSilence;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::tickets::Kept;
@@ -106,10 +108,21 @@ impl Past {
         let period = Period::of(span.from, config.rules.period).previous();
         let touched_since = base.instant(period.first_day(), chrono::NaiveTime::MIN);
         let open_word = config.source.open_word();
-        let mut states = past.read_log((touched_since, ends), data, open_word).await?;
-        if data == Data::Database {
-            states = past.read_database(config, ends).await?;
-        }
+        let store = past.store.clone();
+        let of_database = async {
+            match data {
+                Data::Log => Ok(None),
+                Data::Database => read_database(config, store.as_ref(), ends).await.map(Some),
+            }
+        };
+        let of_log = async {
+            let read = past.read_log((touched_since, ends), data, open_word).await;
+            read.map_err(PastError::from)
+        };
+        // Of two databases, so neither has to wait for the other.
+        let (logged, read) = try_join!(of_log, of_database)?;
+        let (states, rejected) = read.unwrap_or((logged, 0));
+        past.rejected = rejected;
         past.timeline = Arc::new(Timeline::new(states));
         Ok(past)
     }
@@ -154,9 +167,13 @@ impl Past {
             return Ok(all);
         };
         let log = AsOf::new(&store, self.begins);
+        let wanted = match data {
+            Data::Log => Wanted::States { open_word },
+            Data::Database => Wanted::Before,
+        };
         let mut after = Some(String::new());
         while let Some(from) = after.take() {
-            let (page, next) = log.histories((touched_since, ends), &from, PAGE, open_word).await?;
+            let (page, next) = log.histories((touched_since, ends), &from, PAGE, wanted).await?;
             after = next;
             let known: Vec<String> = page
                 .iter()
@@ -205,42 +222,6 @@ impl Past {
             }
         }
         Ok(all)
-    }
-
-    /// One read of all rows.
-    async fn read_database(&mut self, config: &Config, ends: Moment) -> Result<Vec<(String, Vec<State>)>, PastError> {
-        let database = ticket_database(config);
-        let source = database.open().await?;
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = source
-                .first_read(after.as_ref(), Moment::UNIX_EPOCH, config.source.batch)
-                .await?;
-            after.clone_from(&page.next);
-            self.rejected += page.rejected.len();
-            let codes: Vec<String> = page.rows.iter().map(|row| row.ticket.code.clone()).collect();
-            let forgotten = match &self.store {
-                Some(store) => store.forgotten(&codes).await?,
-                None => Default::default(),
-            };
-            for row in page.rows {
-                if row.ticket.received_at > ends || forgotten.contains(&row.ticket.code) {
-                    continue;
-                }
-                let states = by_own_times(&row.ticket, None, config.source.open_word())
-                    .into_iter()
-                    .map(|(from, ticket)| State {
-                        from,
-                        ticket: Some(ticket),
-                        texts: row.texts.clone(),
-                    });
-                all.push((row.ticket.code.clone(), states.collect()));
-            }
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
     }
 
     /// A store in memory as the real one was when the span began, with silences besides.
@@ -332,6 +313,46 @@ impl Past {
     pub async fn close(&self) {
         if let Some(store) = &self.store {
             store.close().await;
+        }
+    }
+}
+
+/// One read of all rows: the states of tickets by their own times, and how many rows could not be taken.
+async fn read_database(
+    config: &Config,
+    store: Option<&Store>,
+    ends: Moment,
+) -> Result<(Vec<(String, Vec<State>)>, usize), PastError> {
+    let database = ticket_database(config);
+    let source = database.open().await?;
+    let (mut all, mut rejected) = (Vec::new(), 0);
+    let mut after = None;
+    loop {
+        let page = source
+            .first_read(after.as_ref(), Moment::UNIX_EPOCH, config.source.batch)
+            .await?;
+        after.clone_from(&page.next);
+        rejected += page.rejected.len();
+        let codes: Vec<String> = page.rows.iter().map(|row| row.ticket.code.clone()).collect();
+        let forgotten = match store {
+            Some(store) => store.forgotten(&codes).await?,
+            None => Default::default(),
+        };
+        for row in page.rows {
+            if row.ticket.received_at > ends || forgotten.contains(&row.ticket.code) {
+                continue;
+            }
+            let states = by_own_times(&row.ticket, None, config.source.open_word())
+                .into_iter()
+                .map(|(from, ticket)| State {
+                    from,
+                    ticket: Some(ticket),
+                    texts: row.texts.clone(),
+                });
+            all.push((row.ticket.code.clone(), states.collect()));
+        }
+        if after.is_none() {
+            return Ok((all, rejected));
         }
     }
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::tickets::{Kept, Undo, corrupt, object};
-use super::{CHUNK, Store, StoreError, filled, keys_50, micros, moment, of_source, on};
+use super::tickets::{Kept, Undo, corrupt, kept, kept_lines, object};
+use super::{CHUNK, NEWLINE, Store, StoreError, TAB, filled, keys_50, micros, moment, of_source, on};
 use crate::domain::Moment;
 use crate::domain::figures::{Life, State};
 use crate::domain::ticket::{Memory, Status, Ticket};
@@ -22,14 +22,17 @@ const CHANGES_AFTER: &str = concat!(
 const CODES: &str = concat!(
     "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $2) AND ",
     of_source!(),
-    " ORDER BY code LIMIT $3"
+    " ORDER BY code LIMIT CAST($3 AS BIGINT)"
 );
 
-const CODES_BETWEEN: &str = concat!(
-    "SELECT code FROM ticket WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
+const BETWEEN: &str = concat!(
+    "SELECT ",
+    kept_lines!("$6", "$7"),
+    " FROM (SELECT code, state, memory, updated_raw, next_at, generation, missing, gone_at FROM ticket \
+     WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
      AND (over_at IS NULL OR over_at >= $4) AND ",
     of_source!(),
-    " ORDER BY code LIMIT $5"
+    " ORDER BY code LIMIT CAST($5 AS BIGINT)) AS page"
 );
 
 /// By when they were seen: `at` of what was seen later may be earlier.
@@ -38,14 +41,17 @@ const CHANGES_SEEN: &str = concat!(
     keys_50!(),
     ") ORDER BY code, id DESC"
 );
-const CODES_RECEIVED: &str = concat!(
-    "SELECT code FROM ticket WHERE code > $1 AND received_at >= $2 AND received_at < $3 \
+const RECEIVED: &str = concat!(
+    "SELECT ",
+    kept_lines!("$6", "$7"),
+    " FROM (SELECT code, state, memory, updated_raw, next_at, generation, missing, gone_at FROM ticket \
+     WHERE code > $1 AND received_at >= $2 AND received_at < $3 \
      AND (over_at IS NULL OR over_at >= $4) AND ",
     of_source!(),
-    " ORDER BY code LIMIT $5"
+    " ORDER BY code LIMIT CAST($5 AS BIGINT)) AS page"
 );
 
-pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, CODES_BETWEEN, CHANGES_SEEN, CODES_RECEIVED];
+pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, BETWEEN, CHANGES_SEEN, RECEIVED];
 
 /// A ticket through a span: as it was at the beginning, where it was known by then, and how it was from which instant on.
 #[derive(Debug, Clone)]
@@ -53,6 +59,16 @@ pub struct History {
     pub code: String,
     pub before: Option<Past>,
     pub states: Vec<(Moment, Option<Ticket>)>,
+}
+
+/// What of histories somebody wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// Tickets as they were at the beginning.
+    Before,
+    /// Their states too. While a ticket was still open its status was written with another word: `open_word` stands for
+    /// that.
+    States { open_word: Option<&'a str> },
 }
 
 /// A ticket as it was.
@@ -112,28 +128,29 @@ impl<'a> AsOf<'a> {
         (touched_since, until): (Moment, Moment),
         after: &str,
         limit: i64,
-        open_word: Option<&str>,
+        wanted: Wanted<'_>,
     ) -> Result<(Vec<History>, Option<String>), StoreError> {
-        let codes: Vec<String> = on!(
+        let lines: Option<String> = on!(
             self.store.db(),
-            fetch_all(
-                sqlx::query_scalar(CODES_BETWEEN)
+            fetch_one(
+                sqlx::query_scalar(BETWEEN)
                     .bind(after)
                     .bind(micros(until))
                     .bind(micros(self.at))
                     .bind(micros(touched_since))
                     .bind(limit)
+                    .bind(TAB)
+                    .bind(NEWLINE)
             )
         );
+        let page = in_order(lines.as_deref())?;
+        let codes: Vec<String> = page.iter().map(|kept| kept.ticket.code.clone()).collect();
         let next = codes.last().cloned();
-        let kept = self.store.tickets(&codes).await?;
         let mut undone = self.undo(&codes).await?;
         let mut histories = Vec::with_capacity(codes.len());
-        for code in codes {
-            if let Some(kept) = kept.get(&code) {
-                let undo = undone.remove(&code).unwrap_or_default();
-                histories.push(self.history(code, kept, undo, open_word)?);
-            }
+        for (code, kept) in codes.into_iter().zip(page) {
+            let undo = undone.remove(&code).unwrap_or_default();
+            histories.push(self.history(code, kept, undo, wanted)?);
         }
         Ok((histories, next))
     }
@@ -141,37 +158,40 @@ impl<'a> AsOf<'a> {
     fn history(
         &self,
         code: String,
-        kept: &Kept,
+        kept: Kept,
         undo: Vec<(Moment, Undo)>,
-        open_word: Option<&str>,
+        wanted: Wanted<'_>,
     ) -> Result<History, StoreError> {
-        let mut states: Vec<(Moment, Option<Ticket>)> = kept.gone_at.map(|at| (at, None)).into_iter().collect();
+        let gone_at = kept.gone_at;
+        let mut states: Vec<(Moment, Option<Ticket>)> = gone_at.map(|at| (at, None)).into_iter().collect();
         let mut later = None;
         let (ticket, memory) = undone(kept, undo, |at, ticket| {
             // Of several changes at one instant the last one counts.
-            if later != Some(at) {
+            if later != Some(at) && wanted != Wanted::Before {
                 states.push((at, Some(serde_json::from_value(Value::Object(ticket.clone()))?)));
             }
             later = Some(at);
             Ok(())
         })?;
-        let before = (memory.first_seen_at <= self.at).then(|| Past {
-            ticket: ticket.clone(),
-            memory: memory.clone(),
-            logged: true,
-            gone_at: kept.gone_at.filter(|gone| *gone <= self.at),
-        });
-        match before {
-            Some(_) => {
+        let is_known = memory.first_seen_at <= self.at;
+        match wanted {
+            Wanted::Before => states.clear(),
+            Wanted::States { .. } if is_known => {
                 let from = ticket.updated_at.unwrap_or(ticket.received_at).min(self.at);
-                states.push((from, Some(ticket)));
+                states.push((from, Some(ticket.clone())));
             }
-            None => {
+            Wanted::States { open_word } => {
                 let first = by_own_times(&ticket, memory.first_done_at, open_word).into_iter();
                 states.extend(first.map(|(at, ticket)| (at, Some(ticket))));
             }
         }
         states.sort_by_key(|(at, _)| *at);
+        let before = is_known.then(|| Past {
+            ticket,
+            memory,
+            logged: true,
+            gone_at: gone_at.filter(|gone| *gone <= self.at),
+        });
         Ok(History { code, before, states })
     }
 
@@ -195,7 +215,7 @@ impl<'a> AsOf<'a> {
     }
 
     fn restore(&self, kept: &Kept, undo: Vec<(Moment, Undo)>) -> Result<Past, StoreError> {
-        let (ticket, memory) = undone(kept, undo, |_, _| Ok(()))?;
+        let (ticket, memory) = undone(kept.clone(), undo, |_, _| Ok(()))?;
         let logged = memory.first_seen_at <= self.at;
         Ok(Past {
             ticket: by_time_columns(ticket, memory.first_done_at, self.at),
@@ -208,13 +228,13 @@ impl<'a> AsOf<'a> {
 
 /// What a ticket was before some changes, the last one first; shown each change's instant and what it led to.
 fn undone(
-    kept: &Kept,
+    kept: Kept,
     undo: Vec<(Moment, Undo)>,
     mut show: impl FnMut(Moment, &Map<String, Value>) -> Result<(), serde_json::Error>,
 ) -> Result<(Ticket, Memory), StoreError> {
     // As most are.
     if undo.is_empty() {
-        return Ok((kept.ticket.clone(), kept.memory.clone()));
+        return Ok((kept.ticket, kept.memory));
     }
     let read = |e: serde_json::Error| corrupt(&kept.ticket.code, &e);
     let (mut ticket, mut memory) = (object(&kept.ticket)?, object(&kept.memory)?);
@@ -246,19 +266,22 @@ impl Store {
     /// How tickets went on, in byte order after one code; `None` as the next code at the end. Those that are gone are
     /// among them.
     pub async fn lives(&self, span: Lives, after: &str, limit: i64) -> Result<(Vec<Life>, Option<String>), StoreError> {
-        let codes: Vec<String> = on!(
+        let lines: Option<String> = on!(
             self.db(),
-            fetch_all(
-                sqlx::query_scalar(CODES_RECEIVED)
+            fetch_one(
+                sqlx::query_scalar(RECEIVED)
                     .bind(after)
                     .bind(micros(span.received_from))
                     .bind(micros(span.received_before))
                     .bind(micros(span.touched_since))
                     .bind(limit)
+                    .bind(TAB)
+                    .bind(NEWLINE)
             )
         );
+        let page = in_order(lines.as_deref())?;
+        let codes: Vec<String> = page.iter().map(|kept| kept.ticket.code.clone()).collect();
         let next = codes.last().cloned();
-        let mut kept = self.tickets(&codes).await?;
         let mut undone: HashMap<String, Vec<(Moment, Moment, Undo)>> = HashMap::new();
         for chunk in codes.chunks(CHUNK) {
             let rows: Vec<(String, i64, i64, String)> = on!(
@@ -275,13 +298,18 @@ impl Store {
             }
         }
         let mut lives = Vec::with_capacity(codes.len());
-        for code in codes {
-            if let Some(kept) = kept.remove(&code) {
-                lives.push(life(kept, undone.remove(&code).unwrap_or_default())?);
-            }
+        for (code, kept) in codes.into_iter().zip(page) {
+            lives.push(life(kept, undone.remove(&code).unwrap_or_default())?);
         }
         Ok((lives, next))
     }
+}
+
+/// A page of tickets in byte order of the code.
+fn in_order(lines: Option<&str>) -> Result<Vec<Kept>, StoreError> {
+    let mut page: Vec<Kept> = kept(lines).collect::<Result<_, _>>()?;
+    page.sort_unstable_by(|a, b| a.ticket.code.cmp(&b.ticket.code));
+    Ok(page)
 }
 
 /// A ticket's states, out of the last one and what each change overwrote, the last change first.

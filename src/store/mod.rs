@@ -380,6 +380,65 @@ macro_rules! of_source {
 }
 use of_source;
 
+/// Between the columns of rows that are read as one, a line for each: every row that a database hands over costs a change
+/// of threads, and each of its values an allocation there and one here. No value has a control character in it.
+const TAB: &str = "\t";
+/// Between these rows.
+const NEWLINE: &str = "\n";
+
+/// The columns of a line, from the left. What is not there is empty; [`StoreError::Corrupt`] where something else stands
+/// there than is read.
+struct Columns<'a> {
+    table: &'static str,
+    line: &'a str,
+    left: std::str::Split<'a, char>,
+}
+
+impl<'a> Columns<'a> {
+    /// The lines that an aggregate of a table made; none where it had no rows.
+    fn of_each(table: &'static str, lines: Option<&'a str>) -> impl Iterator<Item = Columns<'a>> {
+        lines
+            .into_iter()
+            .flat_map(|lines| lines.split('\n'))
+            .map(move |line| Columns {
+                table,
+                line,
+                left: line.split('\t'),
+            })
+    }
+
+    fn text(&mut self) -> &'a str {
+        self.left.next().unwrap_or_default()
+    }
+
+    fn number(&mut self) -> Result<i64, StoreError> {
+        let text = self.text();
+        self.parsed(text)
+    }
+
+    fn optional_number(&mut self) -> Result<Option<i64>, StoreError> {
+        let text = self.text();
+        (!text.is_empty()).then(|| self.parsed(text)).transpose()
+    }
+
+    fn optional_text(&mut self) -> Option<&'a str> {
+        Some(self.text()).filter(|text| !text.is_empty())
+    }
+
+    fn parsed(&self, text: &str) -> Result<i64, StoreError> {
+        text.parse()
+            .map_err(|_| self.corrupt(format!("`{text}` is not a number")))
+    }
+
+    fn corrupt(&self, what: impl ToString) -> StoreError {
+        StoreError::Corrupt {
+            table: self.table,
+            id: self.line.split('\t').next().unwrap_or_default().to_owned(),
+            what: what.to_string(),
+        }
+    }
+}
+
 /// Keys of a statement with [`CHUNK`] of them.
 macro_rules! keys_50 {
     () => {

@@ -3,20 +3,24 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use sqlx::FromRow;
-
-use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
+use super::{
+    CHUNK, Columns, NEWLINE, SIZES, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, on, pieces, rows,
+};
 use crate::domain::Moment;
 use crate::domain::change::WaitingOf;
 use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Telling, TellingKey, Wait};
 use crate::domain::rule::Channel;
 
 const OF_TICKETS: &str = concat!(
-    "SELECT t.id, t.subject, t.mode, t.rule, t.step, t.repetition, t.occurrence, t.due_at, t.decided_at, t.opening, t.settled_by, \
-     n.id AS notice, n.role, n.start_unit, n.channel, n.cc, n.state, n.state_at, n.compose_at, n.wait, n.first_attempt_at, n.message \
+    "SELECT string_agg(CAST(t.id AS TEXT) || $51 || t.subject || $51 || t.mode || $51 || t.rule || $51 || t.step || $51 || \
+     CAST(t.repetition AS TEXT) || $51 || t.occurrence || $51 || CAST(t.due_at AS TEXT) || $51 || CAST(t.decided_at AS TEXT) || \
+     $51 || CAST(t.opening AS TEXT) || $51 || COALESCE(CAST(t.settled_by AS TEXT), '') || $51 || CAST(n.id AS TEXT) || $51 || \
+     n.role || $51 || n.start_unit || $51 || n.channel || $51 || CAST(n.cc AS TEXT) || $51 || n.state || $51 || \
+     CAST(n.state_at AS TEXT) || $51 || COALESCE(CAST(n.compose_at AS TEXT), '') || $51 || COALESCE(n.wait, '') || $51 || \
+     COALESCE(CAST(n.first_attempt_at AS TEXT), '') || $51 || COALESCE(n.message, ''), $52) \
      FROM telling t JOIN notice n ON n.telling = t.id WHERE t.subject_kind = 'ticket' AND t.subject IN (",
     keys_50!(),
-    ") ORDER BY t.id, n.id"
+    ")"
 );
 const MAX_TELLING: &str = "SELECT COALESCE(MAX(id), 0) FROM telling";
 const MAX_NOTICE: &str = "SELECT COALESCE(MAX(id), 0) FROM notice";
@@ -27,8 +31,8 @@ const CARRIED: &str = concat!(
     keys_50!(),
     ") ORDER BY m.created_at, m.id"
 );
-const DUE_TICKETS: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
-     WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'ticket' AND t.subject > $2 ORDER BY t.subject LIMIT $3";
+const DUE_TICKETS: &str = "SELECT string_agg(subject, $4 ORDER BY subject) FROM (SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
+     WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind = 'ticket' AND t.subject > $2 ORDER BY t.subject LIMIT CAST($3 AS BIGINT)) AS page";
 const WAITING_BY_STEP: &str = "SELECT t.rule, t.step, COUNT(*) FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'waiting' GROUP BY t.rule, t.step ORDER BY t.rule, t.step";
 const COUNT_WAITING: &str = "SELECT COUNT(*) FROM notice WHERE state = 'waiting'";
@@ -111,85 +115,58 @@ pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
     lists.into_iter().flat_map(|sizes| sizes.iter().map(String::as_str))
 }
 
-#[derive(FromRow)]
-struct JoinedRow {
-    id: i64,
-    subject: String,
-    mode: String,
-    rule: String,
-    step: String,
-    repetition: i64,
-    occurrence: String,
-    due_at: i64,
-    decided_at: i64,
-    opening: i64,
-    settled_by: Option<i64>,
-    notice: i64,
-    role: String,
-    start_unit: String,
-    channel: String,
-    cc: i64,
-    state: String,
-    state_at: i64,
-    compose_at: Option<i64>,
-    wait: Option<String>,
-    first_attempt_at: Option<i64>,
-    message: Option<String>,
+/// A telling without its notices, from the left of a line of [`OF_TICKETS`].
+fn telling(columns: &mut Columns<'_>) -> Result<Telling, StoreError> {
+    let id = columns.number()?;
+    let (ticket, word) = (columns.text(), columns.text());
+    Ok(Telling {
+        id,
+        key: TellingKey {
+            mode: mode(word).ok_or_else(|| columns.corrupt(format!("unknown mode `{word}`")))?,
+            ticket: ticket.to_owned(),
+            rule: columns.text().to_owned(),
+            step: columns.text().to_owned(),
+            repetition: u32::try_from(columns.number()?).map_err(|e| columns.corrupt(e))?,
+            occurrence: columns.text().to_owned(),
+        },
+        due_at: moment(columns.number()?),
+        decided_at: moment(columns.number()?),
+        opening: columns.number()? != 0,
+        settled_by: columns.optional_number()?,
+        notices: Vec::new(),
+    })
 }
 
-impl JoinedRow {
-    fn notice(&self) -> Result<Notice, StoreError> {
-        let bad = |what: String| StoreError::Corrupt {
-            table: "notice",
-            id: self.notice.to_string(),
-            what,
-        };
-        Ok(Notice {
-            id: self.notice,
-            role: self.role.clone(),
-            start: self.start_unit.clone(),
-            channel: channel(&self.channel).ok_or_else(|| bad(format!("unknown channel `{}`", self.channel)))?,
-            cc: self.cc != 0,
-            state: NoticeState::ALL
-                .into_iter()
-                .find(|s| s.word() == self.state)
-                .ok_or_else(|| bad(format!("unknown state `{}`", self.state)))?,
-            at: moment(self.state_at),
-            first_attempt_at: self.first_attempt_at.map(moment),
-            compose_at: self.compose_at.map(moment),
-            wait: Wait::parse(self.wait.as_deref()).ok_or_else(|| {
-                bad(format!(
-                    "unknown reason to wait `{}`",
-                    self.wait.as_deref().unwrap_or("")
-                ))
-            })?,
-            message: self.message.clone(),
-        })
-    }
-
-    fn telling(&self) -> Result<Telling, StoreError> {
-        let bad = |what: String| StoreError::Corrupt {
-            table: "telling",
-            id: self.id.to_string(),
-            what,
-        };
-        Ok(Telling {
-            id: self.id,
-            key: TellingKey {
-                mode: mode(&self.mode).ok_or_else(|| bad(format!("unknown mode `{}`", self.mode)))?,
-                ticket: self.subject.clone(),
-                rule: self.rule.clone(),
-                step: self.step.clone(),
-                repetition: u32::try_from(self.repetition).map_err(|e| bad(e.to_string()))?,
-                occurrence: self.occurrence.clone(),
-            },
-            due_at: moment(self.due_at),
-            decided_at: moment(self.decided_at),
-            opening: self.opening != 0,
-            settled_by: self.settled_by,
-            notices: Vec::new(),
-        })
-    }
+/// The notice behind it.
+fn notice(columns: &mut Columns<'_>) -> Result<Notice, StoreError> {
+    let id = columns.number()?;
+    let bad = |what: String| StoreError::Corrupt {
+        table: "notice",
+        id: id.to_string(),
+        what,
+    };
+    let (role, start, by) = (columns.text(), columns.text(), columns.text());
+    let cc = columns.number()? != 0;
+    let state = columns.text();
+    let at = moment(columns.number()?);
+    let compose_at = columns.optional_number()?.map(moment);
+    let wait = columns.optional_text();
+    Ok(Notice {
+        id,
+        role: role.to_owned(),
+        start: start.to_owned(),
+        channel: channel(by).ok_or_else(|| bad(format!("unknown channel `{by}`")))?,
+        cc,
+        state: NoticeState::ALL
+            .into_iter()
+            .find(|s| s.word() == state)
+            .ok_or_else(|| bad(format!("unknown state `{state}`")))?,
+        at,
+        compose_at,
+        wait: Wait::parse(wait).ok_or_else(|| bad(format!("unknown reason to wait `{}`", wait.unwrap_or_default())))?,
+        first_attempt_at: columns.optional_number()?.map(moment),
+        message: columns.optional_text().map(str::to_owned),
+    })
 }
 
 fn channel(word: &str) -> Option<Channel> {
@@ -207,25 +184,40 @@ macro_rules! tellings {
     ($from:ident, $codes:expr) => {{
         let mut found = HashMap::new();
         for chunk in $codes.chunks(CHUNK) {
-            let rows: Vec<JoinedRow> = on!(
+            let lines: Option<String> = on!(
                 $from.db(),
-                fetch_all(filled(chunk).fold(sqlx::query_as(OF_TICKETS), |q, code| q.bind(code)))
+                fetch_one(
+                    filled(chunk)
+                        .fold(sqlx::query_scalar(OF_TICKETS), |q, code| q.bind(code))
+                        .bind(TAB)
+                        .bind(NEWLINE)
+                )
             );
-            join(rows, &mut found)?;
+            join(lines.as_deref(), &mut found)?;
         }
         Ok(found)
     }};
 }
 
-fn join(rows: Vec<JoinedRow>, found: &mut HashMap<String, Vec<Telling>>) -> Result<(), StoreError> {
-    for row in rows {
-        let of_ticket = found.entry(row.subject.clone()).or_default();
-        if of_ticket.last().is_none_or(|t| t.id != row.id) {
-            of_ticket.push(row.telling()?);
-        }
-        let notice = row.notice()?;
-        if let Some(telling) = of_ticket.last_mut() {
-            telling.notices.push(notice);
+/// Adds what lines of [`OF_TICKETS`] hold, oldest first.
+fn join(lines: Option<&str>, found: &mut HashMap<String, Vec<Telling>>) -> Result<(), StoreError> {
+    let mut read = Vec::new();
+    for mut columns in Columns::of_each("telling", lines) {
+        let telling = telling(&mut columns)?;
+        read.push((telling, notice(&mut columns)?));
+    }
+    read.sort_unstable_by_key(|(telling, notice)| (telling.id, notice.id));
+    for (telling, notice) in read {
+        let of_ticket = match found.get_mut(&telling.key.ticket) {
+            Some(of_ticket) => of_ticket,
+            None => found.entry(telling.key.ticket.clone()).or_default(),
+        };
+        match of_ticket.last_mut().filter(|last| last.id == telling.id) {
+            Some(last) => last.notices.push(notice),
+            None => of_ticket.push(Telling {
+                notices: vec![notice],
+                ..telling
+            }),
         }
     }
     Ok(())
@@ -244,15 +236,18 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(on!(
+        let lines: Option<String> = on!(
             self.db(),
-            fetch_all(
+            fetch_one(
                 sqlx::query_scalar(DUE_TICKETS)
                     .bind(micros(now))
                     .bind(after)
                     .bind(limit)
+                    .bind(NEWLINE)
             )
-        ))
+        );
+        let codes = lines.iter().flat_map(|lines| lines.split('\n'));
+        Ok(codes.map(str::to_owned).collect())
     }
 
     /// The same by rule and step.

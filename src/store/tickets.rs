@@ -4,21 +4,52 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
-use sqlx::FromRow;
 
-use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, of_source, on, pieces, rows};
+use super::{
+    CHUNK, Columns, NEWLINE, SIZES, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, of_source, on, pieces,
+    rows,
+};
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Ticket};
 
+/// The columns of a [`Kept`], each line between two parameters.
+macro_rules! kept_lines {
+    ($tab:literal, $newline:literal) => {
+        concat!(
+            "string_agg(code || ",
+            $tab,
+            " || state || ",
+            $tab,
+            " || memory || ",
+            $tab,
+            " || COALESCE(updated_raw, '') || ",
+            $tab,
+            " || COALESCE(CAST(next_at AS TEXT), '') || ",
+            $tab,
+            " || CAST(generation AS TEXT) || ",
+            $tab,
+            " || CAST(missing AS TEXT) || ",
+            $tab,
+            " || COALESCE(CAST(gone_at AS TEXT), ''), ",
+            $newline,
+            ")"
+        )
+    };
+}
+pub(super) use kept_lines;
+
 const BY_CODES: &str = concat!(
-    "SELECT code, state, memory, updated_raw, next_at, generation, missing, gone_at FROM ticket WHERE code IN (",
+    "SELECT ",
+    kept_lines!("$51", "$52"),
+    " FROM ticket WHERE code IN (",
     keys_50!(),
     ")"
 );
-const DUE: &str = "SELECT code FROM ticket WHERE next_at <= $1 ORDER BY next_at, code LIMIT $2";
+const DUE: &str = "SELECT string_agg(code, $3 ORDER BY next_at, code) \
+     FROM (SELECT code, next_at FROM ticket WHERE next_at <= $1 ORDER BY next_at, code LIMIT CAST($2 AS BIGINT)) AS page";
 const COUNT_OUTDATED: &str = "SELECT COUNT(*) FROM ticket WHERE generation < $1";
 /// By the index alone: of one generation all there are, and an order among them would be made anew for each batch.
-const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation LIMIT $2";
+const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation LIMIT CAST($2 AS BIGINT)";
 /// A page as one row with a line for each ticket: a sweep reads every key there is, and each row costs a change of
 /// threads. No value has a control character in it.
 const KEYS: &str = concat!(
@@ -26,7 +57,7 @@ const KEYS: &str = concat!(
      CAST(missing AS TEXT) || $3 || CAST(COALESCE(gone_at, 0) AS TEXT), $4 ORDER BY code) \
      FROM (SELECT code, status_word, updated_raw, is_open, missing, gone_at FROM ticket WHERE code > $1 AND ",
     of_source!(),
-    " ORDER BY code LIMIT $2) AS page"
+    " ORDER BY code LIMIT CAST($2 AS BIGINT)) AS page"
 );
 const MISSED: &str = "UPDATE ticket SET missing = missing + 1 WHERE code = $1";
 const GONE: &str = "UPDATE ticket SET gone_at = $2, next_at = $2 WHERE code = $1 AND gone_at IS NULL";
@@ -70,6 +101,17 @@ fn save(count: usize) -> String {
     )
 }
 
+/// Of a ticket of whose row and memory nothing is new.
+static LOOKED_AT: LazyLock<[String; 3]> = LazyLock::new(|| {
+    SIZES.map(|count| {
+        format!(
+            "WITH made (code, next_at, generation) AS (VALUES {}) \
+             UPDATE ticket SET next_at = made.next_at, generation = made.generation FROM made WHERE ticket.code = made.code",
+            rows("(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))", count)
+        )
+    })
+});
+
 static LOG: LazyLock<[String; 3]> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
@@ -81,7 +123,10 @@ static LOG: LazyLock<[String; 3]> = LazyLock::new(|| {
 
 /// The statements that write several rows, for each size.
 pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
-    SAVE.iter().chain(LOG.iter()).map(String::as_str)
+    SAVE.iter()
+        .chain(LOOKED_AT.iter())
+        .chain(LOG.iter())
+        .map(String::as_str)
 }
 
 /// A ticket as the store has it.
@@ -98,6 +143,17 @@ pub struct Kept {
     pub gone_at: Option<Moment>,
 }
 
+impl Kept {
+    /// Whether nothing differs but when it could next matter and by which generation that was found.
+    fn stands_as(&self, other: &Kept) -> bool {
+        self.ticket == other.ticket
+            && self.memory == other.memory
+            && self.updated_raw == other.updated_raw
+            && self.missing == other.missing
+            && self.gone_at == other.gone_at
+    }
+}
+
 /// What the sweep compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptKey {
@@ -109,37 +165,21 @@ pub struct KeptKey {
     pub is_gone: bool,
 }
 
-#[derive(FromRow)]
-struct TicketRow {
-    code: String,
-    state: String,
-    memory: String,
-    updated_raw: Option<String>,
-    next_at: Option<i64>,
-    generation: i64,
-    missing: i64,
-    gone_at: Option<i64>,
-}
-
-impl TryFrom<TicketRow> for Kept {
-    type Error = StoreError;
-
-    fn try_from(row: TicketRow) -> Result<Kept, StoreError> {
-        let corrupt = |what: serde_json::Error| StoreError::Corrupt {
-            table: "ticket",
-            id: row.code.clone(),
-            what: what.to_string(),
-        };
+/// Tickets out of lines of [`kept_lines`], in no order.
+pub(super) fn kept(lines: Option<&str>) -> impl Iterator<Item = Result<Kept, StoreError>> {
+    Columns::of_each("ticket", lines).map(|mut columns| {
+        let code = columns.text();
+        let read = |error: serde_json::Error| corrupt(code, &error);
         Ok(Kept {
-            ticket: serde_json::from_str(&row.state).map_err(corrupt)?,
-            memory: serde_json::from_str(&row.memory).map_err(corrupt)?,
-            updated_raw: row.updated_raw,
-            next_at: row.next_at.map(moment),
-            generation: row.generation,
-            missing: row.missing,
-            gone_at: row.gone_at.map(moment),
+            ticket: serde_json::from_str(columns.text()).map_err(read)?,
+            memory: serde_json::from_str(columns.text()).map_err(read)?,
+            updated_raw: columns.optional_text().map(str::to_owned),
+            next_at: columns.optional_number()?.map(moment),
+            generation: columns.number()?,
+            missing: columns.number()?,
+            gone_at: columns.optional_number()?.map(moment),
         })
-    }
+    })
 }
 
 /// Tickets by their codes, read from the open store or within a transaction.
@@ -147,12 +187,18 @@ macro_rules! tickets {
     ($from:ident, $codes:expr) => {{
         let mut found = HashMap::with_capacity($codes.len());
         for chunk in $codes.chunks(CHUNK) {
-            let rows: Vec<TicketRow> = on!(
+            let lines: Option<String> = on!(
                 $from.db(),
-                fetch_all(filled(chunk).fold(sqlx::query_as(BY_CODES), |q, code| q.bind(code)))
+                fetch_one(
+                    filled(chunk)
+                        .fold(sqlx::query_scalar(BY_CODES), |q, code| q.bind(code))
+                        .bind(TAB)
+                        .bind(NEWLINE)
+                )
             );
-            for row in rows {
-                found.insert(row.code.clone(), Kept::try_from(row)?);
+            for kept in kept(lines.as_deref()) {
+                let kept = kept?;
+                found.insert(kept.ticket.code.clone(), kept);
             }
         }
         Ok(found)
@@ -167,10 +213,12 @@ impl Store {
 
     /// Codes of the tickets whose instant has come, the longest waiting first.
     pub async fn due(&self, now: Moment, limit: i64) -> Result<Vec<String>, StoreError> {
-        Ok(on!(
+        let lines: Option<String> = on!(
             self.db(),
-            fetch_all(sqlx::query_scalar(DUE).bind(micros(now)).bind(limit))
-        ))
+            fetch_one(sqlx::query_scalar(DUE).bind(micros(now)).bind(limit).bind(NEWLINE))
+        );
+        let codes = lines.iter().flat_map(|lines| lines.split('\n'));
+        Ok(codes.map(str::to_owned).collect())
     }
 
     /// Codes of the tickets that were last evaluated under an older generation of rules.
@@ -193,7 +241,7 @@ impl Store {
     pub async fn kept_keys(&self, after: &str, limit: i64) -> Result<Vec<KeptKey>, StoreError> {
         let lines: Option<String> = on!(
             self.db(),
-            fetch_one(sqlx::query_scalar(KEYS).bind(after).bind(limit).bind("\t").bind("\n"))
+            fetch_one(sqlx::query_scalar(KEYS).bind(after).bind(limit).bind(TAB).bind(NEWLINE))
         );
         let keys = lines.iter().flat_map(|lines| lines.split('\n')).map(|line| {
             let mut values = line.split('\t');
@@ -231,11 +279,16 @@ impl Tx {
     /// comes twice.
     pub async fn save_tickets(&mut self, list: &[(Option<Kept>, Kept)], seen_at: Moment) -> Result<(), StoreError> {
         let mut entries = Vec::new();
-        for (place, piece) in pieces(list) {
+        let (same, changed): (Vec<_>, Vec<_>) = list
+            .iter()
+            .map(|(before, after)| (before.as_ref(), after))
+            .partition(|(before, after)| before.is_some_and(|before| before.stands_as(after)));
+        self.looked_at(&same).await?;
+        for (place, piece) in pieces(&changed) {
             let mut written = Vec::with_capacity(piece.len());
             for (before, after) in piece {
-                entries.extend(log_entry(before.as_ref(), after, seen_at)?);
-                written.push((text(&after.ticket)?, text(&after.memory)?, after));
+                entries.extend(log_entry(*before, after, seen_at)?);
+                written.push((text(&after.ticket)?, text(&after.memory)?, *after));
             }
             on!(
                 self.db(),
@@ -260,6 +313,26 @@ impl Tx {
             );
         }
         self.log_changes(&entries, seen_at).await
+    }
+
+    /// Saves when tickets could next matter of which nothing else is new.
+    async fn looked_at(&mut self, list: &[(Option<&Kept>, &Kept)]) -> Result<(), StoreError> {
+        let moved = list.iter().filter(|(before, after)| {
+            let is_same = |before: &&Kept| (before.next_at, before.generation) == (after.next_at, after.generation);
+            !before.as_ref().is_some_and(is_same)
+        });
+        let moved: Vec<&Kept> = moved.map(|(_, after)| *after).collect();
+        for (place, piece) in pieces(&moved) {
+            on!(
+                self.db(),
+                execute(piece.iter().fold(sqlx::query(LOOKED_AT[place].as_str()), |q, after| {
+                    q.bind(&after.ticket.code)
+                        .bind(after.next_at.map(micros))
+                        .bind(after.generation)
+                }))
+            );
+        }
+        Ok(())
     }
 
     async fn log_changes(&mut self, entries: &[LogEntry], seen_at: Moment) -> Result<(), StoreError> {
