@@ -19,7 +19,7 @@ const SEEN_ON: &str = "UPDATE alarm SET witness = $2 WHERE id = $1";
 const DEAD: &str = "SELECT id, unit, COALESCE(reason, ''), state_at FROM message \
      WHERE state = 'dead' AND state_at >= $1 AND (state_at > $1 OR id > $2) AND unit <> '@ops' \
      AND NOT EXISTS (SELECT 1 FROM alarm WHERE kind = 'dead_letter' AND alarm.subject = message.id AND cleared_at IS NULL) \
-     ORDER BY state_at, id LIMIT $3";
+     ORDER BY state_at, id LIMIT CAST($3 AS BIGINT)";
 /// Or not kept any more.
 const NOT_DEAD_ANY_MORE: &str = "SELECT a.id FROM alarm a WHERE a.kind = 'dead_letter' AND a.cleared_at IS NULL \
      AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = a.subject AND m.state = 'dead')";

@@ -14,7 +14,7 @@ const UNSENT: &str = "SELECT id, unit, channel, urgent, since FROM (SELECT id, u
      CASE WHEN COALESCE(next_attempt_at, 0) = 0 OR next_attempt_at > $7 THEN state_at ELSE next_attempt_at END AS since \
      FROM message WHERE state = 'waiting') AS waits \
      WHERE since <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $6) \
-     AND (since > $3 OR (since = $3 AND id > $4)) ORDER BY since, id LIMIT $5";
+     AND (since > $3 OR (since = $3 AND id > $4)) ORDER BY since, id LIMIT CAST($5 AS BIGINT)";
 const STATES: &str = concat!("SELECT id, state FROM message WHERE id IN (", keys_50!(), ")");
 
 pub const STATEMENTS: &[&str] = &[UNSENT, STATES];

@@ -38,7 +38,7 @@ const UNSENT: &str = concat!(
      m.notices, b.bytes FROM message m JOIN body b ON b.message = m.id \
      WHERE m.state IN ('waiting', 'awaiting_approval', 'released') AND m.id > $1 AND ",
     unlinked!(),
-    " ORDER BY m.id LIMIT $2"
+    " ORDER BY m.id LIMIT CAST($2 AS BIGINT)"
 );
 const UNAPPROVED: &str = concat!(
     "UPDATE message SET state = 'replaced', state_at = $51, reason = $52, remind_at = NULL \
@@ -58,7 +58,7 @@ const BODIES: &str = concat!(
     "SELECT b.message, m.channel, b.bytes FROM body b JOIN message m ON m.id = b.message \
      WHERE b.message > $1 AND m.state NOT IN ('waiting', 'awaiting_approval', 'released') AND ",
     unlinked!(),
-    " ORDER BY b.message LIMIT $2"
+    " ORDER BY b.message LIMIT CAST($2 AS BIGINT)"
 );
 /// Subjects of messages that told of a ticket whose code cannot be known among other numbers.
 const UNNAME: &str = concat!(

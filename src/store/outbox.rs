@@ -17,7 +17,7 @@ use crate::domain::rule::Channel;
 /// A lease that ends much later than one that begins now is by a clock that was set back since: nobody is at work under it.
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
      WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $5) \
-     AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'paused') ORDER BY next_attempt_at, id LIMIT $3";
+     AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'paused') ORDER BY next_attempt_at, id LIMIT CAST($3 AS BIGINT)";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
      WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53 OR claimed_until > $54) AND id IN (",
@@ -56,7 +56,7 @@ const TICKETS_WAKE: &str = concat!(
     "))"
 );
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
-const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT $2";
+const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT CAST($2 AS BIGINT)";
 const WAITING_LIVE: &str = "SELECT id FROM message WHERE state = 'waiting' AND mode = 'live' AND notices > 0 AND unknown = 0 AND claimed_by IS NULL ORDER BY id";
 const WAITING_MAILS: &str = "SELECT id, unit, desk, recipients FROM message WHERE state = 'waiting' AND channel = 'email' AND notices > 0 AND unknown = 0 \
      AND claimed_by IS NULL ORDER BY id";
@@ -147,7 +147,7 @@ const LAST_WRITTEN: &str = concat!(
 );
 const WAITING_ALONE: &str = "SELECT matter, created_at FROM message WHERE state = 'waiting' AND notices = 0";
 const LIST: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by, kept FROM message \
-     WHERE ($1 = '' OR state = $1) AND created_at >= $2 ORDER BY created_at, id LIMIT $3";
+     WHERE ($1 = '' OR state = $1) AND created_at >= $2 ORDER BY created_at, id LIMIT CAST($3 AS BIGINT)";
 const SHOW: &str = "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices, attempts, unknown, created_at, next_attempt_at, state_at, reason, approver, corrected_by, kept FROM message WHERE id = $1";
 const OF_TICKET: &str = "SELECT DISTINCT m.id, m.state, m.channel, m.form, m.mode, m.unit, m.desk, m.subject, m.rules, m.steps, m.notices, m.attempts, m.unknown, \
      m.created_at, m.next_attempt_at, m.state_at, m.reason, m.approver, m.corrected_by, m.kept FROM message m JOIN message_notice l ON l.message = m.id JOIN notice n ON n.id = l.notice \

@@ -59,15 +59,47 @@ macro_rules! among {
     };
 }
 
-const BODIES: &str = concat!("SELECT id ", among!(bodies), " ORDER BY created_at, id LIMIT $3");
-const MESSAGES: &str = concat!("SELECT id ", among!(messages), " ORDER BY created_at, id LIMIT $2");
-const ARCHIVED: &str = concat!("SELECT id ", among!(archive), " ORDER BY created_at, id LIMIT $2");
-const CHANGES: &str = concat!("SELECT id ", among!(changes), " ORDER BY at LIMIT $2");
-const TICKETS: &str = concat!("SELECT code ", among!(tickets), " ORDER BY over_at, code LIMIT $2");
-const SUMMARIES: &str = concat!("SELECT id ", among!(summaries), " ORDER BY due_at, id LIMIT $2");
-const ALARMS: &str = concat!("SELECT id ", among!(alarms), " ORDER BY clear_told_at LIMIT $2");
-const SILENCES: &str = concat!("SELECT id ", among!(silences), " ORDER BY until_at LIMIT $2");
-const SUSPENSIONS: &str = concat!("SELECT address ", among!(suspensions), " ORDER BY until LIMIT $2");
+const BODIES: &str = concat!(
+    "SELECT id ",
+    among!(bodies),
+    " ORDER BY created_at, id LIMIT CAST($3 AS BIGINT)"
+);
+const MESSAGES: &str = concat!(
+    "SELECT id ",
+    among!(messages),
+    " ORDER BY created_at, id LIMIT CAST($2 AS BIGINT)"
+);
+const ARCHIVED: &str = concat!(
+    "SELECT id ",
+    among!(archive),
+    " ORDER BY created_at, id LIMIT CAST($2 AS BIGINT)"
+);
+const CHANGES: &str = concat!("SELECT id ", among!(changes), " ORDER BY at LIMIT CAST($2 AS BIGINT)");
+const TICKETS: &str = concat!(
+    "SELECT code ",
+    among!(tickets),
+    " ORDER BY over_at, code LIMIT CAST($2 AS BIGINT)"
+);
+const SUMMARIES: &str = concat!(
+    "SELECT id ",
+    among!(summaries),
+    " ORDER BY due_at, id LIMIT CAST($2 AS BIGINT)"
+);
+const ALARMS: &str = concat!(
+    "SELECT id ",
+    among!(alarms),
+    " ORDER BY clear_told_at LIMIT CAST($2 AS BIGINT)"
+);
+const SILENCES: &str = concat!(
+    "SELECT id ",
+    among!(silences),
+    " ORDER BY until_at LIMIT CAST($2 AS BIGINT)"
+);
+const SUSPENSIONS: &str = concat!(
+    "SELECT address ",
+    among!(suspensions),
+    " ORDER BY until LIMIT CAST($2 AS BIGINT)"
+);
 
 const COUNT_BODIES: &str = concat!("SELECT COUNT(*) ", among!(bodies));
 /// With those whose bodies go first, but for letters to the Office.
@@ -90,7 +122,7 @@ const COUNT_SUSPENSIONS: &str = concat!("SELECT COUNT(*) ", among!(suspensions))
 const TO_ARCHIVE: &str = concat!(
     "UPDATE message SET kept = 2 WHERE id IN (SELECT id FROM message WHERE kept = 0 AND unit = $2 AND ",
     old!(),
-    " ORDER BY created_at, id LIMIT $3)"
+    " ORDER BY created_at, id LIMIT CAST($3 AS BIGINT))"
 );
 /// A letter to the Office stays in the archive without its body too.
 const BARE: &str = concat!(

@@ -29,13 +29,13 @@ const KEEP: &str = "INSERT INTO summary_figures (telling, until, figures) VALUES
 const OPEN: &str = concat!(
     "SELECT code FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND code > $1 AND ",
     of_source!(),
-    " ORDER BY code LIMIT $2"
+    " ORDER BY code LIMIT CAST($2 AS BIGINT)"
 );
 /// Closed ones of which something happened within the span.
 const TOUCHED: &str = concat!(
     "SELECT code FROM ticket WHERE is_open = 0 AND gone_at IS NULL AND code > $1 AND ",
     of_source!(),
-    " AND (received_at > $2 OR code IN (SELECT code FROM change WHERE at > $2)) ORDER BY code LIMIT $3"
+    " AND (received_at > $2 OR code IN (SELECT code FROM change WHERE at > $2)) ORDER BY code LIMIT CAST($3 AS BIGINT)"
 );
 const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'accepted' AND n.cc = 0 AND n.state_at > $1 AND n.state_at <= $2 AND t.subject_kind = 'ticket' AND t.mode = 'live' \
