@@ -321,6 +321,21 @@ impl Doubts<'_> {
         }
     }
 
+    /// What comes behind a deadline of obligations waits for a letter that is not written.
+    fn office(&mut self, rule: &Rule, step: &Step) {
+        let waits = rule.when == When::Obligation && !step.after.is_negative();
+        if waits && self.config.monthly.letters_at.is_none() {
+            self.warn_at(
+                &["rule", rule.id.as_str(), "step", &step.id, "after"],
+                format!(
+                    "the step `{}` is never told: it waits until the Office has been told who has not replied, and such letters are not written",
+                    step.id
+                ),
+                "write `letters = true` in [monthly] of dondoc.toml",
+            );
+        }
+    }
+
     /// A step whose `after` never counts, since `min_gap` keeps it farther away from the one below it.
     fn gap(&mut self, rule: &Rule, below: Option<&Step>, step: &Step) {
         let Some(below) = below.filter(|_| step.to.iter().any(Role::is_above_contact)) else {
@@ -426,6 +441,7 @@ impl Doubts<'_> {
     }
 
     fn step(&mut self, rule: &Rule, step: &Step) {
+        self.office(rule, step);
         let way = ["rule", rule.id.as_str(), "step", step.id.as_str()];
         let reached = |roles: &[Role]| {
             roles

@@ -68,7 +68,12 @@ impl Engine {
         let base = self.config.calendars.base();
         let from = earliest(last_over(now, self.config.rules.period, base));
         for period in self.store.periods_unseen(from).await? {
-            if let Some(at) = self.store.outcome_told(period).await? {
+            let Some(directive) = self.store.directive(period).await? else {
+                continue;
+            };
+            // Who has not replied by another day is another list.
+            let before = directive.reply_before.to_string();
+            if let Some(at) = self.store.outcome_told(period, &before).await? {
                 let mut tx = self.begin_deciding().await?;
                 tx.office_saw(period, at).await?;
                 tx.commit().await?;
@@ -185,7 +190,7 @@ impl Engine {
             return Ok(0);
         }
         // Another day is another one to be told of.
-        let occurrence = due_day.to_string();
+        let occurrence = directive.reply_before.to_string();
         let told = self.store.letters_told(period).await?;
         if told.iter().any(|t| t.letter == letter && t.occurrence == occurrence) {
             return Ok(0);
@@ -399,7 +404,8 @@ impl Engine {
         if !is_of_reply && !is_last {
             return Ok(Err(Unsaid::Over));
         }
-        if is_of_reply && due_day.is_none_or(|day| day.to_string() != due.occurrence) {
+        let before = directive.as_ref().map(|d| d.reply_before.to_string());
+        if is_of_reply && before.is_none_or(|before| before != due.occurrence) {
             return Ok(Err(Unsaid::Over));
         }
         let report = match report::read(&self.store, &self.config, period, Some(last.revision), now).await {

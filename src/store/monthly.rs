@@ -23,7 +23,7 @@ const TOLD: &str = "SELECT t.id, t.step, t.occurrence, f.figures FROM telling t 
 const UNSEEN: &str =
     "SELECT DISTINCT period FROM obligation WHERE period >= $1 AND office_saw_at IS NULL ORDER BY period";
 const ANSWERS: &str = "SELECT n.state, n.state_at FROM telling t JOIN notice n ON n.telling = t.id \
-     WHERE t.subject = $1 AND t.subject_kind = 'period' AND t.rule = $2 AND t.step = $3 AND n.cc = 0 ORDER BY t.id, n.id";
+     WHERE t.subject = $1 AND t.subject_kind = 'period' AND t.rule = $2 AND t.step = $3 AND t.occurrence = $4 AND n.cc = 0 ORDER BY t.id, n.id";
 
 pub const STATEMENTS: &[&str] = &[TELL, NOTICE, DUE, TOLD, UNSEEN, ANSWERS];
 
@@ -152,7 +152,7 @@ impl Store {
 
     /// When the Office was told the outcome of a period: as soon as one of its desks took the letter, or none will any more;
     /// `None` before.
-    pub async fn outcome_told(&self, period: Period) -> Result<Option<Moment>, StoreError> {
+    pub async fn outcome_told(&self, period: Period, occurrence: &str) -> Result<Option<Moment>, StoreError> {
         let rows: Vec<(String, i64)> = on!(
             self.db(),
             fetch_all(
@@ -160,6 +160,7 @@ impl Store {
                     .bind(period.to_string())
                     .bind(MONTHLY)
                     .bind(Letter::Outcome.word())
+                    .bind(occurrence)
             )
         );
         let ended = |state: &str| {
