@@ -601,12 +601,12 @@ fn sample_monthly() -> MonthlyView {
         }),
         differences: vec![
             DifferenceView {
-                label: "Phiếu tiếp nhận".into(),
+                label: "PAKN".into(),
                 was: Some(6034),
                 is: Some(6031),
             },
             DifferenceView {
-                label: "So với kỳ trước".into(),
+                label: "TTHC".into(),
                 was: None,
                 is: Some(-12),
             },
@@ -641,7 +641,7 @@ fn sample_monthly() -> MonthlyView {
                 settled: 2,
             }],
         }),
-        files: vec!["Du thao bao cao - 2021-08.docx".into(), "So lieu - 2021-08.xlsx".into()],
+        files: vec!["du-thao-2021-08.docx".into(), "so-lieu-2021-08.xlsx".into()],
     }
 }
 
