@@ -224,6 +224,12 @@ fn proper_names(message: &MessageView) -> Vec<String> {
     let summaries = sections().filter_map(|s| s.summary.as_ref()?.tickets.as_ref());
     names.extend(summaries.clone().flat_map(|t| &t.units).filter_map(|u| u.name.clone()));
     names.extend(summaries.flat_map(|t| &t.longest).filter_map(|l| l.agency_name.clone()));
+    // Units, and what the calendar of the configuration calls a day.
+    let months = sections().filter_map(|s| s.monthly.as_ref());
+    names.extend(months.clone().filter_map(|m| m.cards_unit.clone()));
+    names.extend(months.clone().flat_map(|m| &m.closed).filter_map(|c| c.label.clone()));
+    let replies = months.flat_map(|m| m.replies.iter().chain(m.before.as_ref().map(|b| &b.replies)));
+    names.extend(replies.flat_map(|r| &r.owing).map(|o| o.name.clone()));
     names.extend(sections().flat_map(|s| &s.alarms).map(|a| a.subject.clone()));
     names.extend([&message.hotline, &message.unit_name, &message.contact_line].map(Clone::clone));
     names.retain(|name| !name.is_empty());
