@@ -637,7 +637,7 @@ fn may_climb(l: &Ladder<'_>, occurrence: &Occurrence, mine: &[&Telling], i: usiz
     let is_waited_for = |(place, step): &(usize, &Step)| {
         concerns_somebody(l, step) && (told(step).is_some() || !comes_too_late(l, occurrence, *place, start))
     };
-    let Some((_, before)) = l.rule.steps[..i].iter().enumerate().filter(is_waited_for).next_back() else {
+    let Some((_, before)) = l.rule.steps[..i].iter().enumerate().rfind(is_waited_for) else {
         return Ok(());
     };
     let first = told(before);
