@@ -783,7 +783,8 @@ mod tests {
             reply_day: 3,
             ..standing.clone()
         };
-        // Figures are checked until the end of the second working day, and the 3rd is over when a period from the 15th ends.
+        // Figures are checked until the end of the second working day, over the 2nd of September and a weekend; and the 3rd is
+        // over when a period from the 15th ends.
         let before = |period: &str| {
             let period = period.parse().expect("a period");
             early
@@ -792,7 +793,8 @@ mod tests {
                 .to_string()
         };
         assert_eq!(before("2021-09"), "2021-11-03");
-        assert_eq!(before("2021-08"), "2021-09-03");
+        assert_eq!(before("2021-08"), "2021-10-03");
+        assert_eq!(before("2021-10"), "2021-11-03");
         assert_eq!(before("2021-08/15"), "2021-10-03");
     }
 

@@ -447,3 +447,37 @@ async fn what_is_owed_by_the_directive_on_august_is_told_until_the_reply() {
         .collect();
     insta::assert_debug_snapshot!("told_of_the_directive", counts);
 }
+
+/// The letters of the monthly cycle to the Office: day, hour and subject.
+#[tokio::test]
+async fn the_office_reads_the_published_paragraphs_and_who_has_not_replied() {
+    let played = played().await;
+    let is_monthly =
+        |letter: &&Letter| letter.text.contains("(@monthly/") && letter.to == ["daumoi@vp.dongthap.example"];
+    let letters: Vec<&Letter> = played.outcome.letters.iter().filter(is_monthly).collect();
+    let told: Vec<String> = letters
+        .iter()
+        .map(|letter| format!("{} {}", owed::local(letter.date), letter.subject))
+        .collect();
+    insta::assert_debug_snapshot!("letters_to_the_office", told);
+    let said = |letter: &Letter| letter.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let of = |start: &str| said(letters.iter().find(|l| l.subject.contains(start)).expect("a letter"));
+    let august = of("Số liệu chính thức tháng 8/2021");
+    for paragraph in [
+        "Từ ngày 01/08/2021 đến ngày 31/08/2021, Tổng đài Thông tin dịch vụ công 1022 tỉnh Đồng Tháp đã tiếp nhận và lập 6.034 phiếu",
+        "(tăng 2.147 phiếu so với tháng 7/2021), trong đó 147 phản ánh, kiến nghị và hỏi đáp liên quan đến thủ tục hành chính.",
+        "vướng mắc về quy định hành chính 26 phản ánh, kiến nghị",
+        "phiếu phát sinh trong kỳ) 112 phản ánh, kiến nghị",
+        "chưa hữu ích 37 phiếu",
+    ] {
+        assert!(august.contains(paragraph), "{paragraph}: {august}");
+    }
+    let september = of("Nhắc việc tháng 10/2021");
+    for paragraph in [
+        "đã tiếp nhận và lập 11.644 phiếu",
+        "(tăng 5.610 phiếu so với tháng 8/2021)",
+        "Về kết quả tháng 8/2021: 23/30 cơ quan đã gửi báo cáo, trong đó 7 cơ quan gửi muộn",
+    ] {
+        assert!(september.contains(paragraph), "{paragraph}: {september}");
+    }
+}
