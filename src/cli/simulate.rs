@@ -175,8 +175,8 @@ async fn play(
     span: Span,
 ) -> Result<Played, CliError> {
     let renderer = renderer(&config)?;
-    let store = past.seed(&config, silences).await?;
-    let played = rehearsal::play(config, renderer, past.timeline.clone(), store, span).await;
+    let (store, register) = past.seed(&config, silences).await?;
+    let played = rehearsal::play(config, renderer, past.timeline.clone(), store, register, span).await;
     played.map_err(|error| match error {
         RehearsalError::Turn(error) => error.into(),
         RehearsalError::Store(error) => error.into(),

@@ -29,10 +29,18 @@ pub(super) async fn run(dir: &Path, files: &[PathBuf]) -> Result<(), CliError> {
 async fn play(dir: &Path, path: &Path, file: &Expectations) -> Result<Vec<String>, CliError> {
     let config = rehearsed::by_which(load(file.config.as_deref().unwrap_or(dir))?);
     let past = rehearsed::past(file, &config).map_err(|faults| CliError::Usage(faults.join("\n")))?;
-    let store = past.seed(&config, &[]).await?;
+    let (store, register) = past.seed(&config, &[]).await?;
     let renderer = renderer(&config)?;
     let timeline = past.timeline.clone();
-    let played = rehearsal::play(config.clone(), renderer, timeline, store, rehearsed::span(file)).await;
+    let played = rehearsal::play(
+        config.clone(),
+        renderer,
+        timeline,
+        store,
+        register,
+        rehearsed::span(file),
+    )
+    .await;
     let played = played.map_err(|error| CliError::Failed(error.into()))?;
     let differing = rehearsed::compare(file, &played, &config).into_iter();
     let whole = path.display().to_string();

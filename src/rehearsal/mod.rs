@@ -3,6 +3,7 @@
 
 pub mod expectations;
 pub mod past;
+mod register;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::store::seed::Told;
 use crate::store::{Store, StoreError};
 
 pub use past::{Data, Past, PastError};
+pub use register::Register;
 
 /// Why a rehearsal came to no end.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +105,8 @@ impl Played {
     }
 }
 
-/// Plays a span by a configuration. The store begins with what was told before, and is closed at the end.
+/// Plays a span by a configuration. The store begins with what was told before, and is closed at the end; `register` is what
+/// people recorded meanwhile.
 ///
 /// # Errors
 /// When a turn cannot be taken.
@@ -112,6 +115,7 @@ pub async fn play(
     renderer: Renderer,
     timeline: Arc<Timeline>,
     store: Store,
+    mut register: Register,
     span: Span,
 ) -> Result<Played, RehearsalError> {
     let instants = span.instants(&config);
@@ -122,6 +126,7 @@ pub async fn play(
     let mut next = instants.first().copied();
     while let Some(now) = next.filter(|now| *now < ends) {
         timeline.is_now(now);
+        register.play_until(engine.store(), now).await?;
         let report = engine.turn(now).await?;
         played.turns += 1;
         for problem in report.problems() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::try_join;
 
 use super::Span;
+use super::register::Register;
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::hold::Scope;
@@ -64,6 +65,7 @@ pub struct Past {
     known: Vec<Kept>,
     told: Vec<Telling>,
     store: Option<Store>,
+    register: Register,
     meta: Meta,
     begins: Moment,
 }
@@ -102,6 +104,7 @@ impl Past {
             known: Vec::new(),
             told: Vec::new(),
             store,
+            register: Register::default(),
             meta,
             begins,
         };
@@ -138,6 +141,7 @@ impl Past {
             known: Vec::new(),
             told: Vec::new(),
             store: None,
+            register: Register::default(),
             meta: Meta::default(),
             begins,
         }
@@ -205,6 +209,15 @@ impl Past {
                 }
             }
         }
+        self.register = Register::read(&store, self.begins, ends).await?;
+        let mut codes = Vec::new();
+        for period in store.obligation_periods().await? {
+            let owed = store.obligations(period).await?;
+            codes.extend(owed.iter().filter(|o| o.opened_at < self.begins).map(|o| o.id.code()));
+        }
+        let tellings = store.tellings(&codes).await?;
+        let told = tellings.into_values().flatten();
+        self.told.extend(told.filter(|t| t.decided_at < self.begins));
         self.told.sort_by_key(|t| t.id);
         let before: std::collections::HashSet<i64> = self.told.iter().map(|t| t.id).collect();
         for telling in &mut self.told {
@@ -228,7 +241,12 @@ impl Past {
     ///
     /// # Errors
     /// When one of the two cannot be read or written.
-    pub async fn seed(&self, config: &Config, silences: &[(Scope, Moment, Moment)]) -> Result<Store, StoreError> {
+    pub async fn seed(
+        &self,
+        config: &Config,
+        silences: &[(Scope, Moment, Moment)],
+    ) -> Result<(Store, Register), StoreError> {
+        let mut register = self.register.clone();
         let memory = Store::open_in_memory().await?;
         let begins = self.begins;
         let mut tx = memory.begin().await?;
@@ -256,6 +274,10 @@ impl Past {
             }
             for snapshot in store.snapshots_before(begins).await? {
                 tx.freeze(&snapshot).await?;
+            }
+            register.seed(&mut tx, begins).await?;
+            for letter in store.letters_sent_before(begins).await? {
+                tx.seed_letter(&letter).await?;
             }
             for (id, since) in store
                 .rules_seen()
@@ -306,7 +328,7 @@ impl Past {
             tx.add_silence(&new, begins).await?;
         }
         tx.commit().await?;
-        Ok(memory)
+        Ok((memory, register))
     }
 
     /// Lets go of the real store.

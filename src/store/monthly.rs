@@ -25,7 +25,30 @@ const UNSEEN: &str =
 const ANSWERS: &str = "SELECT n.state, n.state_at FROM telling t JOIN notice n ON n.telling = t.id \
      WHERE t.subject = $1 AND t.subject_kind = 'period' AND t.rule = $2 AND t.step = $3 AND t.occurrence = $4 AND n.cc = 0 ORDER BY t.id, n.id";
 
-pub const STATEMENTS: &[&str] = &[TELL, NOTICE, DUE, TOLD, UNSEEN, ANSWERS];
+/// For a rehearsal: what had gone out.
+const SENT: &str = "SELECT t.subject_kind, t.subject, t.step, t.occurrence, t.due_at, t.decided_at, n.role, n.start_unit, n.state_at, f.until, f.figures \
+     FROM telling t JOIN notice n ON n.telling = t.id LEFT JOIN summary_figures f ON f.telling = t.id \
+     WHERE t.subject_kind IN ('period', 'unit_period') AND n.state = 'accepted' AND n.state_at < $1 ORDER BY t.id, n.id";
+const SEED: &str = "INSERT INTO notice (id, telling, role, start_unit, channel, cc, state, state_at, compose_at, first_attempt_at, message) \
+     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM notice), $1, $2, $3, $4, 0, 'accepted', $5, NULL, NULL, NULL)";
+
+pub const STATEMENTS: &[&str] = &[TELL, NOTICE, DUE, TOLD, UNSEEN, ANSWERS, SENT, SEED];
+
+/// A letter that somebody had taken before a rehearsal begins.
+#[derive(Debug, Clone, FromRow)]
+pub struct SentLetter {
+    subject_kind: String,
+    subject: String,
+    step: String,
+    occurrence: String,
+    due_at: i64,
+    decided_at: i64,
+    role: String,
+    start_unit: String,
+    state_at: i64,
+    until: Option<i64>,
+    figures: Option<String>,
+}
 
 /// A letter that is to be told, with the roles as written, each with the id that it starts from.
 #[derive(Debug, Clone)]
@@ -174,7 +197,47 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The letters that somebody took before an instant.
+    pub async fn letters_sent_before(&self, instant: Moment) -> Result<Vec<SentLetter>, StoreError> {
+        Ok(on!(self.db(), fetch_all(sqlx::query_as(SENT).bind(micros(instant)))))
+    }
+}
+
 impl Tx {
+    /// Begins with a letter that had gone out. One of several recipients is enough: the others had it then too.
+    pub async fn seed_letter(&mut self, sent: &SentLetter) -> Result<(), StoreError> {
+        let telling: Option<i64> = on!(
+            self.db(),
+            fetch_optional(
+                sqlx::query_scalar(TELL)
+                    .bind(&sent.subject_kind)
+                    .bind(&sent.subject)
+                    .bind(MONTHLY)
+                    .bind(&sent.step)
+                    .bind(&sent.occurrence)
+                    .bind(sent.due_at)
+                    .bind(sent.decided_at)
+            )
+        );
+        let Some(telling) = telling else { return Ok(()) };
+        on!(
+            self.db(),
+            execute(
+                sqlx::query(SEED)
+                    .bind(telling)
+                    .bind(&sent.role)
+                    .bind(&sent.start_unit)
+                    .bind(Channel::Email.word())
+                    .bind(sent.state_at)
+            )
+        );
+        if let (Some(until), Some(figures)) = (sent.until, &sent.figures) {
+            self.keep_counted(telling, moment(until), figures).await?;
+        }
+        Ok(())
+    }
+
     /// Makes the telling of a letter with a notice for each role; false where it was made before.
     pub async fn tell_letter(&mut self, new: &NewLetter<'_>, now: Moment) -> Result<bool, StoreError> {
         let kind = if new.unit.is_some() { "unit_period" } else { "period" };

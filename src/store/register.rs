@@ -32,6 +32,8 @@ const OPEN: &str = "INSERT INTO obligation (period, unit, kind, opened_at, chang
 const OBLIGATIONS: &str = "SELECT period, unit, kind, opened_at, changed_at, office_saw_at FROM obligation WHERE period = $1 \
      ORDER BY unit, kind";
 const PERIODS: &str = "SELECT DISTINCT period FROM obligation ORDER BY period";
+/// Where anything was recorded or counted.
+const ALL_PERIODS: &str = "SELECT period FROM directive UNION SELECT period FROM member ORDER BY period";
 const UNTAKEN: &str = "SELECT DISTINCT period FROM obligation WHERE untaken > 0 ORDER BY period";
 const UNTAKEN_OF: &str =
     "SELECT unit, kind, untaken FROM obligation WHERE untaken > 0 AND period = $1 ORDER BY unit, kind";
@@ -65,6 +67,7 @@ pub const STATEMENTS: &[&str] = &[
     OPEN,
     OBLIGATIONS,
     PERIODS,
+    ALL_PERIODS,
     UNTAKEN,
     UNTAKEN_OF,
     TAKE_UP,
@@ -330,6 +333,13 @@ impl Store {
     pub async fn obligation_periods(&self) -> Result<Vec<Period>, StoreError> {
         let keys: Vec<String> = on!(self.db(), fetch_all(sqlx::query_scalar(PERIODS)));
         let period = |key: String| key.parse().map_err(|e| corrupt("obligation", &key, e));
+        keys.into_iter().map(period).collect()
+    }
+
+    /// The periods of which the register has anything, the earliest first.
+    pub async fn register_periods(&self) -> Result<Vec<Period>, StoreError> {
+        let keys: Vec<String> = on!(self.db(), fetch_all(sqlx::query_scalar(ALL_PERIODS)));
+        let period = |key: String| key.parse().map_err(|e| corrupt("directive", &key, e));
         keys.into_iter().map(period).collect()
     }
 
