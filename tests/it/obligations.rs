@@ -8,7 +8,7 @@ use dondoc::domain::time::Period;
 use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
 
-const SHIPPED: &str = include_str!("../../config/rules/obligations.toml");
+pub const SHIPPED: &str = include_str!("../../config/rules/obligations.toml");
 
 fn rules() -> String {
     format!("{LADDER}{FIVE_DAYS}{SHIPPED}")
@@ -54,7 +54,7 @@ async fn with_directive(on: On) -> World {
 }
 
 /// The Office records the directive.
-async fn record(world: &World, reply_before: &str, when: &str) {
+pub async fn record(world: &World, reply_before: &str, when: &str) {
     let mut tx = world.store().begin().await.expect("a transaction");
     let directive = Directive {
         period: september(),
@@ -71,7 +71,7 @@ async fn record(world: &World, reply_before: &str, when: &str) {
 }
 
 /// A document of a unit reached the Office.
-async fn reply(world: &World, unit: &str, kinds: &[Kind], reached: &str, when: &str) -> i64 {
+pub async fn reply(world: &World, unit: &str, kinds: &[Kind], reached: &str, when: &str) -> i64 {
     let line = |kind: &Kind| NewEntry {
         what: What::Reply,
         obligation: id(unit, *kind),

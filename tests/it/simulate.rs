@@ -6,8 +6,10 @@ use std::process::Command;
 
 use dondoc::demo::reading;
 use dondoc::domain::Moment;
+use dondoc::domain::obligation::Kind;
 
 use crate::cli::{dondoc, said, text};
+use crate::obligations;
 use crate::postgres::{On, on_both};
 use crate::world::{FIVE_DAYS, LADDER, World, confirmed, copy_all};
 
@@ -428,4 +430,48 @@ fn day_of(at: Moment) -> String {
     at.with_timezone(&chrono_tz::Asia::Ho_Chi_Minh)
         .format("%Y-%m-%d")
         .to_string()
+}
+
+/// What is owed as letters name it: `@obligation/2021-09/SYT/follow_up` is `2021-09/b`.
+fn as_in_letters(line: &str) -> String {
+    let (before, rest) = line.split_once("@obligation/").expect("an obligation");
+    let (code, after) = rest.split_once(' ').expect("a rule");
+    let parts: Vec<&str> = code.split('/').collect();
+    let kind: Kind = parts[2].parse().expect("a kind");
+    format!("{before}{}/{} {after}", parts[0], kind.letter())
+}
+
+#[tokio::test]
+async fn what_is_owed_by_a_directive_is_foretold_with_what_was_recorded_meanwhile() {
+    let mut w = World::new(&format!("{FIVE_DAYS}{}", obligations::SHIPPED)).await;
+    w.edit("dondoc.toml", |text| format!("{text}\n[monthly]\nletters = true\n"))
+        .await;
+    w.turn("2021-09-06 07:00").await;
+    for (code, agency) in [("T1", "Sở Y tế"), ("T2", "Sở Xây dựng")] {
+        w.ticket(code, agency, "2021-09-06 09:00").await;
+    }
+    w.days("2021-09-06", "2021-10-08").await;
+    obligations::record(&w, "2021-10-28", "2021-10-11 09:00").await;
+    let mut sent = w.days("2021-10-11", "2021-10-25").await;
+    obligations::reply(&w, "SYT", &[Kind::FollowUp], "2021-10-25", "2021-10-25 17:30").await;
+    sent.extend(w.days("2021-10-26", "2021-11-05").await);
+    assert!(
+        sent.iter()
+            .any(|line| line.contains("giamdoc-sxd: 2021-09/b obligation/late")),
+        "{sent:?}"
+    );
+    // From before the directive, and from between its first letters and its last.
+    for from in ["2021-10-11", "2021-10-20"] {
+        let ran = dondoc(&w.dir(), &["simulate", "--from", from, "--to", "2021-11-05", "--csv"]);
+        assert!(ran.status.success(), "{}", said(&ran));
+        let foretold = of_csv(&text(&ran))
+            .into_iter()
+            .filter(|line| line.contains("@obligation/"));
+        let mut foretold: Vec<String> = foretold.map(|line| as_in_letters(&line)).collect();
+        foretold.sort();
+        let day = |line: &String| format!("2021-{}-{}", &line[3..5], &line[..2]);
+        let mut owed: Vec<String> = sent.iter().filter(|line| *day(line) >= *from).cloned().collect();
+        owed.sort();
+        assert_eq!(foretold, owed, "from {from}");
+    }
 }
