@@ -432,9 +432,10 @@ fn day_of(at: Moment) -> String {
         .to_string()
 }
 
-/// What is owed as letters name it: `@obligation/2021-09/SYT/follow_up` is `2021-09/b`.
+/// What is owed as letters name it: `@obligation/2021-09/SYT/follow_up` is `2021-09/b`. CSV has a quote before an `@`, which
+/// spreadsheets would reckon.
 fn as_in_letters(line: &str) -> String {
-    let (before, rest) = line.split_once("@obligation/").expect("an obligation");
+    let (before, rest) = line.split_once("'@obligation/").expect("an obligation");
     let (code, after) = rest.split_once(' ').expect("a rule");
     let parts: Vec<&str> = code.split('/').collect();
     let kind: Kind = parts[2].parse().expect("a kind");

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use super::delivery::{Moods, fates};
 use super::{letters_at, letters_of, line};
 use crate::cli::{dondoc, said, text};
+use crate::obligations;
 use crate::smtp_tls::relay::Authority;
 use crate::webhooks::receiver::{self, Receiver};
 use crate::world::{FIVE_DAYS, LADDER, World, at};
@@ -577,4 +578,29 @@ async fn of_a_name_with_several_addresses_only_those_that_may_be_posted_to_are_k
         assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
     }
     assert_eq!(system.posts().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_directive_has_a_unit_owe_is_posted_once_with_what_it_is() {
+    let shipped = obligations::SHIPPED.replace("template =", &format!("via = {BOTH}\ntemplate ="));
+    let (mut world, system) = province(&format!("{FIVE_DAYS}{shipped}"), &Moods::default()).await;
+    world.days("2021-09-30", "2021-10-08").await;
+    system.told();
+    obligations::record(&world, "2021-10-28", "2021-10-11 09:00").await;
+    world.turn("2021-10-11 09:30").await;
+    world.turn("2021-10-11 10:00").await;
+    let posts = system.posts();
+    let bodies: Vec<&Value> = posts.iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    assert_eq!(told(bodies[0]), "@obligation/2021-09/SYT/follow_up obligation/opened");
+    assert_eq!(
+        bodies[0]["tickets"][0]["obligation"],
+        serde_json::json!({
+            "kind": "follow_up",
+            "period": "2021-09-01",
+            "directive": "312/UBND-KSTT",
+            "directive_date": "2021-10-08",
+            "reply_before": "2021-10-28",
+        })
+    );
 }
