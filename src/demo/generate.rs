@@ -642,14 +642,15 @@ fn police(dice: &mut Dice, draft: &mut Draft) {
     }
 }
 
-/// Some of the month's open tickets were written down on paper and entered in the first days of the next.
+/// Some of the month's open tickets were written down on paper and entered in the first hours of the next, before its figures
+/// are frozen at night: they are the month's from the first letter on.
 fn enter_late(dice: &mut Dice, drafts: &mut [Draft], stock: &[usize], start: NaiveDateTime, end: NaiveDateTime) {
     let recent = stock
         .iter()
         .copied()
         .filter(|i| drafts[*i].received >= start && drafts[*i].received > end - TimeDelta::days(5));
     for i in recent.take(5).collect::<Vec<_>>() {
-        drafts[i].entered = end + TimeDelta::hours(dice.between(9, 60));
+        drafts[i].entered = end + TimeDelta::minutes(dice.between(9, 60));
         drafts[i].changes.retain(|(_, what, _)| *what != Happening::Staged);
     }
 }
