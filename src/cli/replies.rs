@@ -829,7 +829,7 @@ fn column(refused: &Refused) -> &'static str {
         Refused::NoDate | Refused::TooOld { .. } => "Ngày văn bản",
         Refused::NoDayReached | Refused::ReachedBefore { .. } | Refused::ToCome { .. } => "Ngày đến",
         Refused::NoReason => "Lý do",
-        Refused::NotUnsatisfied { .. } => "Mã phiếu",
+        Refused::NoTicket | Refused::NotUnsatisfied { .. } => "Mã phiếu",
         Refused::BadText => "Ghi chú",
     }
 }

@@ -41,20 +41,25 @@ const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2021, 8, 1).unwrap();
 const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2021, 10, 1).unwrap();
 
 /// It ends when that day's office hours do.
-const LAST_TURN: (u32, u32) = (17, 0);
+const LAST_TURN: NaiveTime = time(17, 0);
 
 /// Local times of each day's turns: the night's sweep, the openings of office hours and the digest among them.
-const TURNS: [(u32, u32); 9] = [
-    (2, 0),
-    (7, 0),
-    (8, 0),
-    (10, 30),
-    (14, 0),
-    (15, 0),
-    (16, 0),
-    (17, 0),
-    (21, 0),
+const TURNS: [NaiveTime; 9] = [
+    time(2, 0),
+    time(7, 0),
+    time(8, 0),
+    time(10, 30),
+    time(14, 0),
+    time(15, 0),
+    time(16, 0),
+    time(17, 0),
+    time(21, 0),
 ];
+
+/// A time of the day; one that is none does not compile.
+const fn time(hour: u32, minute: u32) -> NaiveTime {
+    NaiveTime::from_hms_opt(hour, minute, 0).unwrap()
+}
 
 /// What a recipient got.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -145,14 +150,9 @@ impl Stage {
     #[must_use]
     pub fn instants(&self) -> Vec<Moment> {
         let calendar = self.config.calendars.base();
-        let times: Vec<NaiveTime> = TURNS
-            .iter()
-            .filter_map(|(h, m)| NaiveTime::from_hms_opt(*h, *m, 0))
-            .collect();
         let days = FIRST_DAY.iter_days().take_while(|d| *d <= LAST_DAY);
-        let all = days.flat_map(|day| times.iter().map(move |time| calendar.instant(day, *time)));
-        let last = NaiveTime::from_hms_opt(LAST_TURN.0, LAST_TURN.1, 0).unwrap_or_default();
-        let last = calendar.instant(LAST_DAY, last);
+        let all = days.flat_map(|day| TURNS.iter().map(move |time| calendar.instant(day, *time)));
+        let last = calendar.instant(LAST_DAY, LAST_TURN);
         all.filter(|at| *at <= last).collect()
     }
 

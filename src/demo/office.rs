@@ -24,15 +24,20 @@ const DIRECTIVE: (&str, NaiveDate, NaiveDate) = ("312/UBND-KSTT", day(9, 10), da
 /// on each of them, and every fourth not at all.
 const REPLIES: [NaiveDate; 3] = [day(9, 23), day(9, 27), day(9, 30)];
 
+/// When in the day.
+const HOUR: NaiveTime = NaiveTime::from_hms_opt(9, 0, 0).unwrap();
+
 /// Does what was to be done after one instant and up to another.
 pub(super) async fn act(store: &Store, config: &Config, after: Moment, until: Moment) -> Result<()> {
     let base = config.calendars.base();
-    let nine = NaiveTime::from_hms_opt(9, 0, 0).unwrap_or_default();
-    let is_now = |day: NaiveDate| (after..=until).contains(&base.instant(day, nine)) && after < base.instant(day, nine);
+    let is_now = |day: NaiveDate| {
+        let at = base.instant(day, HOUR);
+        after < at && at <= until
+    };
     let period = Period::of(day(8, 1), config.rules.period);
     let (number, date, reply_before) = DIRECTIVE;
     if is_now(date) {
-        let at = base.instant(date, nine);
+        let at = base.instant(date, HOUR);
         let directive = Directive {
             period,
             number: number.to_owned(),
@@ -68,7 +73,7 @@ pub(super) async fn act(store: &Store, config: &Config, after: Moment, until: Mo
                 })
                 .collect();
             let mut tx = store.begin().await?;
-            tx.record_entries(&lines, CLERK, base.instant(day, nine)).await?;
+            tx.record_entries(&lines, CLERK, base.instant(day, HOUR)).await?;
             tx.commit().await?;
         }
     }

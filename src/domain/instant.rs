@@ -34,8 +34,12 @@ pub mod optional {
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(at: &Moment, to: S) -> Result<S::Ok, S::Error> {
-    match written(at) {
-        Some((text, length)) => to.serialize_str(std::str::from_utf8(&text[..length]).unwrap_or_default()),
+    let ours = written(at);
+    let text = ours
+        .as_ref()
+        .and_then(|(text, length)| std::str::from_utf8(&text[..*length]).ok());
+    match text {
+        Some(text) => to.serialize_str(text),
         None => at.serialize(to),
     }
 }
@@ -63,6 +67,8 @@ impl<'de> Deserialize<'de> for Read {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+const DIGITS: &[u8; 10] = b"0123456789";
+
 /// `2021-09-01T01:30:00Z`, with microseconds where there are any, and its length; `None` for what has more than
 /// four digits of the year or parts of a microsecond.
 fn written(at: &Moment) -> Option<([u8; 27], usize)> {
@@ -74,7 +80,7 @@ fn written(at: &Moment) -> Option<([u8; 27], usize)> {
     }
     let mut put = |from: usize, to: usize, mut number: u32| {
         for place in text[from..to].iter_mut().rev() {
-            *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            *place = DIGITS[(number % 10) as usize];
             number /= 10;
         }
     };

@@ -57,6 +57,8 @@ pub enum Refused {
     NoReason,
     #[error("document {number} settles it already (batch {batch}); take that back first: dondoc replies undo {batch}")]
     Replied { number: String, batch: i64 },
+    #[error("the ticket is missing; write its code")]
+    NoTicket,
     #[error("ticket {code} is none of the unsatisfied ones of {period}; `dondoc replies export` lists them")]
     NotUnsatisfied { code: String, period: String },
     #[error(
@@ -207,7 +209,7 @@ impl Book {
     }
 
     fn judge_exclusion(&self, new: &NewEntry) -> Result<Judged, Refused> {
-        let code = new.code.as_deref().unwrap_or_default();
+        let code = new.code.as_deref().ok_or(Refused::NoTicket)?;
         if self
             .explains(code)
             .is_none_or(|member| member.unit != new.obligation.unit)

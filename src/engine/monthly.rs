@@ -282,14 +282,16 @@ impl Engine {
             if self.pulse.is_stopping() {
                 return Ok(());
             }
-            let role = due.role.parse::<Role>().ok();
-            let Some(role) = role.filter(|_| self.config.monthly.letters_at.is_some()) else {
+            if self.config.monthly.letters_at.is_none() {
                 tracing::info!(period = %due.period, "the letters of the monthly cycle are not written any more");
                 self.befall(due.notice, Fate::Lapsed, now).await?;
                 continue;
-            };
+            }
             let on = self.config.calendars.base().date_of(now);
-            let recipient = self.config.directory.recipient(&due.start, role.desk, None, None, on);
+            let recipient = self
+                .config
+                .directory
+                .recipient(&due.start, due.role.desk, None, None, on);
             let tried = due
                 .first_attempt_at
                 .map(|first| self.tried_for(Channel::Email, &recipient.unit, first, now));

@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use super::{Store, StoreError, Tx, micros, moment, on};
 use crate::domain::Moment;
+use crate::domain::directory::Role;
 use crate::domain::monthly::{Letter, MONTHLY};
 use crate::domain::notice::NoticeState;
 use crate::domain::rule::Channel;
@@ -83,7 +84,7 @@ pub struct DueLetter {
     pub unit: Option<String>,
     pub occurrence: String,
     pub due_at: Moment,
-    pub role: String,
+    pub role: Role,
     pub start: String,
     pub first_attempt_at: Option<Moment>,
 }
@@ -134,7 +135,10 @@ impl TryFrom<DueRow> for DueLetter {
             unit,
             occurrence: row.occurrence,
             due_at: moment(row.due_at),
-            role: row.role,
+            role: row
+                .role
+                .parse()
+                .map_err(|_| corrupt(row.telling, format!("`{}` is no role", row.role)))?,
             start: row.start_unit,
             first_attempt_at: row.first_attempt_at.map(moment),
         })
