@@ -55,8 +55,6 @@ pub struct Report {
     pub revision: i64,
     pub state: State,
     pub figures: Figures,
-    /// Which tickets stand under which obligation, where they were counted now.
-    pub members: Option<Members>,
     /// The directive on the period and what is owed by it, where it was read for showing.
     pub register: Option<Register>,
 }
@@ -116,7 +114,6 @@ pub async fn read(
             State::Provisional
         },
         figures: frozen.figures,
-        members: None,
         register,
     })
 }
@@ -148,7 +145,7 @@ pub async fn revise(
         .filter(|s| s.revision > 0)
         .ok_or(ReportError::NotFinal { period })?;
     let bounds = bounds(store, config, period, now).await?;
-    let counted = count_within(store, config, period, bounds, &|| ()).await?;
+    let (counted, members) = count_within(store, config, period, bounds, &|| ()).await?;
     let snapshot = Snapshot {
         period,
         revision: before.revision + 1,
@@ -159,7 +156,7 @@ pub async fn revise(
     };
     Ok(Revision {
         snapshot,
-        members: counted.members.unwrap_or_default(),
+        members,
         before: before.figures,
     })
 }
@@ -185,18 +182,19 @@ const CHARTED: usize = 12;
 /// Counts a period from the store, with `now` as the present.
 pub async fn count(store: &Store, config: &Config, period: Period, now: Moment) -> Result<Report, StoreError> {
     let bounds = bounds(store, config, period, now).await?;
-    count_within(store, config, period, bounds, &|| ()).await
+    let (report, _) = count_within(store, config, period, bounds, &|| ()).await?;
+    Ok(report)
 }
 
 /// As [`count`], of a period whose figures are bounded otherwise: as they were known earlier, or after a period that was
-/// counted at another instant. `on_page` is told of each page of tickets.
+/// counted at another instant, with which tickets stand under which obligation. `on_page` is told of each page of tickets.
 pub async fn count_within(
     store: &Store,
     config: &Config,
     period: Period,
     mut bounds: Bounds,
     on_page: &(dyn Fn() + Sync),
-) -> Result<Report, StoreError> {
+) -> Result<(Report, Members), StoreError> {
     let Bounds {
         previous_start,
         start,
@@ -270,14 +268,14 @@ pub async fn count_within(
             figures.earlier.insert(period.to_string(), total);
         }
     }
-    Ok(Report {
+    let report = Report {
         period,
         revision: 0,
         state: if known <= end { State::Open } else { State::Provisional },
         figures,
-        members: Some(members),
         register: None,
-    })
+    };
+    Ok((report, members))
 }
 
 /// The periods before one, the latest first.
@@ -422,7 +420,7 @@ impl Report {
     }
 
     fn last_day(&self) -> NaiveDate {
-        self.period.end().pred_opt().unwrap_or(self.period.end())
+        self.period.last_day()
     }
 
     /// What a field, locality or channel is called: a locality by who governs it.

@@ -97,7 +97,7 @@ fn refuse(new: &obligation::Directive, config: &Config, now: Moment) -> Result<(
     let wrong = if !is_number(&new.number) {
         "--number: write number and symbol of the document alone, such as 312/UBND-KSTT; letters cite it".to_owned()
     } else if today < period.end() {
-        let last = period.end().pred_opt().unwrap_or(period.end());
+        let last = period.last_day();
         format!("--period: {period} runs until {last}; a directive on it is recorded once it is over")
     } else if date < period.end() {
         format!("--date: a directive of {date} cannot be on {period}, which ends later; look at the month and the year")
@@ -134,11 +134,8 @@ async fn record(config: &Config, store: &Store, new: &obligation::Directive) -> 
         ));
     }
     tx.record_directive(new).await?;
-    // So that what it opens can be replied to at once, not only behind the next turn.
-    let opened = match stage {
-        Stage::Final => tx.open_obligations(period, now).await?,
-        Stage::Provisional | Stage::NotFrozen => 0,
-    };
+    // Where the figures are final, also where they became so just now: nobody else opens what a directive finds.
+    let opened = tx.open_obligations(period, now).await?;
     let all = tx.obligations(period).await?.len();
     tx.commit().await?;
     let mut said = format!("{period}: {} is recorded\n{}\n", cited(new), due(new, config));

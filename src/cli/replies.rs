@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::replies::Filled;
 use crate::config::{self, Config};
 use crate::domain::Moment;
+use crate::domain::figures::is_checked_at;
 use crate::domain::obligation::{Entry, Id, Kind, NewEntry, Obligation, State, What, exclusions};
 use crate::domain::register::{Book, Judged, Refused};
 use crate::domain::text::{nfc, vi_sort_key};
@@ -301,26 +302,16 @@ fn letters(kinds: &[Kind]) -> String {
 
 /// Why a period has no obligations.
 async fn none_because(store: &Store, config: &Config, period: Period) -> Result<CliError, CliError> {
+    let last = store.snapshots(period).await?.pop();
     let why = if store.directive(period).await?.is_none() {
-        "no directive is recorded on it; `dondoc directive record` does it"
-    } else if store
-        .snapshots(period)
-        .await?
-        .last()
-        .is_none_or(|last| last.revision == 0)
-    {
-        "its figures are not final; what is owed opens with the final ones"
+        "no directive is recorded on it; `dondoc directive record` does it".to_owned()
+    } else if last.is_none_or(|last| last.revision == 0) {
+        let at = local(is_checked_at(period, config.calendars.base()), config);
+        format!("its figures are not final; what is owed opens with the final ones, at the first turn from {at} on")
     } else {
-        "no ticket stands under it"
+        "no ticket stands under it".to_owned()
     };
-    let at = crate::domain::figures::is_checked_at(period, config.calendars.base());
-    let until = match why.starts_with("its figures") {
-        true => format!(", at the first turn from {} on", local(at, config)),
-        false => String::new(),
-    };
-    Ok(CliError::Failed(anyhow!(
-        "nobody owes anything for {period}: {why}{until}"
-    )))
+    Ok(CliError::Failed(anyhow!("nobody owes anything for {period}: {why}")))
 }
 
 /// A store that is open for looking, at one period.
@@ -364,7 +355,7 @@ impl Looking<'_> {
     }
 
     fn name(&self, unit: &str) -> String {
-        let on = self.period.end().pred_opt().unwrap_or(self.period.end());
+        let on = self.period.last_day();
         let unit_known = self.config.directory.unit(unit);
         unit_known.map_or(unit, |u| u.name(on)).to_owned()
     }
@@ -489,7 +480,7 @@ fn owing(
         let kinds: BTreeSet<Kind> = own.map(|o| o.id.kind).collect();
         kinds.into_iter().collect()
     };
-    let last_day = period.end().pred_opt().unwrap_or(period.end());
+    let last_day = period.last_day();
     let today = config.calendars.base().date_of(now);
     let directory = &config.directory;
     let word = nfc(word);
@@ -574,22 +565,20 @@ impl Entering<'_> {
     }
 
     async fn record(&self, lines: &[NewEntry]) -> Result<Entered, CliError> {
-        let mut members = BTreeMap::new();
-        for period in lines.iter().map(|line| line.obligation.period) {
-            let key = period.to_string();
-            if let std::collections::btree_map::Entry::Vacant(free) = members.entry(key) {
-                free.insert((period, self.store.members(period).await?));
-            }
+        let periods: BTreeSet<Period> = lines.iter().map(|line| line.obligation.period).collect();
+        let mut members = Vec::new();
+        for period in periods {
+            members.push((period, self.store.members(period).await?));
         }
         let mut tx = self.store.begin().await?;
         let mut books = Books::new();
-        for (key, (period, members)) in members {
+        for (period, members) in members {
             let book = Book {
                 obligations: tx.obligations(period).await?,
                 entries: tx.entries(period).await?,
                 members,
             };
-            books.insert(key, book);
+            books.insert(period, book);
         }
         let (mut new, mut all) = (Vec::new(), Vec::new());
         for line in lines {
@@ -616,11 +605,11 @@ struct Entered {
 }
 
 /// What is known, by period.
-type Books = BTreeMap<String, Book>;
+type Books = BTreeMap<Period, Book>;
 
 /// Judges a line, and takes it as entered for those behind it.
 fn judge(books: &mut Books, line: &NewEntry, today: NaiveDate) -> Result<Judged, Refused> {
-    let book = books.entry(line.obligation.period.to_string()).or_default();
+    let book = books.entry(line.obligation.period).or_default();
     let judged = book.judge(line, today)?;
     if judged != Judged::Same {
         book.enter(line, 0);
@@ -769,7 +758,7 @@ async fn export(looking: &Looking<'_>, out: &Path) -> Result<(), CliError> {
     let known = store.tickets(&codes).await?;
     let decided = exclusions(&book.entries);
     let (mut tickets, mut sensitive) = (Vec::new(), 0);
-    let on = period.end().pred_opt().unwrap_or(period.end());
+    let on = period.last_day();
     for member in unsatisfied {
         // What has been forgotten or pruned is not known by its code any more.
         let Some(ticket) = known.get(&member.code).map(|kept| &kept.ticket) else {
@@ -838,15 +827,14 @@ async fn import(config: &Config, file: &Path, asked: Importing, by: By) -> Resul
     let filled = config::replies::read(file).map_err(|problems| CliError::Failed(anyhow!("{problems}")))?;
     let entering = Entering::begin(config, by).await?;
     let mut books = Books::new();
-    for entry in filled.iter().flat_map(|line| &line.entries) {
-        let period = entry.obligation.period;
-        if let std::collections::btree_map::Entry::Vacant(free) = books.entry(period.to_string()) {
-            free.insert(Book {
-                obligations: entering.store.obligations(period).await?,
-                entries: entering.store.entries(period).await?,
-                members: entering.store.members(period).await?,
-            });
-        }
+    let entries = filled.iter().flat_map(|line| &line.entries);
+    for period in entries.map(|entry| entry.obligation.period).collect::<BTreeSet<_>>() {
+        let book = Book {
+            obligations: entering.store.obligations(period).await?,
+            entries: entering.store.entries(period).await?,
+            members: entering.store.members(period).await?,
+        };
+        books.insert(period, book);
     }
     let Preview {
         text,

@@ -20,8 +20,6 @@ use crate::domain::text::fold;
 pub struct Filled {
     /// Where it stands: `sheet “Nghĩa vụ”, row 5`.
     pub place: String,
-    /// What it is about: the code of its first column, as written, and that of a ticket.
-    pub about: String,
     /// What it would have entered.
     pub entries: Vec<NewEntry>,
     /// What cannot be read of it; then nothing of it is entered.
@@ -247,7 +245,6 @@ impl<'a> Reading<'a> {
             );
         }
         let code = self.text(Field::Ticket);
-        let about = [key, code.clone()].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let entries = match (id, self.columns.contains_key(&Field::Ticket)) {
             (None, _) => Vec::new(),
             (Some(id), false) => self.about_obligation(&id),
@@ -255,7 +252,6 @@ impl<'a> Reading<'a> {
         };
         Some(Filled {
             place,
-            about,
             entries: if self.problems.is_empty() { entries } else { Vec::new() },
             problems: self.problems,
         })

@@ -61,7 +61,7 @@ impl Bounds {
 /// When the figures of a period have been checked: at the end of the second working day after it.
 #[must_use]
 pub fn is_checked_at(period: Period, cal: &Calendar) -> Moment {
-    let last_day = period.end().pred_opt().unwrap_or(period.end());
+    let last_day = period.last_day();
     cal.end_of_day(cal.nth_working_day(last_day, 2))
 }
 

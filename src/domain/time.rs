@@ -139,6 +139,11 @@ impl Period {
         self.first
     }
 
+    #[must_use]
+    pub fn last_day(self) -> NaiveDate {
+        self.end() - TimeDelta::days(1)
+    }
+
     /// The first day of the next period; the cut-off is its midnight.
     #[must_use]
     pub fn end(self) -> NaiveDate {

@@ -10,6 +10,7 @@ mod audit;
 mod bounces;
 mod brake;
 mod breaker;
+mod by_calendar;
 mod compose;
 mod confirmation;
 mod correction;

@@ -9,18 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, Weekday};
 
-use super::letter::{self, Alone};
-use super::{Composed, Engine, TurnError, recipients};
+use super::by_calendar::{Due, Saying};
+use super::letter;
+use super::{Composed, Engine, TurnError};
 use crate::channel::mail::Attachment;
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
-use crate::domain::directory::{Base, Desk, OPS, Recipient, Role};
+use crate::domain::directory::{Base, Desk, Recipient, Role};
 use crate::domain::figures::{Figure, Figures, is_checked_at};
 use crate::domain::monthly::{Letter, MONTHLY, Replies, figures_due, last_over, outcome_due, reminder_due};
-use crate::domain::notice::{Mode, Wait};
 use crate::domain::obligation::{Directive, Kind, Members, Obligation, Progress};
 use crate::domain::papers::{REPLY_WITHIN, proposed_reply_before};
-use crate::domain::rule::Channel;
 use crate::domain::time::Period;
 use crate::domain::wording::Locale;
 use crate::render::annex;
@@ -35,7 +34,7 @@ use crate::report::{self, ReportError};
 use crate::store::StoreError;
 use crate::store::meta::Meta;
 use crate::store::monthly::{DueLetter, NewLetter, ToldLetter};
-use crate::store::outbox::{Form, NewMessage};
+use crate::store::outbox::Form;
 use crate::store::snapshots::Snapshot;
 use crate::store::tellings::Fate;
 
@@ -292,28 +291,13 @@ impl Engine {
                 .config
                 .directory
                 .recipient(&due.start, due.role.desk, None, None, on);
-            let tried = due
-                .first_attempt_at
-                .map(|first| self.tried_for(Channel::Email, &recipient.unit, first, now));
-            if tried.is_some_and(|tried| tried >= self.config.delivery.give_up_after) {
-                tracing::error!(period = %due.period, letter = due.letter.word(), unit = %recipient.unit, "nobody took the letter in time; it is given up");
-                let mut tx = self.begin_deciding().await?;
-                let died = tx.give_up(&[(due.notice, self.given_up(Channel::Email))], now).await?;
-                tx.commit().await?;
-                composed.given_up += usize::try_from(died).unwrap_or(usize::MAX);
-                continue;
-            }
+            // No monthly letter goes out beside a long closure, whoever it is to.
             let calendar = self.config.calendars.of(&recipient.unit);
-            let schedule = recipients::schedule(&self.config, &recipient.unit, None);
-            let later = match calendar.is_open(now) {
-                false => Some((calendar.next_open(now), Wait::Hours)),
-                // No monthly letter goes out beside a long closure, whoever it is to.
-                true => calendar
-                    .is_quiet_day(calendar.date_of(now))
-                    .then(|| (schedule.opening_after(now), Wait::QuietDay)),
-            };
-            if let Some((later, wait)) = later {
-                self.befall(due.notice, Fate::Postponed(later, wait), now).await?;
+            let is_kept_back = calendar.is_quiet_day(calendar.date_of(now));
+            if !self
+                .can_be_composed(going(&due, &recipient), is_kept_back, composed, now)
+                .await?
+            {
                 continue;
             }
             self.compose_letter(meta, due, recipient, composed, now).await?;
@@ -344,44 +328,19 @@ impl Engine {
         };
         let (period, step) = (due.period, due.letter.word());
         let matter = format!("monthly|{}|{}|{period}", recipient.unit, recipient.desk.word());
-        let thread = self.store.threads(std::slice::from_ref(&matter)).await?;
         let mut section = letter::bare_section(&self.config, &recipient, due.letter.template(), now);
         section.rule = MONTHLY.to_owned();
         section.step = step.to_owned();
         section.rule_title = builtin_title(self.config.wording.locale, MONTHLY, step).to_owned();
         section.monthly = Some(said.view);
-        let alone = Alone {
-            mode: match recipient.unit.as_str() {
-                OPS => Mode::Live,
-                unit => self.config.delivery.mode_of(unit),
-            },
-            recipient: &recipient,
-            sections: vec![section],
-            thread: thread.get(&matter).map_or(&[], Vec::as_slice),
+        let saying = Saying {
+            section,
             matter,
-            data_as_of: meta.source_read_at.filter(|read| *read < now),
             attachments: said.attachments,
+            counted: said.revision.to_string(),
         };
-        let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
-        composed.rendered(&rendered);
-        let schedule = recipients::schedule(&self.config, &recipient.unit, None);
-        let message = NewMessage {
-            rules: vec![MONTHLY.to_owned()],
-            steps: vec![format!("{MONTHLY}/{step}")],
-            notices: vec![due.notice],
-            replace_at: Some(schedule.opening_after(now)),
-            ..message
-        };
-        let mut tx = self.begin_deciding().await?;
-        // A list names tickets.
-        if self.has_forgotten(&mut tx, composed.forgets.as_deref()).await? {
-            return Ok(());
-        }
-        composed.messages += tx.compose(&[&message], now).await?.len();
-        tx.keep_revision(due.telling, said.revision, now).await?;
-        tx.commit().await?;
-        composed.lateness.push(now - due.due_at);
-        Ok(())
+        self.compose_alone(meta, going(&due, &recipient), saying, composed, now)
+            .await
     }
 
     /// What a letter says now.
@@ -511,7 +470,7 @@ impl Engine {
         let standing = self.config.monthly.standing.as_ref();
         let standing = standing.map(|standing| standing.for_period(period, base, now));
         let directive = directive.or(standing.as_ref());
-        view.directive = directive.map(directive_view);
+        view.directive = directive.map(DirectiveView::from);
         view.due_day = directive.map(|d| d.due_day(reading, base));
         view.days_left = view.due_day.map_or(0, |day| base.working_days_between(today, day));
         let is_enough = view.due_day.is_some() && view.days_left >= REPLY_WITHIN;
@@ -528,8 +487,8 @@ impl Engine {
         let replies = self.replies(period, now).await?;
         Ok(Some(BeforeView {
             first_day: period.first_day(),
-            last_day: last_day(period),
-            directive: directive_view(&directive),
+            last_day: period.last_day(),
+            directive: DirectiveView::from(&directive),
             replies: self.replies_view(&replies, now),
         }))
     }
@@ -675,6 +634,16 @@ impl Engine {
     }
 }
 
+fn going<'a>(due: &DueLetter, recipient: &'a Recipient) -> Due<'a> {
+    Due {
+        notice: due.notice,
+        telling: due.telling,
+        due_at: due.due_at,
+        first_attempt_at: due.first_attempt_at,
+        recipient,
+    }
+}
+
 fn find(told: &[ToldLetter], letter: Letter) -> Option<&ToldLetter> {
     told.iter().find(|t| t.letter == letter)
 }
@@ -683,18 +652,6 @@ fn earliest(last: Period) -> Period {
     std::iter::successors(Some(last), |period| Some(period.previous()))
         .nth(LOOKED_BACK - 1)
         .unwrap_or(last)
-}
-
-fn last_day(period: Period) -> NaiveDate {
-    period.end().pred_opt().unwrap_or(period.end())
-}
-
-fn directive_view(directive: &Directive) -> DirectiveView {
-    DirectiveView {
-        number: directive.number.clone(),
-        date: directive.date,
-        reply_before: directive.reply_before,
-    }
 }
 
 fn owing_kind((kind, progress): &(Kind, Progress)) -> OwingKind {

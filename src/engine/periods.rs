@@ -93,7 +93,7 @@ impl Engine {
             &on_page
         ));
         // It may take longer than the one that decides may be silent.
-        let report = loop {
+        let (report, members) = loop {
             match timeout(SIGN_OF_LIFE, &mut counting).await {
                 Ok(counted) => break counted?,
                 Err(_) => self.begin_deciding().await?.commit().await?,
@@ -108,7 +108,7 @@ impl Engine {
             reason: None,
         };
         let known = self.store.members(period).await?;
-        let members = obligation::under_known_ids(report.members.unwrap_or_default(), &known, &self.config.directory);
+        let members = obligation::under_known_ids(members, &known, &self.config.directory);
         let mut tx = self.begin_deciding().await?;
         let is_made = tx.freeze(&snapshot).await?;
         if is_made {

@@ -9,22 +9,22 @@ use std::cmp::Reverse;
 use chrono::NaiveDate;
 
 use super::alarms;
+use super::by_calendar::{Due, Saying};
 use super::compose::deadline_view;
-use super::letter::{self, Alone};
+use super::letter;
 use super::{Composed, Engine, Observed, TurnError, recipients};
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
 use crate::domain::deadline::Reckoned;
 use crate::domain::directory::{Base, OPS, Recipient, Role};
 use crate::domain::facts::{self, Context};
-use crate::domain::notice::{COMPETENCE, Mode, SETTLED, Wait};
-use crate::domain::rule::Channel;
+use crate::domain::notice::{COMPETENCE, SETTLED};
 use crate::domain::summary::{Counts, Figures, SUMMARY, Summary, Tally, TicketFigures};
 use crate::domain::time::Period;
 use crate::render::language::builtin_title;
 use crate::render::view::{LongestView, OperationView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView};
 use crate::store::meta::Meta;
-use crate::store::outbox::{MessageState, NewMessage};
+use crate::store::outbox::MessageState;
 use crate::store::summaries::{DueSummary, MadeSummary, NewSummary};
 use crate::store::tellings::Fate;
 use crate::store::tickets::Kept;
@@ -126,26 +126,11 @@ impl Engine {
             };
             let on = self.config.calendars.base().date_of(now);
             let recipient = self.config.directory.recipient(&due.start, role.desk, None, None, on);
-            let tried = due
-                .first_attempt_at
-                .map(|first| self.tried_for(Channel::Email, &recipient.unit, first, now));
-            if tried.is_some_and(|tried| tried >= self.config.delivery.give_up_after) {
-                tracing::error!(summary = %due.summary, unit = %recipient.unit, "nobody took the summary in time; it is given up");
-                let mut tx = self.begin_deciding().await?;
-                let died = tx.give_up(&[(due.notice, self.given_up(Channel::Email))], now).await?;
-                tx.commit().await?;
-                composed.given_up += usize::try_from(died).unwrap_or(usize::MAX);
-                continue;
-            }
-            let calendar = self.config.calendars.of(&recipient.unit);
-            let schedule = recipients::schedule(&self.config, &recipient.unit, None);
-            let later = match calendar.is_open(now) {
-                false => Some((calendar.next_open(now), Wait::Hours)),
-                true => recipients::is_kept_back(&self.config, &due.role, &recipient.unit, now)
-                    .then(|| (schedule.opening_after(now), Wait::QuietDay)),
-            };
-            if let Some((later, wait)) = later {
-                self.befall(due.notice, Fate::Postponed(later, wait), now).await?;
+            let is_kept_back = recipients::is_kept_back(&self.config, &due.role, &recipient.unit, now);
+            if !self
+                .can_be_composed(going(&due, &recipient), is_kept_back, composed, now)
+                .await?
+            {
                 continue;
             }
             self.compose_summary(meta, summary, due, recipient, composed, now)
@@ -153,12 +138,6 @@ impl Engine {
             self.pulse.beat();
         }
         Ok(())
-    }
-
-    pub(super) async fn befall(&self, notice: i64, fate: Fate, now: Moment) -> Result<(), StoreError> {
-        let mut tx = self.begin_deciding().await?;
-        tx.befall(&[(notice, fate)], now).await?;
-        tx.commit().await
     }
 
     async fn compose_summary(
@@ -187,44 +166,19 @@ impl Engine {
             recipient.unit,
             recipient.desk.word()
         );
-        let thread = self.store.threads(std::slice::from_ref(&matter)).await?;
         let mut section = letter::bare_section(&self.config, &recipient, &summary.template, now);
         section.rule = SUMMARY.to_owned();
         section.step.clone_from(&summary.id);
         section.rule_title.clone_from(&summary.title);
         section.summary = Some(said.view);
-        let alone = Alone {
-            mode: match recipient.unit.as_str() {
-                OPS => Mode::Live,
-                unit => self.config.delivery.mode_of(unit),
-            },
-            recipient: &recipient,
-            sections: vec![section],
-            thread: thread.get(&matter).map_or(&[], Vec::as_slice),
+        let saying = Saying {
+            section,
             matter,
-            data_as_of: meta.source_read_at.filter(|read| *read < now),
             attachments: Vec::new(),
+            counted: serde_json::json!(said.figures).to_string(),
         };
-        let (message, rendered) = letter::alone(&self.config, &self.renderer, alone, now)?;
-        composed.rendered(&rendered);
-        let schedule = recipients::schedule(&self.config, &recipient.unit, None);
-        let message = NewMessage {
-            rules: vec![SUMMARY.to_owned()],
-            steps: vec![format!("{SUMMARY}/{}", summary.id)],
-            notices: vec![due.notice],
-            replace_at: Some(schedule.opening_after(now)),
-            ..message
-        };
-        let mut tx = self.begin_deciding().await?;
-        // It may name a ticket among the longest overdue.
-        if self.has_forgotten(&mut tx, composed.forgets.as_deref()).await? {
-            return Ok(());
-        }
-        composed.messages += tx.compose(&[&message], now).await?.len();
-        tx.keep_figures(due.telling, now, &said.figures).await?;
-        tx.commit().await?;
-        composed.lateness.push(now - due.due_at);
-        Ok(())
+        self.compose_alone(meta, going(&due, &recipient), saying, composed, now)
+            .await
     }
 
     /// What a summary says now.
@@ -431,6 +385,16 @@ impl Engine {
         contacts
             .filter(|(_, contact)| contact.confirmation(on).is_wanting())
             .count()
+    }
+}
+
+fn going<'a>(due: &DueSummary, recipient: &'a Recipient) -> Due<'a> {
+    Due {
+        notice: due.notice,
+        telling: due.telling,
+        due_at: due.due_at,
+        first_attempt_at: due.first_attempt_at,
+        recipient,
     }
 }
 

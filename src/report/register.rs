@@ -62,12 +62,7 @@ impl Report {
     }
 
     pub(super) fn directive(&self) -> Option<DirectiveView> {
-        let directive = self.register.as_ref()?.directive.as_ref()?;
-        Some(DirectiveView {
-            number: directive.number.clone(),
-            date: directive.date,
-            reply_before: directive.reply_before,
-        })
+        self.register.as_ref()?.directive.as_ref().map(DirectiveView::from)
     }
 
     /// What is owed as it stands at an instant, by unit and kind; unknown before anything is owed.

@@ -76,7 +76,7 @@ impl Report {
                 last_day: self.last_day(),
                 is_month: config.rules.period == PeriodKind::CalendarMonth,
                 previous_first_day: previous.first_day(),
-                previous_last_day: last_day(previous),
+                previous_last_day: previous.last_day(),
             },
             standing: match self.state {
                 State::Open => Standing::Open,
@@ -157,7 +157,7 @@ impl Report {
         months.truncate(known.map_or(0, |last| last + 1).max(2));
         let month = |(period, received): (Period, Option<u64>)| MonthView {
             first_day: period.first_day(),
-            last_day: last_day(period),
+            last_day: period.last_day(),
             received,
         };
         months.into_iter().rev().map(month).collect()
@@ -288,10 +288,6 @@ fn formulas() -> Vec<FormulaView> {
         text: text.to_owned(),
     }));
     formulas
-}
-
-fn last_day(period: Period) -> chrono::NaiveDate {
-    period.end().pred_opt().unwrap_or(period.end())
 }
 
 fn kind(owner: &Owner) -> RowKind {

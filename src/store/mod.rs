@@ -386,7 +386,7 @@ const TAB: &str = "\t";
 /// Between these rows.
 const NEWLINE: &str = "\n";
 
-/// The columns of a line, from the left. What is not there is empty; [`StoreError::Corrupt`] where something else stands
+/// The columns of a line, from the left. [`StoreError::Corrupt`] where one is missing or left over, or something else stands
 /// there than is read.
 struct Columns<'a> {
     table: &'static str,
@@ -407,22 +407,31 @@ impl<'a> Columns<'a> {
             })
     }
 
-    fn text(&mut self) -> &'a str {
-        self.left.next().unwrap_or_default()
+    fn text(&mut self) -> Result<&'a str, StoreError> {
+        let text = self.left.next();
+        text.ok_or_else(|| self.corrupt("a column is missing"))
+    }
+
+    /// All have been read.
+    fn end(mut self) -> Result<(), StoreError> {
+        match self.left.next() {
+            None => Ok(()),
+            Some(_) => Err(self.corrupt("there are more columns than are read")),
+        }
     }
 
     fn number(&mut self) -> Result<i64, StoreError> {
-        let text = self.text();
+        let text = self.text()?;
         self.parsed(text)
     }
 
     fn optional_number(&mut self) -> Result<Option<i64>, StoreError> {
-        let text = self.text();
+        let text = self.text()?;
         (!text.is_empty()).then(|| self.parsed(text)).transpose()
     }
 
-    fn optional_text(&mut self) -> Option<&'a str> {
-        Some(self.text()).filter(|text| !text.is_empty())
+    fn optional_text(&mut self) -> Result<Option<&'a str>, StoreError> {
+        Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
 
     fn parsed(&self, text: &str) -> Result<i64, StoreError> {

@@ -340,7 +340,7 @@ impl Tx {
     }
 
     /// Keeps what a telling without a ticket counted up to an instant.
-    pub(super) async fn keep_counted(&mut self, telling: i64, until: Moment, counted: &str) -> Result<(), StoreError> {
+    pub async fn keep_counted(&mut self, telling: i64, until: Moment, counted: &str) -> Result<(), StoreError> {
         on!(
             self.db(),
             execute(sqlx::query(KEEP).bind(telling).bind(micros(until)).bind(counted))

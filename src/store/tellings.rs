@@ -118,16 +118,16 @@ pub(super) fn with_rows() -> impl Iterator<Item = &'static str> {
 /// A telling without its notices, from the left of a line of [`OF_TICKETS`].
 fn telling(columns: &mut Columns<'_>) -> Result<Telling, StoreError> {
     let id = columns.number()?;
-    let (ticket, word) = (columns.text(), columns.text());
+    let (ticket, word) = (columns.text()?, columns.text()?);
     Ok(Telling {
         id,
         key: TellingKey {
             mode: mode(word).ok_or_else(|| columns.corrupt(format!("unknown mode `{word}`")))?,
             ticket: ticket.to_owned(),
-            rule: columns.text().to_owned(),
-            step: columns.text().to_owned(),
+            rule: columns.text()?.to_owned(),
+            step: columns.text()?.to_owned(),
             repetition: u32::try_from(columns.number()?).map_err(|e| columns.corrupt(e))?,
-            occurrence: columns.text().to_owned(),
+            occurrence: columns.text()?.to_owned(),
         },
         due_at: moment(columns.number()?),
         decided_at: moment(columns.number()?),
@@ -145,12 +145,12 @@ fn notice(columns: &mut Columns<'_>) -> Result<Notice, StoreError> {
         id: id.to_string(),
         what,
     };
-    let (role, start, by) = (columns.text(), columns.text(), columns.text());
+    let (role, start, by) = (columns.text()?, columns.text()?, columns.text()?);
     let cc = columns.number()? != 0;
-    let state = columns.text();
+    let state = columns.text()?;
     let at = moment(columns.number()?);
     let compose_at = columns.optional_number()?.map(moment);
-    let wait = columns.optional_text();
+    let wait = columns.optional_text()?;
     Ok(Notice {
         id,
         role: role.to_owned(),
@@ -165,7 +165,7 @@ fn notice(columns: &mut Columns<'_>) -> Result<Notice, StoreError> {
         compose_at,
         wait: Wait::parse(wait).ok_or_else(|| bad(format!("unknown reason to wait `{}`", wait.unwrap_or_default())))?,
         first_attempt_at: columns.optional_number()?.map(moment),
-        message: columns.optional_text().map(str::to_owned),
+        message: columns.optional_text()?.map(str::to_owned),
     })
 }
 
@@ -205,6 +205,7 @@ fn join(lines: Option<&str>, found: &mut HashMap<String, Vec<Telling>>) -> Resul
     for mut columns in Columns::of_each("telling", lines) {
         let telling = telling(&mut columns)?;
         read.push((telling, notice(&mut columns)?));
+        columns.end()?;
     }
     read.sort_unstable_by_key(|(telling, notice)| (telling.id, notice.id));
     for (telling, notice) in read {

@@ -168,17 +168,19 @@ pub struct KeptKey {
 /// Tickets out of lines of [`kept_lines`], in no order.
 pub(super) fn kept(lines: Option<&str>) -> impl Iterator<Item = Result<Kept, StoreError>> {
     Columns::of_each("ticket", lines).map(|mut columns| {
-        let code = columns.text();
+        let code = columns.text()?;
         let read = |error: serde_json::Error| corrupt(code, &error);
-        Ok(Kept {
-            ticket: serde_json::from_str(columns.text()).map_err(read)?,
-            memory: serde_json::from_str(columns.text()).map_err(read)?,
-            updated_raw: columns.optional_text().map(str::to_owned),
+        let kept = Kept {
+            ticket: serde_json::from_str(columns.text()?).map_err(read)?,
+            memory: serde_json::from_str(columns.text()?).map_err(read)?,
+            updated_raw: columns.optional_text()?.map(str::to_owned),
             next_at: columns.optional_number()?.map(moment),
             generation: columns.number()?,
             missing: columns.number()?,
             gone_at: columns.optional_number()?.map(moment),
-        })
+        };
+        columns.end()?;
+        Ok(kept)
     })
 }
 

@@ -6,6 +6,7 @@
 use chrono::{NaiveDate, NaiveDateTime};
 use serde::Serialize;
 
+use crate::domain::obligation::Directive;
 pub use crate::domain::obligation::{Kind as ObligationKind, State as ObligationState};
 use crate::domain::papers::Papers;
 use crate::domain::text::vi_sort_key;
@@ -360,6 +361,16 @@ pub struct DirectiveView {
     pub date: NaiveDate,
     /// «Trước ngày».
     pub reply_before: NaiveDate,
+}
+
+impl From<&Directive> for DirectiveView {
+    fn from(directive: &Directive) -> DirectiveView {
+        DirectiveView {
+            number: directive.number.clone(),
+            date: directive.date,
+            reply_before: directive.reply_before,
+        }
+    }
 }
 
 /// One obligation of a unit.
