@@ -534,6 +534,9 @@ const LEAVE: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli);
+    if matches!(cli.command, Command::Simulate { .. } | Command::Test { .. }) {
+        stay_on_one_core();
+    }
     let mut threads = match cli.command {
         Command::Run => tokio::runtime::Builder::new_multi_thread(),
         // Nobody is served while a turn reckons, and each statement would have other threads woken to give a connection
@@ -554,6 +557,16 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
+    }
+}
+
+/// Keeps the process on the core that it is on. The engine and the thread of a store in memory only ever wait for each other:
+/// on two cores each statement has the other one woken, which takes longer than most statements.
+fn stay_on_one_core() {
+    let mut core = rustix::thread::CpuSet::new();
+    core.set(rustix::thread::sched_getcpu());
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &core) {
+        tracing::debug!(%error, "the process does not stay on one core; it takes longer");
     }
 }
 

@@ -51,16 +51,20 @@ pub(super) struct Watched {
     judged: BTreeSet<AlarmKind>,
     /// Files of templates that a letter was made with.
     sound_templates: BTreeSet<String>,
+    /// The last forgetting before alarms are read.
+    forgets: Option<String>,
 }
 
 impl Watched {
     /// A turn that goes on by delivering only, since the clock is behind the last one.
-    pub(super) fn clock_back(config: &Config, last: Moment) -> Watched {
+    pub(super) fn clock_back(config: &Config, meta: &Meta) -> Watched {
+        let last = meta.last_turn_at.unwrap_or_default();
         let local = last.with_timezone(&config.calendars.base().zone());
         let detail = format!("the last turn was at {}", local.format("%H:%M:%S %d/%m/%Y"));
         Watched {
             seen: BTreeSet::from([Seen::new(AlarmKind::ClockBack, "", detail)]),
             judged: BTreeSet::from([AlarmKind::ClockBack]),
+            forgets: meta.last_forgetting.clone(),
             ..Watched::default()
         }
     }
@@ -75,7 +79,10 @@ impl Watched {
         unbalanced: Option<&Unbalanced>,
         now: Moment,
     ) -> Watched {
-        let mut watched = Watched::default();
+        let mut watched = Watched {
+            forgets: meta.last_forgetting.clone(),
+            ..Watched::default()
+        };
         watched
             .judged
             .extend([AlarmKind::ClockBack, AlarmKind::ReloadRefused, AlarmKind::Storm]);
@@ -205,7 +212,6 @@ impl Engine {
         self.look_for_dead(&mut watched, now).await?;
         let known = self.store.alarms().await?;
         let let_go = self.store.alarms_of_letters_let_go().await?;
-        let forgets = self.store.last_forgetting().await?;
         let words = self.words(&known, now).await?;
         let open = |seen: &Seen| {
             let is_it = |a: &&Alarm| a.cleared_at.is_none() && a.kind == seen.kind && a.subject == seen.subject;
@@ -223,7 +229,7 @@ impl Engine {
         if !new.is_empty() || !over.is_empty() || !words.witnesses.is_empty() {
             let mut tx = self.begin_deciding().await?;
             // One that was forgotten since it was read is not named; the next turn looks again.
-            if !self.has_forgotten(&mut tx, forgets.as_deref()).await? {
+            if !self.has_forgotten(&mut tx, watched.forgets.as_deref()).await? {
                 for (alarm, code) in &words.witnesses {
                     tx.alarm_seen_on(*alarm, code).await?;
                 }

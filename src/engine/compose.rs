@@ -10,7 +10,6 @@ use chrono::{NaiveDate, TimeDelta};
 use super::approval;
 use super::holds;
 use super::letter::{self, Parts};
-use super::modes::Modes;
 use super::obligations::show_progress;
 use super::observe::Observed;
 use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
@@ -247,7 +246,7 @@ impl Engine {
     pub(super) async fn compose(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
         let mut composed = Composed {
             given_up: self.replace_unaccepted(now).await?,
-            forgets: self.store.last_forgetting().await?,
+            forgets: meta.last_forgetting.clone(),
             ..Composed::default()
         };
         let mut digests: BTreeMap<Place, Bundle> = BTreeMap::new();
@@ -390,9 +389,8 @@ impl Engine {
         let kept = self.store.tickets(codes).await?;
         let tellings = self.store.tellings(codes).await?;
         let context = self.context(meta, now);
-        let disabled = self.store.disabled_endpoints().await?;
-        let mut recipients = Recipients::new(&self.config, disabled, now);
-        let modes = Modes::read(&self.config, &self.store).await?;
+        let mut recipients = Recipients::new(&self.config, self.disabled.clone(), now);
+        let modes = self.taken_up.modes(&self.config);
         let titles = self.titles(codes).await?;
         let duties = self.progress(codes).await?;
         let mut singles = Vec::new();

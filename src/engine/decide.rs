@@ -5,10 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::modes::Modes;
 use super::observe::candidates;
 use super::recipients::{self, Addressed, Recipients, Way, digest_of, goes_daily};
-use super::{Engine, TurnError, rules_since};
+use super::{Engine, TurnError};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::change::Change;
@@ -91,7 +90,7 @@ impl Engine {
             if codes.is_empty() {
                 codes = self.store.outdated(meta.generation, limit).await?;
                 if codes.is_empty() {
-                    self.all_evaluated(now).await?;
+                    self.all_evaluated(meta, now).await?;
                 } else if share == 0 {
                     return Ok(decided);
                 }
@@ -107,9 +106,9 @@ impl Engine {
     }
 
     /// Notes that all tickets have been evaluated by the configuration in force.
-    async fn all_evaluated(&self, now: Moment) -> Result<(), TurnError> {
+    async fn all_evaluated(&self, meta: &Meta, now: Moment) -> Result<(), TurnError> {
         let is_open = |change: &Change| change.evaluated_at.is_none();
-        if !self.store.meta().await?.change.as_ref().is_some_and(is_open) {
+        if !meta.change.as_ref().is_some_and(is_open) {
             return Ok(());
         }
         let mut tx = self.begin_deciding().await?;
@@ -135,13 +134,11 @@ impl Engine {
         now: Moment,
     ) -> Result<Taken, TurnError> {
         let codes: Vec<String> = batch.iter().map(|c| c.code().to_owned()).collect();
-        let since = rules_since(&self.store).await?;
-        let rule_since = |id: &str| since.get(id).copied();
-        let modes = Modes::read(&self.config, &self.store).await?;
+        let rule_since = |id: &str| self.taken_up.rules.get(id).copied();
+        let modes = self.taken_up.modes(&self.config);
         let fresh = self.source_is_fresh(meta, now);
         let context = self.context(meta, now);
-        let disabled = self.store.disabled_endpoints().await?;
-        let mut recipients = Recipients::new(&self.config, disabled, now);
+        let mut recipients = Recipients::new(&self.config, self.disabled.clone(), now);
         let mut taken = Taken::default();
         let mut saved = Vec::new();
         let mut fates = Vec::new();

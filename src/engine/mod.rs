@@ -50,7 +50,7 @@ use crate::channel::webhook::{WebhookError, Webhooks};
 use alarms::Watched;
 use audit::AuditFailure;
 use breaker::Breakers;
-use modes::Modes;
+use modes::{Modes, TakenUp};
 use periods::Unbalanced;
 
 use crate::config::Config;
@@ -64,6 +64,7 @@ use crate::domain::time::Span;
 use crate::render::Renderer;
 use crate::source::{Source, SourceError, TicketDatabase, Timeline};
 use crate::store::bounces::Suspension;
+use crate::store::endpoints::DisabledEndpoints;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::outbox::Claim;
 use crate::store::{Store, StoreError, Term, Tx};
@@ -129,6 +130,18 @@ pub struct TurnReport {
     pub outdated: i64,
     /// Alarms that hold; 0 where another process leads.
     pub alarms: usize,
+}
+
+/// What the process that decides has of a turn before it delivers.
+#[derive(Default)]
+struct Made {
+    observed: Observed,
+    /// Tellings.
+    decided: usize,
+    composed: Composed,
+    watched: Watched,
+    /// As it is behind composing.
+    meta: Meta,
 }
 
 /// Tells the time: the system's, or a simulated one.
@@ -212,6 +225,11 @@ pub struct Engine {
     audit_failed: Option<AuditFailure>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
+    taken_up: TakenUp,
+    /// When the last summary of each id fell due, where it is known to have been made.
+    summed_up: HashMap<String, Moment>,
+    /// The endpoints that take no more, as of the turn's beginning.
+    disabled: DisabledEndpoints,
     /// While this process is the one that observes, decides and composes.
     term: Option<Term>,
     /// What the clock showed when it was last found behind the last turn.
@@ -287,6 +305,9 @@ impl Engine {
             unbalanced: None,
             audit_failed: None,
             is_changed: false,
+            taken_up: TakenUp::default(),
+            summed_up: HashMap::new(),
+            disabled: DisabledEndpoints::default(),
             term: None,
             behind: None,
             pulse,
@@ -357,6 +378,7 @@ impl Engine {
         self.swept = false;
         self.audit_failed = None;
         self.freezes_at = None;
+        self.summed_up.clear();
     }
 
     /// The store, for looking.
@@ -381,7 +403,13 @@ impl Engine {
         if let Some(paused) = &meta.paused {
             tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
         }
-        let (observed, decided, composed, mut watched) = match self.term {
+        let Made {
+            observed,
+            decided,
+            composed,
+            mut watched,
+            meta,
+        } = match self.term {
             Some(_) => match Box::pin(self.prepare(meta, now)).await {
                 Err(TurnError::Store(error @ StoreError::Deposed)) => {
                     tracing::warn!(%error, "the turn took longer than its process may be silent; it goes on by delivering");
@@ -405,14 +433,14 @@ impl Engine {
         delivered.dead += composed.given_up;
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
-        match self.freeze_periods(now).await {
+        match self.freeze_periods(&meta, now).await {
             Err(TurnError::Store(StoreError::Deposed)) => self.term = None,
             Err(error) => {
                 tracing::error!(%error, "the figures of a period cannot be frozen; the next turn tries again: {error}");
             }
             Ok(()) => {}
         }
-        match self.prune_daily(now).await {
+        match self.prune_daily(&meta, now).await {
             Err(TurnError::Store(StoreError::Deposed)) => self.term = None,
             // What has been told stays told.
             Err(error) => {
@@ -422,7 +450,7 @@ impl Engine {
         }
         let waiting = self.store.count_waiting_messages().await?;
         let outdated = match self.term {
-            Some(_) => self.store.count_outdated(self.store.meta().await?.generation).await?,
+            Some(_) => self.store.count_outdated(meta.generation).await?,
             None => 0,
         };
         Ok(TurnReport {
@@ -467,12 +495,14 @@ impl Engine {
     }
 
     /// Observes, decides and composes: one process at a time does.
-    async fn prepare(&mut self, meta: Meta, now: Moment) -> Result<(Observed, usize, Composed, Watched), TurnError> {
+    async fn prepare(&mut self, meta: Meta, now: Moment) -> Result<Made, TurnError> {
         if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
             return Err(TurnError::BackInTime { asked: now, last });
         }
         self.behind = None;
         let mut meta = self.begin(meta, now).await?;
+        self.taken_up.follow(meta.generation, &self.store).await?;
+        self.disabled = self.store.disabled_endpoints().await?;
         self.take_bounces(now).await?;
         self.follow_put_off(now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
@@ -484,8 +514,10 @@ impl Engine {
             + self.decide_due(&meta, now).await?
             + self.decide_summaries(now).await?
             + self.decide_letters(now).await?;
-        // Reading and deciding may have taken long enough for ops to have paused meanwhile.
-        let mut composed = match self.store.meta().await?.paused {
+        // Reading and deciding may have taken long enough for ops to have paused or forgotten meanwhile.
+        let fresh = self.store.meta().await?;
+        meta.last_forgetting = fresh.last_forgetting;
+        let mut composed = match fresh.paused {
             None => {
                 let mut composed = self.compose(&meta, now).await?;
                 self.compose_summaries(&meta, &mut composed, now).await?;
@@ -508,7 +540,13 @@ impl Engine {
             self.unbalanced.as_ref(),
             now,
         );
-        Ok((observed, decided, composed, watched))
+        Ok(Made {
+            observed,
+            decided,
+            composed,
+            watched,
+            meta,
+        })
     }
 
     /// Begins a transaction of the process that decides.
@@ -538,7 +576,7 @@ impl Engine {
         let is_paused = meta.paused.is_some();
         self.follow_back(clock()).await?;
         let delivered = Box::pin(self.deliver(clock)).await?;
-        let mut watched = Watched::clock_back(&self.config, meta.last_turn_at.unwrap_or_default());
+        let mut watched = Watched::clock_back(&self.config, &meta);
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
         Ok(TurnReport {

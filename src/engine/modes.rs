@@ -1,6 +1,7 @@
 //! Live or shadow: how each unit's tickets are told, and since when. The configuration says it, and the store remembers
-//! what was in force before; here the two meet.
+//! what was in force before; here the two meet. What was taken up with a configuration is read once for all turns under it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::TurnError;
@@ -10,15 +11,46 @@ use crate::domain::notice::Mode;
 use crate::domain::ticket::Memory;
 use crate::store::{Store, StoreError, Tx};
 
+/// What was taken up with a configuration. It is another under another generation only, whichever process took that up.
+#[derive(Default)]
+pub(super) struct TakenUp {
+    /// 0 while nothing was.
+    generation: i64,
+    /// Since when each rule has been in force.
+    pub(super) rules: HashMap<String, Moment>,
+    modes: HashMap<String, (Mode, Moment)>,
+}
+
+impl TakenUp {
+    /// Reads it where a generation is another one.
+    pub(super) async fn follow(&mut self, generation: i64, store: &Store) -> Result<(), StoreError> {
+        if self.generation != generation {
+            *self = TakenUp {
+                generation,
+                rules: store.rules_seen().await?,
+                modes: store.unit_modes().await?,
+            };
+        }
+        Ok(())
+    }
+
+    pub(super) fn modes<'a>(&'a self, config: &'a Config) -> Modes<'a> {
+        Modes {
+            config,
+            known: Cow::Borrowed(&self.modes),
+        }
+    }
+}
+
 /// How units are told, and since when.
 pub(super) struct Modes<'a> {
     config: &'a Config,
-    known: HashMap<String, (Mode, Moment)>,
+    known: Cow<'a, HashMap<String, (Mode, Moment)>>,
 }
 
 impl<'a> Modes<'a> {
     pub(super) async fn read(config: &'a Config, store: &Store) -> Result<Modes<'a>, StoreError> {
-        let known = store.unit_modes().await?;
+        let known = Cow::Owned(store.unit_modes().await?);
         Ok(Modes { config, known })
     }
 

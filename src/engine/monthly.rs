@@ -87,15 +87,15 @@ impl Engine {
         if self.config.monthly.letters_at.is_none() {
             return Ok(0);
         }
-        let Some(since) = self.store.rules_seen().await?.get(KEY).copied() else {
+        let Some(since) = self.taken_up.rules.get(KEY).copied() else {
             return Ok(0);
         };
         let last = last_over(now, self.config.rules.period, self.config.calendars.base());
         let mut decided = self.decide_figures(last, since, now).await?;
-        let mut period = last;
-        for _ in 0..LOOKED_BACK {
-            decided += self.decide_replies(period, since, now).await?;
-            period = period.previous();
+        let directives = self.store.directives_since(earliest(last)).await?;
+        let is_over = |directive: &&Directive| directive.period.first_day() <= last.first_day();
+        for directive in directives.iter().filter(is_over) {
+            decided += self.decide_replies(directive, since, now).await?;
         }
         Ok(decided)
     }
@@ -173,11 +173,9 @@ impl Engine {
     }
 
     /// Who has not replied to the directive on a period, before the deadline and after it.
-    async fn decide_replies(&self, period: Period, since: Moment, now: Moment) -> Result<usize, TurnError> {
+    async fn decide_replies(&self, directive: &Directive, since: Moment, now: Moment) -> Result<usize, TurnError> {
         let base = self.config.calendars.base();
-        let Some(directive) = self.store.directive(period).await? else {
-            return Ok(0);
-        };
+        let period = directive.period;
         let due_day = directive.due_day(self.config.monthly.reading, base);
         let (reminder, outcome) = (reminder_due(due_day, base), outcome_due(due_day, base));
         let (letter, due_at) = if now < base.end_of_day(due_day) {

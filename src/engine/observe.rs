@@ -153,10 +153,12 @@ impl Engine {
             Some(cursor) if self.config.source.has_updated_at => self.read_changes(&meta, cursor, now, seen).await?,
             Some(_) => {}
         }
+        if !self.sweep_is_due(&meta, now) {
+            return Ok(newest);
+        }
         // Keys are compared once most tickets have been evaluated by a changed configuration: what waits goes out first.
         let outdated = self.store.count_outdated(meta.generation).await?;
-        let is_later = self.config.source.has_updated_at && outdated > SHARE_OF_TURN;
-        if self.sweep_is_due(&meta, now) && !is_later {
+        if !self.config.source.has_updated_at || outdated <= SHARE_OF_TURN {
             // One that was held is tried again with each turn.
             seen.has_swept = self.sweep(&meta, now, seen).await?;
             self.swept |= seen.has_swept;

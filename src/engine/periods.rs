@@ -16,6 +16,7 @@ use crate::domain::figures::is_checked_at;
 use crate::domain::obligation;
 use crate::domain::time::Period;
 use crate::report;
+use crate::store::meta::Meta;
 use crate::store::snapshots::Snapshot;
 
 /// The first contradiction in the figures of each period that has one.
@@ -28,11 +29,10 @@ const FINAL: i64 = 1;
 
 impl Engine {
     /// Freezes what is owed.
-    pub(super) async fn freeze_periods(&mut self, now: Moment) -> Result<(), TurnError> {
+    pub(super) async fn freeze_periods(&mut self, meta: &Meta, now: Moment) -> Result<(), TurnError> {
         if self.term.is_none() || self.freezes_at.is_some_and(|at| now < at) {
             return Ok(());
         }
-        let meta = self.store.meta().await?;
         // What was not read since is not known: another turn will.
         let (Some(first_turn), Some(read)) = (meta.first_turn_at, meta.source_read_at) else {
             return Ok(());

@@ -121,12 +121,11 @@ async fn batch(mut tx: Tx, what: Prunable, bounds: &Bounds) -> Result<i64, Store
 
 impl Engine {
     /// Prunes some of what may go, where that is not done for today.
-    pub(super) async fn prune_daily(&mut self, now: Moment) -> Result<(), TurnError> {
+    pub(super) async fn prune_daily(&mut self, meta: &Meta, now: Moment) -> Result<(), TurnError> {
         let today = self.config.calendars.base().date_of(now);
         if self.term.is_none() || self.pruned_on == Some(today) {
             return Ok(());
         }
-        let meta = self.store.meta().await?;
         let last = meta.pruned_at.map(|at| self.config.calendars.base().date_of(at));
         if last == Some(today) {
             self.pruned_on = Some(today);

@@ -71,22 +71,22 @@ struct Span {
 
 impl Engine {
     /// Makes the tellings of the summaries that are owed.
-    pub(super) async fn decide_summaries(&self, now: Moment) -> Result<usize, TurnError> {
+    pub(super) async fn decide_summaries(&mut self, now: Moment) -> Result<usize, TurnError> {
         let mut decided = 0;
         for summary in &self.config.rules.summaries {
             let Some(due) = summary.at.last_due(self.config.calendars.base(), now) else {
                 continue;
             };
-            if self
-                .store
-                .last_summary_due(&summary.id)
-                .await?
-                .is_some_and(|last| due.at <= last)
-            {
+            let is_made = |last: &Moment| due.at <= *last;
+            if self.summed_up.get(&summary.id).is_some_and(is_made) {
+                continue;
+            }
+            if let Some(last) = self.store.last_summary_due(&summary.id).await?.filter(is_made) {
+                self.summed_up.insert(summary.id.clone(), last);
                 continue;
             }
             // One that has just been written does not owe what fell due before.
-            let since = self.store.rules_seen().await?.get(&key(summary)).copied();
+            let since = self.taken_up.rules.get(&key(summary)).copied();
             if since.is_none_or(|since| due.at <= since) {
                 continue;
             }

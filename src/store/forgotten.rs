@@ -9,12 +9,12 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use sqlx::FromRow;
 
+use super::meta::LAST_FORGETTING;
 use super::{CHUNK, Either, Store, StoreError, Tx, filled, keys_50, micros, moment, on, sqlite};
 use crate::domain::Moment;
 
-/// Names in `meta`: the key of the hashes, and a mark that each forgetting makes anew.
+/// The key of the hashes, among the single values.
 const KEY: &str = "forget_key";
-const LAST: &str = "last_forgetting";
 
 /// May name tickets that none of its links leads to: a letter without notices, one with a summary, one whose tickets have
 /// been pruned.
@@ -319,11 +319,6 @@ impl Store {
         Ok(at.map(moment))
     }
 
-    /// Names the last forgetting: whoever holds what he read before looks whether it is the same.
-    pub async fn last_forgetting(&self) -> Result<Option<String>, StoreError> {
-        self.value(LAST).await
-    }
-
     /// What there is of a ticket.
     pub async fn traces(&self, code: &str) -> Result<Traces, StoreError> {
         let traces: (i64, i64, i64, i64, i64, i64) = on!(self.db(), fetch_one(sqlx::query_as(COUNT).bind(code)));
@@ -364,9 +359,9 @@ impl Tx {
         forgotten!(self, codes)
     }
 
-    /// As [`Store::last_forgetting`].
+    /// As [`super::meta::Meta::last_forgetting`] by now.
     pub async fn last_forgetting(&mut self) -> Result<Option<String>, StoreError> {
-        self.value(LAST).await
+        self.value(LAST_FORGETTING).await
     }
 
     /// The messages that ever told of a ticket.
@@ -443,7 +438,7 @@ impl Tx {
         for statement in [HASH_MEMBERS, HASH_ENTRIES] {
             on!(self.db(), execute(sqlx::query(statement).bind(code).bind(&hash)));
         }
-        self.put(&[(LAST, uuid::Uuid::new_v4().to_string())]).await?;
+        self.put(&[(LAST_FORGETTING, uuid::Uuid::new_v4().to_string())]).await?;
         Ok(texts)
     }
 

@@ -72,6 +72,8 @@ pub struct Meta {
     pub config_refused_at: Option<Moment>,
     /// What the last change of the configuration changed.
     pub change: Option<Change>,
+    /// Names the last forgetting: whoever holds what he read before looks whether it is the same.
+    pub last_forgetting: Option<String>,
 }
 
 /// Who holds all sending, since when and why.
@@ -150,6 +152,7 @@ impl Store {
             config_refused: values.get(REFUSED).cloned(),
             config_refused_at: at(REFUSED_AT)?,
             change: json(text(CHANGE), CHANGE)?,
+            last_forgetting: values.get(LAST_FORGETTING).cloned(),
         })
     }
 
@@ -179,6 +182,7 @@ const PARTS: &str = "config_parts";
 const CHANGE: &str = "config_change";
 const REFUSED: &str = "config_refused";
 const REFUSED_AT: &str = "config_refused_at";
+pub(super) const LAST_FORGETTING: &str = "last_forgetting";
 
 impl Tx {
     /// Holds all composing and sending.

@@ -21,6 +21,7 @@ const RECORD_DIRECTIVE: &str = "INSERT INTO directive (id, period, number, date,
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const DIRECTIVES: &str =
     "SELECT period, number, date, reply_before, standing, author, at FROM directive WHERE period = $1 ORDER BY id";
+const DIRECTIVES_SINCE: &str = "SELECT period, number, date, reply_before, standing, author, at FROM directive WHERE period >= $1 ORDER BY period DESC, id DESC";
 const DIRECTED: &str = "SELECT DISTINCT period FROM directive ORDER BY period";
 const MEMBERS_IN_CHECK: &str =
     "SELECT unit, kind, code FROM member WHERE period = $1 AND revision = 0 ORDER BY unit, kind, code";
@@ -61,6 +62,7 @@ pub const STATEMENTS: &[&str] = &[
     NEXT_DIRECTIVE,
     RECORD_DIRECTIVE,
     DIRECTIVES,
+    DIRECTIVES_SINCE,
     DIRECTED,
     MEMBERS_IN_CHECK,
     MEMBERS,
@@ -303,6 +305,18 @@ impl Store {
             fetch_all(sqlx::query_as(DIRECTIVES).bind(period.to_string()))
         );
         rows.into_iter().map(Directive::try_from).collect()
+    }
+
+    /// The directives in force on a period and all behind it, the latest period first.
+    pub async fn directives_since(&self, first: Period) -> Result<Vec<Directive>, StoreError> {
+        let rows: Vec<DirectiveRow> = on!(
+            self.db(),
+            fetch_all(sqlx::query_as(DIRECTIVES_SINCE).bind(first.to_string()))
+        );
+        let all = rows.into_iter().map(Directive::try_from);
+        let mut all: Vec<Directive> = all.collect::<Result<_, StoreError>>()?;
+        all.dedup_by(|earlier, last| earlier.period == last.period);
+        Ok(all)
     }
 
     /// The periods that a directive was recorded on, the earliest first.
