@@ -83,9 +83,9 @@ struct Trust {
 }
 
 /// TCP, or TLS over it.
-trait Wire: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}
+trait Wire: AsyncRead + AsyncWrite + fmt::Debug + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin> Wire for T {}
+impl<T: AsyncRead + AsyncWrite + fmt::Debug + Send + Sync + Unpin> Wire for T {}
 
 /// An open connection that has greeted, is encrypted and logged in as asked for, and is ready for a mail.
 ///

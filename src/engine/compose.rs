@@ -204,8 +204,60 @@ pub(super) struct Ready {
     released: Option<String>,
 }
 
+/// What was written of a draft.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) ready: Vec<Ready>,
+    /// The letter, where it is one.
+    rendered: Option<Rendered>,
+    /// The unit whose letter goes without its list, and why.
+    annex_failed: Option<(String, String)>,
+}
+
+impl Written {
+    /// Tells what failed of it, for the log and the report.
+    pub(super) fn tell(&self, composed: &mut Composed) {
+        if let Some(rendered) = &self.rendered {
+            if let Some(failed) = &rendered.failed {
+                letter::log_failed(failed);
+            }
+            composed.rendered(rendered);
+        }
+        if let Some((unit, failed)) = &self.annex_failed {
+            tracing::error!(%failed, %unit, "the list could not be attached; the mail went out without it: {failed}");
+            composed.problems.push(format!("annex: {failed}"));
+        }
+    }
+}
+
 /// Messages rendered and stored together.
 const TOGETHER: usize = 50;
+
+/// Does some work for each of a list, on so many cores; what came of each is in the list's order.
+fn for_each<T: Send, R: Send>(list: Vec<T>, cores: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let share = list.len().div_ceil(cores.max(1)).max(1);
+    let mut rest = list.into_iter();
+    let mut shares =
+        std::iter::from_fn(|| Some(rest.by_ref().take(share).collect::<Vec<T>>()).filter(|s| !s.is_empty()));
+    let own = shares.next().unwrap_or_default();
+    let others: Vec<Vec<T>> = shares.collect();
+    let work = &work;
+    std::thread::scope(|threads| {
+        let of_share = |share: Vec<T>| share.into_iter().map(work).collect::<Vec<R>>();
+        let others: Vec<_> = others
+            .into_iter()
+            .map(|share| threads.spawn(move || of_share(share)))
+            .collect();
+        let mut done = of_share(own);
+        for other in others {
+            match other.join() {
+                Ok(share) => done.extend(share),
+                Err(panicked) => std::panic::resume_unwind(panicked),
+            }
+        }
+        done
+    })
+}
 
 /// Where bundles go: mode, unit, desk and channel, and apart what has to be approved.
 pub(super) type Place = (Mode, String, Desk, Channel, Option<Apart>);
@@ -814,10 +866,16 @@ impl Engine {
             let some: Vec<Draft> = drafts.by_ref().take(TOGETHER).collect();
             let matters: Vec<String> = some.iter().map(|draft| draft.matter.clone()).collect();
             let threads = self.store.threads(&matters).await?;
-            let mut ready = Vec::with_capacity(some.len());
-            for draft in some {
+            // Writing letters is most of what the engine itself does for a turn in which much is due.
+            let written = for_each(some, self.cores, |draft| {
                 let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
-                ready.extend(self.finish(draft, thread, data_as_of, composed, now)?);
+                self.finish(draft, thread, data_as_of, now)
+            });
+            let mut ready = Vec::with_capacity(written.len());
+            for written in written {
+                let written = written?;
+                written.tell(composed);
+                ready.extend(written.ready);
             }
             self.enqueue(ready, released, composed, now).await?;
             self.pulse.beat();
@@ -827,13 +885,12 @@ impl Engine {
 
     /// Renders one message: a mail, or the pages of a webhook.
     pub(super) fn finish(
-        &mut self,
+        &self,
         draft: Draft,
         thread: &[String],
         data_as_of: Option<Moment>,
-        composed: &mut Composed,
         now: Moment,
-    ) -> Result<Vec<Ready>, TurnError> {
+    ) -> Result<Written, TurnError> {
         let Draft {
             mode,
             channel,
@@ -918,22 +975,13 @@ impl Engine {
                     ..letter::Going::default()
                 };
                 let letter = letter::write(&self.config, &self.renderer, &recipient, view, going, now)?;
-                if let Some(failed) = &letter.rendered.failed {
-                    letter::log_failed(failed);
-                }
-                composed.rendered(&letter.rendered);
-                if let Some(failed) = &letter.annex_failed {
-                    tracing::error!(%failed, unit = %recipient.unit, "the list could not be attached; the mail went out without it: {failed}");
-                    composed.problems.push(format!("annex: {failed}"));
-                }
                 let told: Vec<&Told> = told.iter().collect();
-                Ok(vec![ready(
-                    id,
-                    letter.recipients,
-                    letter.rendered.subject,
-                    letter.bytes,
-                    &told,
-                )])
+                let subject = letter.rendered.subject.clone();
+                Ok(Written {
+                    ready: vec![ready(id, letter.recipients, subject, letter.bytes, &told)],
+                    annex_failed: letter.annex_failed.map(|failed| (recipient.unit.clone(), failed)),
+                    rendered: Some(letter.rendered),
+                })
             }
             true => {
                 let pages = letter::pages(&self.config, &recipient, &view, now)?;
@@ -949,7 +997,10 @@ impl Engine {
                     let subject = format!("{} tickets, page {} of {count}", page.tickets.len(), n + 1);
                     ready(id, recipient.addresses.clone(), subject, page.body, &told)
                 });
-                Ok(pages.collect())
+                Ok(Written {
+                    ready: pages.collect(),
+                    ..Written::default()
+                })
             }
         }
     }

@@ -322,9 +322,15 @@ impl Engine {
         let mut delivered = Delivered::default();
         let began = clock();
         while clock() < began + POSTING {
-            let disabled = &self.store.disabled_endpoints().await?;
             let Some((now, claims)) = self.next_claims(Channel::Webhook, most, began, clock).await? else {
                 break;
+            };
+            let disabled = &match self.store.disabled_endpoints().await {
+                Ok(disabled) => disabled,
+                Err(error) => {
+                    self.keep_unused(claims, now);
+                    return Err(error.into());
+                }
             };
             let claims = self.put_back_outside_windows(claims, now).await?;
             let (mut postable, mut resting) = (Vec::new(), Vec::new());

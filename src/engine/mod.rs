@@ -208,6 +208,8 @@ pub struct Engine {
     breakers: Breakers,
     /// What the store could not be told when it was to be.
     owing: Mutex<Owing>,
+    /// Letters are written on so many cores.
+    cores: usize,
     /// Names this process in claims.
     name: String,
     /// The first turn of a process sweeps, whatever was read before.
@@ -225,6 +227,9 @@ pub struct Engine {
     audit_failed: Option<AuditFailure>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
+    /// The last turn that this process recorded. What it remembers of the store holds only while the store has no other: after
+    /// a failover it may be one from before, and meanwhile another process may have led.
+    recorded: Option<Moment>,
     taken_up: TakenUp,
     /// When the last summary of each id fell due, where it is known to have been made.
     summed_up: HashMap<String, Moment>,
@@ -296,6 +301,7 @@ impl Engine {
             parts: Some(parts),
             breakers: Breakers::default(),
             owing: Mutex::default(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
             name,
             swept: false,
             claims_voided: false,
@@ -305,6 +311,7 @@ impl Engine {
             unbalanced: None,
             audit_failed: None,
             is_changed: false,
+            recorded: None,
             taken_up: TakenUp::default(),
             summed_up: HashMap::new(),
             disabled: DisabledEndpoints::default(),
@@ -500,6 +507,12 @@ impl Engine {
             return Err(TurnError::BackInTime { asked: now, last });
         }
         self.behind = None;
+        let recorded = self.recorded.take().map(|at| at.timestamp_micros());
+        if recorded.is_none() || recorded != meta.last_turn_at.map(|at| at.timestamp_micros()) {
+            self.taken_up = TakenUp::default();
+            self.summed_up.clear();
+            self.freezes_at = None;
+        }
         let mut meta = self.begin(meta, now).await?;
         self.taken_up.follow(meta.generation, &self.store).await?;
         self.disabled = self.store.disabled_endpoints().await?;
@@ -529,6 +542,7 @@ impl Engine {
         let decided = decided + composed.reread.decided;
         observed.join(std::mem::take(&mut composed.reread));
         self.record(&meta, &observed, &composed, now).await?;
+        self.recorded = Some(now);
         // As it is by now: composing writes down whether it holds messages back.
         let meta = self.store.meta().await?;
         let watched = Watched::prepared(

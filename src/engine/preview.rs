@@ -119,8 +119,9 @@ impl Engine {
         let mut composed = Composed::default();
         for draft in drafts {
             let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
-            let ready = self.finish(draft, thread, None, &mut composed, now)?;
-            previewed.messages.extend(ready.into_iter().map(|r| r.message));
+            let written = self.finish(draft, thread, None, now)?;
+            written.tell(&mut composed);
+            previewed.messages.extend(written.ready.into_iter().map(|r| r.message));
         }
         previewed.messages.sort_by_key(|m| std::cmp::Reverse(m.notices.len()));
         previewed.problems = composed.problems;

@@ -150,7 +150,7 @@ impl Engine {
         if is_long_ago && meta.newest_update.is_none() {
             tracing::warn!(last = ?last, "records have not been looked at for long; if the clock is right, what is kept no longer goes from tomorrow on");
         } else {
-            if let Some(from) = kept_from(&meta, &bounds) {
+            if let Some(from) = kept_from(meta, &bounds) {
                 let mut tx = self.begin_deciding().await?;
                 tx.put_moments(&[(MetaMoment::KeptFrom, from)]).await?;
                 tx.commit().await?;

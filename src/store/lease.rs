@@ -6,6 +6,8 @@
 //! and since it holds the row no other's term begins before its end. Lengths are by the database's clock. A SQLite store
 //! is held by one process, and its term never ends.
 
+use std::sync::atomic::AtomicU64;
+
 use chrono::TimeDelta;
 use sqlx::Acquire as _;
 use sqlx::postgres::PgPool;
@@ -104,12 +106,13 @@ impl Store {
     pub async fn begin_deciding(&self, term: &Term) -> Result<Tx, StoreError> {
         match &self.pool {
             Either::Sqlite(pool) => sqlite::begin(pool).await,
-            Either::Postgres(pool) => begin(pool, Some(term)).await,
+            Either::Postgres(pool) => begin(pool, &self.begun, Some(term)).await,
         }
     }
 }
 
-pub(super) async fn begin(pool: &PgPool, term: Option<&Term>) -> Result<Tx, StoreError> {
+pub(super) async fn begin(pool: &PgPool, begun: &AtomicU64, term: Option<&Term>) -> Result<Tx, StoreError> {
+    postgres::keep_statistics(pool, begun).await;
     let mut tx = postgres::answered(pool.begin()).await?;
     let db = postgres::answered(tx.acquire()).await?;
     let taken: Option<(i64, i64)> = match term {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{SIZES, Store, StoreError, Tx, micros, moment, on, pieces, rows};
+use super::{SIZES, Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::change::{Change, Parts};
 
@@ -16,7 +16,7 @@ const ONE: &str = "SELECT value FROM meta WHERE name = $1";
 
 pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE, FORGET, ONE];
 
-static PUT: LazyLock<[String; 3]> = LazyLock::new(|| {
+static PUT: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO meta (name, value) VALUES {} ON CONFLICT (name) DO UPDATE SET value = excluded.value",

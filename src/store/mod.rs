@@ -29,6 +29,7 @@ pub mod tickets;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use chrono::DateTime;
 use sqlx::migrate::Migrator;
@@ -90,6 +91,12 @@ pub fn statements() -> Vec<&'static str> {
 #[must_use]
 pub fn statements_of_postgres() -> Vec<&'static str> {
     [lease::STATEMENTS, postgres::STATEMENTS].concat()
+}
+
+/// What only SQLite is asked: what it knows of its tables.
+#[must_use]
+pub fn statements_of_sqlite() -> Vec<&'static str> {
+    sqlite::STATEMENTS.to_vec()
 }
 
 /// What can go wrong with the store.
@@ -191,6 +198,8 @@ pub struct Store {
     /// One connection where a SQLite store is open for writing: the pages that it keeps stay good, since nobody else
     /// writes. So nothing reads while a transaction is open but the transaction itself.
     pool: Either<SqlitePool, PgPool>,
+    /// Write transactions on PostgreSQL so far.
+    begun: Arc<AtomicU64>,
     /// Held for as long as a SQLite store is open for writing.
     _held: Option<Arc<File>>,
 }
@@ -272,7 +281,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match &self.pool {
             Either::Sqlite(pool) => sqlite::begin(pool).await,
-            Either::Postgres(pool) => lease::begin(pool, None).await,
+            Either::Postgres(pool) => lease::begin(pool, &self.begun, None).await,
         }
     }
 
@@ -342,7 +351,10 @@ fn filled<T: Clone>(chunk: &[T]) -> impl Iterator<Item = T> + '_ {
 
 /// How many rows a statement with several rows of values writes at once. One text for each size, so that the texts are
 /// few and stay prepared.
-const SIZES: [usize; 3] = [16, 4, 1];
+const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
+
+/// A statement's text for each of [`SIZES`].
+type Sizes = [String; SIZES.len()];
 
 /// A list cut into pieces of [`SIZES`], the largest that fit first.
 fn pieces<T>(mut list: &[T]) -> impl Iterator<Item = (usize, &[T])> {

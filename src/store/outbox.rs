@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use chrono::TimeDelta;
 use sqlx::FromRow;
 
-use super::{CHUNK, SIZES, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
+use super::{CHUNK, SIZES, Sizes, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::notice::NoticeState;
 use crate::domain::rule::Channel;
@@ -18,6 +18,7 @@ use crate::domain::rule::Channel;
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
      WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $5) \
      AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'paused') ORDER BY next_attempt_at, id LIMIT CAST($3 AS BIGINT)";
+const IS_DUE: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE state = 'waiting' AND channel = $1 AND next_attempt_at <= $2 LIMIT 1) AS first";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
      WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53 OR claimed_until > $54) AND id IN (",
@@ -27,7 +28,8 @@ const CLAIM: &str = concat!(
 const VOID_CLAIMS: &str =
     "UPDATE message SET claimed_until = $1 WHERE state = 'waiting' AND claimed_by IS NOT NULL AND claimed_until > $1";
 const DUE_AT_ONCE: &str = "UPDATE message SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $2";
-const LAST_DUE_AT: &str = "SELECT MAX(next_attempt_at) FROM message WHERE state = 'waiting'";
+const LAST_DUE_AT: &str = "SELECT MAX(at) FROM (SELECT MAX(next_attempt_at) AS at FROM message WHERE state = 'waiting' AND channel = 'email' \
+     UNION ALL SELECT MAX(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = 'webhook') AS last";
 const LEFT_OPEN: &str = "UPDATE message SET unknown = unknown + 1, attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL, \
      first_attempt_at = COALESCE(first_attempt_at, $2) WHERE id = $1";
 const SETTLE: &str = "UPDATE message SET state = $3, state_at = $4, reason = $5, next_attempt_at = $6, attempts = attempts + 1, unknown = unknown + $7, \
@@ -56,7 +58,7 @@ const TICKETS_WAKE: &str = concat!(
     "))"
 );
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
-const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT CAST($2 AS BIGINT)";
+const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND channel = 'email' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT CAST($2 AS BIGINT)";
 const WAITING_LIVE: &str = "SELECT id FROM message WHERE state = 'waiting' AND mode = 'live' AND notices > 0 AND unknown = 0 AND claimed_by IS NULL ORDER BY id";
 const WAITING_MAILS: &str = "SELECT id, unit, desk, recipients FROM message WHERE state = 'waiting' AND channel = 'email' AND notices > 0 AND unknown = 0 \
      AND claimed_by IS NULL ORDER BY id";
@@ -141,7 +143,7 @@ const THREADS: &str = concat!(
     ")) AS last WHERE back <= 20 ORDER BY matter, back DESC"
 );
 const LAST_WRITTEN: &str = concat!(
-    "SELECT matter, MAX(created_at) FROM message WHERE state = 'accepted' AND matter IN (",
+    "SELECT matter, MAX(created_at) FROM message WHERE state IN ('accepted', 'corrected') AND state = 'accepted' AND matter IN (",
     keys_50!(),
     ") GROUP BY matter"
 );
@@ -166,6 +168,7 @@ const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST
 
 pub const STATEMENTS: &[&str] = &[
     CLAIMABLE,
+    IS_DUE,
     CLAIM,
     VOID_CLAIMS,
     DUE_AT_ONCE,
@@ -222,7 +225,7 @@ pub const STATEMENTS: &[&str] = &[
     COUNTS,
 ];
 
-static INSERT: LazyLock<[String; 3]> = LazyLock::new(|| {
+static INSERT: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO message (id, mode, channel, form, unit, desk, matter, digest_key, recipients, subject, rules, steps, notices, \
@@ -235,9 +238,9 @@ static INSERT: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static INSERT_BODY: LazyLock<[String; 3]> =
+static INSERT_BODY: LazyLock<Sizes> =
     LazyLock::new(|| SIZES.map(|count| format!("INSERT INTO body (message, bytes) VALUES {}", rows("(?, ?)", count))));
-static LINK: LazyLock<[String; 3]> = LazyLock::new(|| {
+static LINK: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO message_notice (message, notice) VALUES {}",
@@ -245,7 +248,7 @@ static LINK: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static COMPOSED: LazyLock<[String; 3]> = LazyLock::new(|| {
+static COMPOSED: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "WITH made (message, notice, at, state) AS (VALUES {}) \
@@ -258,7 +261,7 @@ static COMPOSED: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static ATTEMPT: LazyLock<[String; 3]> = LazyLock::new(|| {
+static ATTEMPT: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO attempt (id, message, at, answer, detail) VALUES {}",
@@ -266,7 +269,7 @@ static ATTEMPT: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static PUT_BACK: LazyLock<[String; 3]> = LazyLock::new(|| {
+static PUT_BACK: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "WITH back (letter, holder, at) AS (VALUES {}) \
@@ -590,6 +593,14 @@ impl Store {
         lease: TimeDelta,
         limit: usize,
     ) -> Result<Vec<Claim>, StoreError> {
+        // Where nothing is due nobody is kept from writing.
+        let due_ones: i64 = on!(
+            self.db(),
+            fetch_one(sqlx::query_scalar(IS_DUE).bind(channel.word()).bind(micros(due)))
+        );
+        if due_ones == 0 {
+            return Ok(Vec::new());
+        }
         let mut tx = self.begin().await?;
         let leases = tx.lease_clock(now);
         let length = lease.num_microseconds().unwrap_or(i64::MAX);

@@ -5,6 +5,8 @@
 //! database's own order is.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -40,6 +42,12 @@ const TABLES: &str = "SELECT COUNT(*), COUNT(*) FILTER (WHERE c.relname = '_sqlx
      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') \
      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')";
 const VERSION: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+
+/// What grows with tickets.
+const ANALYZE: &str = "ANALYZE (SKIP_LOCKED) ticket, change, telling, notice, message, message_notice, attempt";
+
+/// The write transaction before which a process has the statistics renewed first; then it is each that is twice the last.
+const FIRST_ANALYZED: u64 = 8;
 
 pub const STATEMENTS: &[&str] = &[TABLES, VERSION];
 
@@ -82,6 +90,7 @@ fn store(options: PgConnectOptions) -> Store {
         .connect_lazy_with(options);
     Store {
         pool: Either::Postgres(pool),
+        begun: Arc::default(),
         _held: None,
     }
 }
@@ -136,6 +145,18 @@ fn migrations() -> Migrator {
         Migration::new(m.version, m.description.clone(), m.migration_type, sql, m.no_tx)
     };
     Migrator::with_migrations(MIGRATIONS.iter().map(by_bytes).collect())
+}
+
+/// Has the server see how much its tables have grown. By itself it does so about once a minute, and by then plans that were
+/// made for empty tables would have gone through all of them again and again. Without it statements are slower and as right.
+pub(super) async fn keep_statistics(pool: &PgPool, begun: &AtomicU64) {
+    let number = begun.fetch_add(1, Ordering::Relaxed) + 1;
+    if number < FIRST_ANALYZED || !number.is_power_of_two() {
+        return;
+    }
+    if let Err(error) = answered(sqlx::query(ANALYZE).execute(pool)).await {
+        tracing::warn!(%error, "the store's statistics could not be renewed; its statements may be slow: {error}");
+    }
 }
 
 /// An answer of the server, waited for within limits of time.

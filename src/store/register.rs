@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::{SIZES, Store, StoreError, Tx, micros, moment, on, pieces, rows as numbered};
+use super::{SIZES, Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows as numbered};
 use crate::domain::Moment;
 use crate::domain::obligation::{
     Directive, Entry, Exclusion, Id, Kind, Member, Members, NewEntry, Obligation, Progress, What, exclusions, met_by,
@@ -86,7 +86,7 @@ pub const STATEMENTS: &[&str] = &[
     UNDO,
 ];
 
-static ADD: LazyLock<[String; 3]> = LazyLock::new(|| {
+static ADD: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO member (period, unit, kind, code, revision) VALUES {}",

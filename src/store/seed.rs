@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use sqlx::FromRow;
 
-use super::{SIZES, Store, StoreError, Tx, micros, moment, on, pieces, rows, sqlite};
+use super::{SIZES, Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows, sqlite};
 use crate::domain::Moment;
 use crate::domain::notice::Telling;
 
 const NEXT: &str = "SELECT MIN(at) FROM (SELECT MIN(next_at) AS at FROM ticket WHERE next_at > $1 \
      UNION ALL SELECT MIN(compose_at) FROM notice WHERE state = 'waiting' AND compose_at > $1 \
-     UNION ALL SELECT MIN(next_attempt_at) FROM message WHERE state = 'waiting' AND next_attempt_at > $1) AS next";
+     UNION ALL SELECT MIN(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = 'email' AND next_attempt_at > $1 \
+     UNION ALL SELECT MIN(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = 'webhook' AND next_attempt_at > $1) AS next";
 const TOLD: &str = "SELECT m.id AS message, m.state_at AS at, m.mode, m.channel, m.unit, m.desk, \
      CASE WHEN t.subject_kind = 'ticket' THEN t.subject END AS ticket, t.rule, t.step, t.repetition, n.role, n.cc \
      FROM message m LEFT JOIN message_notice l ON l.message = m.id LEFT JOIN notice n ON n.id = l.notice \
@@ -19,7 +20,7 @@ const TOLD: &str = "SELECT m.id AS message, m.state_at AS at, m.mode, m.channel,
 
 pub const STATEMENTS: &[&str] = &[NEXT, TOLD];
 
-static TELLING: LazyLock<[String; 3]> = LazyLock::new(|| {
+static TELLING: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO telling (id, subject_kind, subject, mode, rule, step, repetition, occurrence, due_at, decided_at, opening, settled_by) \
@@ -28,7 +29,7 @@ static TELLING: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static NOTICE: LazyLock<[String; 3]> = LazyLock::new(|| {
+static NOTICE: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO notice (id, telling, role, start_unit, channel, cc, state, state_at, compose_at, wait, first_attempt_at, message) \

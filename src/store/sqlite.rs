@@ -14,6 +14,19 @@ use super::{Either, MIGRATIONS, Store, StoreError, Tx, refuse_newer, refuse_olde
 /// How long a statement waits for another process that holds the file locked.
 pub const BUSY: Duration = Duration::from_secs(30);
 
+/// Prepared statements that a connection keeps: all that a turn has.
+const PREPARED: usize = 300;
+
+/// Whether SQLite has a table for what it is to know of the others.
+const HAS_STATISTICS: &str = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'sqlite_stat1'";
+const KNOWN: &str = "SELECT COUNT(*) FROM sqlite_stat1 WHERE idx = 'message_state'";
+/// Of a million messages two hundred thousand share a state, and ten that and the instant at which they were made.
+/// <https://www.sqlite.org/fileformat2.html#the_sqlite_stat1_table>
+const LEARN: &str =
+    "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('message', 'message_state', '1000000 200000 10')";
+
+pub const STATEMENTS: &[&str] = &[HAS_STATISTICS, KNOWN, LEARN];
+
 /// For writing, as the one process that does; made where there is none.
 pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
     let held = hold(path)?;
@@ -27,12 +40,10 @@ pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
         }
     }
     let pool = connect(path, writing(path).create_if_missing(true), 1).await?;
-    MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migrate {
-        database: named(path),
-        source,
-    })?;
+    bring_up_to_date(&pool, path).await?;
     Ok(Store {
         pool: Either::Sqlite(pool),
+        begun: Arc::default(),
         _held: Some(Arc::new(held)),
     })
 }
@@ -54,20 +65,38 @@ pub(super) async fn open_in_memory() -> Result<Store, StoreError> {
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(SqliteConnectOptions::new().filename(path).foreign_keys(true))
+        .connect_with(options(path))
         .await
         .map_err(|source| StoreError::Open {
             database: named(path),
             source,
         })?;
-    MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Migrate {
+    bring_up_to_date(&pool, path).await?;
+    Ok(Store {
+        pool: Either::Sqlite(pool),
+        begun: Arc::default(),
+        _held: None,
+    })
+}
+
+/// Makes the tables what this program knows, and tells SQLite what it would learn of them in time: without that it takes a
+/// message's state for as good as its id, and goes through all that wait to find the fifty it was asked for.
+async fn bring_up_to_date(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+    MIGRATIONS.run(pool).await.map_err(|source| StoreError::Migrate {
         database: named(path),
         source,
     })?;
-    Ok(Store {
-        pool: Either::Sqlite(pool),
-        _held: None,
-    })
+    let has_statistics: i64 = sqlx::query_scalar(HAS_STATISTICS).fetch_one(pool).await?;
+    if has_statistics == 0 {
+        // The table is made by its first use.
+        sqlx::query("ANALYZE lease").execute(pool).await?;
+    }
+    let known: i64 = sqlx::query_scalar(KNOWN).fetch_one(pool).await?;
+    if known == 0 {
+        sqlx::query(LEARN).execute(pool).await?;
+        sqlx::query("ANALYZE sqlite_schema").execute(pool).await?;
+    }
+    Ok(())
 }
 
 async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<Store, StoreError> {
@@ -77,6 +106,7 @@ async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: 
     refuse_older(&path.display(), look_at_tables(path).await?)?;
     Ok(Store {
         pool: Either::Sqlite(connect(path, options, connections).await?),
+        begun: Arc::default(),
         _held: None,
     })
 }
@@ -133,7 +163,13 @@ pub(super) async fn backup(pool: &SqlitePool, to: &Path) -> Result<(), StoreErro
 /// Writes the file anew from what is in it now, and empties the log beside it: no page of either holds what was deleted or
 /// overwritten. Nobody else writes meanwhile; who would waits.
 pub(super) async fn scour(pool: &SqlitePool) -> Result<(), StoreError> {
-    sqlx::query("VACUUM").execute(pool).await?;
+    let mut connection = pool.acquire().await?;
+    // The whole file is written there.
+    sqlx::query("PRAGMA temp_store = file")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("VACUUM").execute(&mut *connection).await?;
+    connection.close().await?;
     let (is_busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
         .fetch_one(pool)
         .await?;
@@ -213,6 +249,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         // FULL: what is marked as sent stays marked after a power cut.
         .synchronous(SqliteSynchronous::Full)
+        // Beside what is undone of a statement that fails, which is written down for each of several rows.
+        .pragma("temp_store", "memory")
+        .statement_cache_capacity(PREPARED)
         // Negative: KiB. With the 2 MB that SQLite takes by itself a turn reads the same pages again and again.
         .pragma("cache_size", "-16384")
         .foreign_keys(true)

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::{
-    CHUNK, Columns, NEWLINE, SIZES, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, on, pieces, rows,
+    CHUNK, Columns, NEWLINE, SIZES, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, on, pieces,
+    rows,
 };
 use crate::domain::Moment;
 use crate::domain::change::WaitingOf;
@@ -55,7 +56,7 @@ pub const STATEMENTS: &[&str] = &[
     WAITING_BY_STEP,
 ];
 
-static TELL: LazyLock<[String; 3]> = LazyLock::new(|| {
+static TELL: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO telling (id, subject_kind, subject, mode, rule, step, repetition, occurrence, due_at, decided_at, opening, settled_by) \
@@ -64,7 +65,7 @@ static TELL: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static NOTICE: LazyLock<[String; 3]> = LazyLock::new(|| {
+static NOTICE: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO notice (id, telling, role, start_unit, channel, cc, state, state_at, compose_at, first_attempt_at, message) \
@@ -73,7 +74,7 @@ static NOTICE: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static SETTLE: LazyLock<[String; 3]> = LazyLock::new(|| {
+static SETTLE: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "WITH ended (telling, settler) AS (VALUES {}) \
@@ -82,7 +83,7 @@ static SETTLE: LazyLock<[String; 3]> = LazyLock::new(|| {
         )
     })
 });
-static BECOME: LazyLock<[String; 3]> = LazyLock::new(|| {
+static BECOME: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "WITH fate (notice, was, state, at, compose_at, wait, untried, letter) AS (VALUES {}) \
@@ -98,7 +99,7 @@ static BECOME: LazyLock<[String; 3]> = LazyLock::new(|| {
     })
 });
 /// A message that was replaced, and of which something has found no other that was taken.
-static LEFT_BEHIND: LazyLock<[String; 3]> = LazyLock::new(|| {
+static LEFT_BEHIND: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "WITH ended (letter, at, why) AS (VALUES {}) \

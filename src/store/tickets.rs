@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::{
-    CHUNK, Columns, NEWLINE, SIZES, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, of_source, on, pieces,
-    rows,
+    CHUNK, Columns, NEWLINE, SIZES, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, of_source, on,
+    pieces, rows,
 };
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Ticket};
@@ -87,7 +87,7 @@ pub const STATEMENTS: &[&str] = &[
     COUNT,
 ];
 
-static SAVE: LazyLock<[String; 3]> = LazyLock::new(|| SIZES.map(save));
+static SAVE: LazyLock<Sizes> = LazyLock::new(|| SIZES.map(save));
 
 fn save(count: usize) -> String {
     format!(
@@ -102,7 +102,7 @@ fn save(count: usize) -> String {
 }
 
 /// Of a ticket of whose row and memory nothing is new.
-static LOOKED_AT: LazyLock<[String; 3]> = LazyLock::new(|| {
+static LOOKED_AT: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "WITH made (code, next_at, generation) AS (VALUES {}) \
@@ -112,7 +112,7 @@ static LOOKED_AT: LazyLock<[String; 3]> = LazyLock::new(|| {
     })
 });
 
-static LOG: LazyLock<[String; 3]> = LazyLock::new(|| {
+static LOG: LazyLock<Sizes> = LazyLock::new(|| {
     SIZES.map(|count| {
         format!(
             "INSERT INTO change (id, code, at, seen, before) VALUES {}",

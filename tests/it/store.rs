@@ -2,6 +2,7 @@
 //! SQLite and on PostgreSQL.
 
 mod file;
+mod plans;
 mod shared;
 
 use std::path::Path;

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use dondoc::store::{Store, StoreError};
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
 use super::{Kit, Place, accepted, sqlite};
 use crate::postgres::On;
 use crate::world::{FIVE_DAYS, LADDER, World};
 
 /// The file behind the store's back.
-async fn open_file(path: &Path) -> SqlitePool {
+pub(super) async fn open_file(path: &Path) -> SqlitePool {
     SqlitePool::connect_with(SqliteConnectOptions::new().filename(path))
         .await
         .expect("the file")
@@ -24,7 +24,7 @@ async fn refused(path: &Path) -> String {
     }
 }
 
-fn file_of(kit: &Kit) -> std::path::PathBuf {
+pub(super) fn file_of(kit: &Kit) -> std::path::PathBuf {
     match &kit.place {
         Place::File(dir) => dir.path().join("store.db"),
         Place::Server(_) => panic!("the story is one of a file"),
@@ -69,71 +69,6 @@ async fn a_process_that_was_killed_while_it_made_the_file_does_not_keep_the_next
     let tables = sqlx::query("SELECT name FROM sqlite_master WHERE name = 't'");
     let left = tables.fetch_all(&open_file(&store).await).await.expect("the tables");
     assert!(left.is_empty(), "what was not committed is taken back");
-}
-
-#[tokio::test]
-async fn no_statement_of_a_turn_goes_through_a_table_from_end_to_end() {
-    let kit = Kit::new(On::Sqlite).await;
-    let file = open_file(&file_of(&kit)).await;
-    // Rows that were found by their keys, rows to write, and the handful of single values, rules, endpoints, units, counters
-    // and months.
-    let few = [
-        "page",
-        "subquery",
-        "last",
-        "VALUES",
-        "CONSTANT",
-        "made",
-        "ended",
-        "fate",
-        "back",
-        "meta",
-        "rule_seen",
-        "endpoint",
-        "unit_mode",
-        "tally",
-        "snapshot",
-    ];
-    for statement in dondoc::store::statements() {
-        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
-            .fetch_all(&file)
-            .await
-            .unwrap_or_else(|e| panic!("{statement}: {e}"));
-        let scans: Vec<String> = plan
-            .iter()
-            .map(|row| row.get::<String, _>("detail"))
-            .filter(|step| step.starts_with("SCAN") && !few.iter().any(|t| step.contains(t)))
-            .collect();
-        // Asked by people, not by turns: `status` and `outbox list`.
-        let by_people = [
-            "SELECT COUNT(*) FROM ticket",
-            "SELECT state, COUNT(*)",
-            "SELECT id, state, channel, form, mode, unit, desk, subject, rules, steps, notices",
-            "SELECT COUNT(*) FROM message WHERE (kept",
-            "SELECT DISTINCT period FROM obligation ORDER BY",
-            // Asked by rehearsals.
-            "SELECT period FROM directive UNION",
-            "SELECT t.subject_kind, t.subject",
-            "SELECT DISTINCT period FROM directive ORDER BY",
-        ];
-        // Forgetting a ticket looks for its code wherever it may stand.
-        let searches = |s: &str| {
-            s.contains(" LIKE $1 ESCAPE ")
-                || (s.starts_with("UPDATE ") && s.contains(" = $2 WHERE ") && s.ends_with(" = $1"))
-        };
-        // The index of what waits holds nothing else, nor does that of summaries, of which there are a few a week, or that
-        // of obligations about which something was just recorded.
-        let has_few = |s: &String| {
-            ["notice_waiting", "telling_summary", "obligation_untaken"]
-                .iter()
-                .any(|index| s.contains(index))
-        };
-        let only_waiting = scans.iter().all(|s| s.contains("USING") && has_few(s));
-        assert!(
-            only_waiting || searches(statement) || by_people.iter().any(|s| statement.starts_with(s)),
-            "{statement}: {scans:?}"
-        );
-    }
 }
 
 #[tokio::test]
