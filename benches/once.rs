@@ -119,21 +119,16 @@ async fn move_to_postgres(province: &Province, server: &str) {
         tickets.execute(AssertSqlSafe(sql)).await.expect("tickets");
     }
     let file = province.config().join("dondoc.toml");
-    let text = std::fs::read_to_string(&file).expect("dondoc.toml");
-    for (what, name) in [
-        ("sqlite:tickets.db", "bench_tickets"),
-        ("sqlite:dondoc.db", "bench_store"),
-    ] {
-        assert!(
-            text.contains(&format!("\nurl = \"{what}\"\n")),
-            "{what} stands in {name}'s place"
-        );
+    let mut text = std::fs::read_to_string(&file).expect("dondoc.toml");
+    for (file, name) in [("tickets.db", "bench_tickets"), ("dondoc.db", "bench_store")] {
+        let url = format!("\nurl = \"sqlite:{file}\"\n");
+        assert!(text.contains(&url), "{file} is what dondoc.toml names");
+        text = text.replace(&url, &format!("\nurl = \"{base}/{name}?sslmode=disable\"\n"));
     }
-    let text = text.replace("sqlite:tickets.db", &format!("{base}/bench_tickets?sslmode=disable"));
-    let text = text.replace("sqlite:dondoc.db", &format!("{base}/bench_store?sslmode=disable"));
     std::fs::write(&file, text).expect("dondoc.toml");
 }
 
+/// Prints what a turn took, and of that each of the mails that it sent.
 fn report(name: &str, province: &Province, mails: usize) {
     let [wall, user, system, kib] = timed(&province.once(DONDOC));
     let mib = kib / 1024.0;

@@ -58,11 +58,14 @@ pub(super) struct Watched {
 impl Watched {
     /// A turn that goes on by delivering only, since the clock is behind the last one.
     pub(super) fn clock_back(config: &Config, meta: &Meta) -> Watched {
-        let last = meta.last_turn_at.unwrap_or_default();
-        let local = last.with_timezone(&config.calendars.base().zone());
-        let detail = format!("the last turn was at {}", local.format("%H:%M:%S %d/%m/%Y"));
+        // Without a last turn the clock is behind none.
+        let seen = meta.last_turn_at.map(|last| {
+            let local = last.with_timezone(&config.calendars.base().zone());
+            let detail = format!("the last turn was at {}", local.format("%H:%M:%S %d/%m/%Y"));
+            Seen::new(AlarmKind::ClockBack, "", detail)
+        });
         Watched {
-            seen: BTreeSet::from([Seen::new(AlarmKind::ClockBack, "", detail)]),
+            seen: seen.into_iter().collect(),
             judged: BTreeSet::from([AlarmKind::ClockBack]),
             forgets: meta.last_forgetting.clone(),
             ..Watched::default()

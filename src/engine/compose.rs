@@ -234,26 +234,17 @@ impl Written {
 const TOGETHER: usize = 50;
 
 /// Does some work for each of a list, on so many cores; what came of each is in the list's order.
-fn for_each<T: Send, R: Send>(list: Vec<T>, cores: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let share = list.len().div_ceil(cores.max(1)).max(1);
-    let mut rest = list.into_iter();
-    let mut shares =
-        std::iter::from_fn(|| Some(rest.by_ref().take(share).collect::<Vec<T>>()).filter(|s| !s.is_empty()));
-    let own = shares.next().unwrap_or_default();
-    let others: Vec<Vec<T>> = shares.collect();
-    let work = &work;
+fn map_on_cores<T: Send, R: Send>(mut list: Vec<T>, cores: usize, work: &(impl Fn(T) -> R + Sync)) -> Vec<R> {
+    let others = list.split_off(list.len().div_ceil(cores.max(1)));
+    if others.is_empty() {
+        return list.into_iter().map(work).collect();
+    }
     std::thread::scope(|threads| {
-        let of_share = |share: Vec<T>| share.into_iter().map(work).collect::<Vec<R>>();
-        let others: Vec<_> = others
-            .into_iter()
-            .map(|share| threads.spawn(move || of_share(share)))
-            .collect();
-        let mut done = of_share(own);
-        for other in others {
-            match other.join() {
-                Ok(share) => done.extend(share),
-                Err(panicked) => std::panic::resume_unwind(panicked),
-            }
+        let others = threads.spawn(|| map_on_cores(others, cores - 1, work));
+        let mut done: Vec<R> = list.into_iter().map(work).collect();
+        match others.join() {
+            Ok(others) => done.extend(others),
+            Err(panicked) => std::panic::resume_unwind(panicked),
         }
         done
     })
@@ -867,7 +858,7 @@ impl Engine {
             let matters: Vec<String> = some.iter().map(|draft| draft.matter.clone()).collect();
             let threads = self.store.threads(&matters).await?;
             // Writing letters is most of what the engine itself does for a turn in which much is due.
-            let written = for_each(some, self.cores, |draft| {
+            let written = map_on_cores(some, self.cores, &|draft: Draft| {
                 let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
                 self.finish(draft, thread, data_as_of, now)
             });

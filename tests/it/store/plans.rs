@@ -175,24 +175,18 @@ async fn nor_does_a_server_whose_tables_have_grown() {
             _ => "'T5'",
         };
         let values: Vec<&str> = types.iter().enumerate().map(value).collect();
-        let (count, values) = (values.len(), values.join(", "));
-        let explain = match count {
-            0 => format!("EXPLAIN {statement}"),
-            _ => format!("EXPLAIN EXECUTE one({values})"),
+        let values = match values.is_empty() {
+            true => String::new(),
+            false => format!("({})", values.join(", ")),
         };
-        if count > 0 {
-            let prepare = sqlx::raw_sql(AssertSqlSafe(format!("PREPARE one AS {statement}")));
-            connection
-                .execute(prepare)
-                .await
-                .unwrap_or_else(|e| panic!("{statement}: {e}"));
-        }
+        let explain = format!("PREPARE one AS {statement}; EXPLAIN EXECUTE one{values}; DEALLOCATE one");
         let plan = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(explain))).await;
         let plan = plan.unwrap_or_else(|e| panic!("{statement}: {e}"));
-        if count > 0 {
-            connection.execute("DEALLOCATE one").await.expect("deallocated");
-        }
         let lines: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        assert!(
+            lines.iter().any(|line| line.contains("cost=")),
+            "{statement}: {lines:?}"
+        );
         let scans = |line: &&String| {
             let table = line
                 .split("Seq Scan on ")
