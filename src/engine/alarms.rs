@@ -214,7 +214,11 @@ impl Engine {
     ) -> Result<(usize, bool), TurnError> {
         self.look_for_dead(&mut watched, now).await?;
         let known = self.store.alarms().await?;
-        let let_go = self.store.alarms_of_letters_let_go().await?;
+        let is_of_letter = |alarm: &Alarm| alarm.kind == AlarmKind::DeadLetter && alarm.cleared_at.is_none();
+        let let_go = match known.iter().any(is_of_letter) {
+            true => self.store.alarms_of_letters_let_go().await?,
+            false => Default::default(),
+        };
         let words = self.words(&known, now).await?;
         let open = |seen: &Seen| {
             let is_it = |a: &&Alarm| a.cleared_at.is_none() && a.kind == seen.kind && a.subject == seen.subject;

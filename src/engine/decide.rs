@@ -61,7 +61,7 @@ pub(super) struct Taken {
 impl Engine {
     /// Takes rows in: classifies, remembers, evaluates and stores those that differ from what is known.
     pub(super) async fn take_rows(
-        &mut self,
+        &self,
         meta: &Meta,
         rows: Vec<Row>,
         cursor: Option<Moment>,
@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// Evaluates the tickets whose instant has come and those that an older generation of rules evaluated last.
-    pub(super) async fn decide_due(&mut self, meta: &Meta, now: Moment) -> Result<usize, TurnError> {
+    pub(super) async fn decide_due(&self, meta: &Meta, now: Moment) -> Result<usize, TurnError> {
         let mut decided = 0;
         let mut share = SHARE;
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     async fn decide_batch(
-        &mut self,
+        &self,
         meta: &Meta,
         batch: Vec<Candidate>,
         cursor: Option<Moment>,

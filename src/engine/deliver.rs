@@ -241,57 +241,93 @@ impl Engine {
         let senders = self.senders().await?;
         // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
         let began = clock();
+        let mut behind: Option<Answered> = None;
         loop {
-            let most = match breaker.gate(clock().max(began)) {
-                Gate::All => most,
-                Gate::One => 1,
+            // One half goes out while the other one is written down.
+            let (most, overlaps) = match breaker.gate(clock().max(began)) {
+                Gate::All if most > 1 => (most / 2, true),
+                Gate::All | Gate::One => (1, false),
                 Gate::Nothing { until } => {
                     tracing::debug!(%until, "the mail server is left alone");
                     break;
                 }
             };
-            let Some((now, claims)) = self.next_claims(Channel::Email, most, began, clock).await? else {
-                break;
-            };
-            let sendable = self.put_back_outside_windows(claims, now).await?;
-            let (tried, untried) = self
-                .mail_all(
-                    sendable,
-                    connections,
-                    &mut stalled,
-                    senders.as_ref(),
-                    now + LEASE / 2,
-                    clock,
-                )
-                .await;
-            // What was sent was answered meanwhile; a clock that was set back does not turn that round.
-            let answered = clock().max(now);
-            // What cannot be put into an envelope says nothing of the server.
-            let judged = || tried.iter().filter(|(_, answer)| !is_unsendable(answer));
-            let is_in_vain = judged().next().is_some() && judged().all(|(_, answer)| concerns_peer(answer));
-            if is_in_vain {
-                let messages = judged().map(|(claim, _)| claim.id.as_str());
-                breaker.failed(messages, &self.config.delivery.retry, None, answered);
-                let says_no = judged().all(|(_, answer)| takes_no_mail(answer, breaker.messages() > 1));
-                let why = judged().find_map(|(_, answer)| answer.failure());
-                if let Some(why) = why.filter(|_| says_no || breaker.failures() >= IN_VAIN) {
-                    tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, %why, "the mail server takes no mail from us; the rest waits");
-                    breaker.tell(why.to_string());
+            let mut ahead = self.next_sendable(most, began, clock).await?;
+            let mut is_over = ahead.is_none();
+            while let Some((now, sendable)) = ahead.take() {
+                let besides = async {
+                    // Once nothing of what was sent before is open any more, as much is claimed anew.
+                    if let Some(Answered { tried, at }) = behind.take() {
+                        self.mark_or_keep(tried, true, &mut delivered, at).await?;
+                    }
+                    match overlaps {
+                        true => self.next_sendable(most, began, clock).await,
+                        false => Ok(None),
+                    }
+                };
+                let until = now + LEASE / 2;
+                let mailing = self.mail_all(sendable, connections, &mut stalled, senders.as_ref(), until, clock);
+                let ((tried, untried), next) = join!(Box::pin(mailing), Box::pin(besides));
+                // What was sent was answered meanwhile; a clock that was set back does not turn that round.
+                let answered = clock().max(now);
+                let is_in_vain = self.judge(&tried, breaker, answered);
+                is_over = is_in_vain || !untried.is_empty() || overlaps && matches!(next, Ok(None));
+                match next {
+                    Ok(Some(next)) if !is_over => {
+                        behind = Some(Answered { tried, at: answered });
+                        ahead = Some(next);
+                    }
+                    next => {
+                        let marked = self.mark_or_keep(tried, true, &mut delivered, answered).await;
+                        let (next, failed) = match next {
+                            Ok(next) => (next.map(|(_, claims)| claims).unwrap_or_default(), Ok(())),
+                            Err(error) => (Vec::new(), Err(error)),
+                        };
+                        let unused = untried.into_iter().chain(next).map(|claim| (answered, claim));
+                        self.put_back(unused.collect()).await?;
+                        failed.and(marked)?;
+                    }
                 }
-            } else if judged().next().is_some() {
-                breaker.succeeded();
             }
-            let is_over = is_in_vain || !untried.is_empty();
-            let marked = self.mark_or_keep(tried, true, &mut delivered, answered).await;
-            let untried = untried.into_iter().map(|claim| (answered, claim)).collect();
-            self.put_back(untried).await?;
-            marked?;
             if is_over {
                 break;
             }
         }
         delivered.refused = breaker.told().cloned();
         Ok(delivered)
+    }
+
+    /// What the answers to mails show of the mail server; whether there is no use in going on.
+    fn judge(&self, tried: &[(Claim, Answer)], breaker: &mut Breaker, at: Moment) -> bool {
+        // What cannot be put into an envelope says nothing of the server.
+        let judged = || tried.iter().filter(|(_, answer)| !is_unsendable(answer));
+        let is_in_vain = judged().next().is_some() && judged().all(|(_, answer)| concerns_peer(answer));
+        if is_in_vain {
+            let messages = judged().map(|(claim, _)| claim.id.as_str());
+            breaker.failed(messages, &self.config.delivery.retry, None, at);
+            let says_no = judged().all(|(_, answer)| takes_no_mail(answer, breaker.messages() > 1));
+            let why = judged().find_map(|(_, answer)| answer.failure());
+            if let Some(why) = why.filter(|_| says_no || breaker.failures() >= IN_VAIN) {
+                tracing::error!(host = %self.config.smtp.host, port = self.config.smtp.port, %why, "the mail server takes no mail from us; the rest waits");
+                breaker.tell(why.to_string());
+            }
+        } else if judged().next().is_some() {
+            breaker.succeeded();
+        }
+        is_in_vain
+    }
+
+    /// Mails that are due and may go, as many as that at most; `None` once there is nothing left or the turn is asked to end.
+    async fn next_sendable(
+        &self,
+        most: usize,
+        began: Moment,
+        clock: &Clock<'_>,
+    ) -> Result<Option<(Moment, Vec<Claim>)>, TurnError> {
+        let Some((now, claims)) = self.next_claims(Channel::Email, most, began, clock).await? else {
+            return Ok(None);
+        };
+        Ok(Some((now, self.put_back_outside_windows(claims, now).await?)))
     }
 
     /// What of a channel was due when the turn began to deliver, under a lease from now on; `None` once there is nothing

@@ -7,6 +7,7 @@ use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveTime;
+use tokio::join;
 
 use super::decide::{Candidate, SHARE_OF_TURN};
 use super::{Engine, TurnError, down};
@@ -167,22 +168,29 @@ impl Engine {
     }
 
     /// Open tickets and all touched since the previous period began.
-    async fn first_read(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
+    async fn first_read(&self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<(), ReadError> {
         let horizon = meta.horizon.unwrap_or_else(|| self.previous_period(now));
         let without_code = self.read(async |source| source.without_code(horizon).await).await?;
         note_rejected(seen, &without_code);
-        let mut after: Option<Cursor> = None;
-        loop {
-            let batch = self.config.source.batch;
-            let page = self
-                .read(async |source| source.first_read(after.as_ref(), horizon, batch).await)
-                .await?;
-            after.clone_from(&page.next);
-            self.take_page(meta, page, None, now, seen).await?;
+        let batch = self.config.source.batch;
+        let page = async |after: Option<Cursor>| {
+            self.read(async |source| source.first_read(after.as_ref(), horizon, batch).await)
+                .await
+        };
+        let mut ahead = Some(page(None).await?);
+        while let Some(read) = ahead.take() {
+            // The ticket database answers while the store takes in what it answered before.
+            let next = read.next.clone();
+            let behind = async {
+                match next {
+                    Some(next) => page(Some(next)).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let (taken, read) = join!(Box::pin(self.take_page(meta, read, None, now, seen)), Box::pin(behind));
+            taken?;
             self.go_on()?;
-            if after.is_none() {
-                break;
-            }
+            ahead = read?;
         }
         let mut tx = self.begin_deciding().await?;
         tx.put_moments(&[
@@ -205,7 +213,7 @@ impl Engine {
 
     /// Everything changed since the cursor, in keyset order.
     async fn read_changes(
-        &mut self,
+        &self,
         meta: &Meta,
         cursor: Moment,
         now: Moment,
@@ -254,7 +262,7 @@ impl Engine {
 
     /// Compares all keys with what is known, re-reads each row that differs, and counts those that are absent; false where
     /// that is not believed.
-    async fn sweep(&mut self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<bool, ReadError> {
+    async fn sweep(&self, meta: &Meta, now: Moment, seen: &mut Observed) -> Result<bool, ReadError> {
         let found = self.compare_keys(meta).await?;
         let most = self.config.source.implausible_share;
         let is_plausible = |moved: i64| {
@@ -379,7 +387,7 @@ impl Engine {
 
     /// Hands a page's rows to `decide` and records what could not be read.
     pub(super) async fn take_page(
-        &mut self,
+        &self,
         meta: &Meta,
         page: Page,
         cursor: Option<Moment>,

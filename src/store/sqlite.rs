@@ -217,7 +217,9 @@ async fn look_at_tables(path: &Path) -> Result<i64, StoreError> {
 
 /// A copy that was put back has no log until somebody writes, and who only looks cannot give it one.
 fn writing(path: &Path) -> SqliteConnectOptions {
-    options(path).journal_mode(SqliteJournalMode::Wal)
+    options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .pragma("wal_autocheckpoint", "8000")
 }
 
 /// A process was killed while it made the file, before there was a WAL: what it had begun has to be taken back, which who

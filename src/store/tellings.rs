@@ -13,12 +13,10 @@ use crate::domain::notice::{Mode, NewNotice, NewTelling, Notice, NoticeState, Te
 use crate::domain::rule::Channel;
 
 const OF_TICKETS: &str = concat!(
-    "SELECT string_agg(CAST(t.id AS TEXT) || $51 || t.subject || $51 || t.mode || $51 || t.rule || $51 || t.step || $51 || \
-     CAST(t.repetition AS TEXT) || $51 || t.occurrence || $51 || CAST(t.due_at AS TEXT) || $51 || CAST(t.decided_at AS TEXT) || \
-     $51 || CAST(t.opening AS TEXT) || $51 || COALESCE(CAST(t.settled_by AS TEXT), '') || $51 || CAST(n.id AS TEXT) || $51 || \
-     n.role || $51 || n.start_unit || $51 || n.channel || $51 || CAST(n.cc AS TEXT) || $51 || n.state || $51 || \
-     CAST(n.state_at AS TEXT) || $51 || COALESCE(CAST(n.compose_at AS TEXT), '') || $51 || COALESCE(n.wait, '') || $51 || \
-     COALESCE(CAST(n.first_attempt_at AS TEXT), '') || $51 || COALESCE(n.message, ''), $52) \
+    "SELECT string_agg(concat_ws($51, t.id, t.subject, t.mode, t.rule, t.step, t.repetition, t.occurrence, t.due_at, \
+     t.decided_at, t.opening, COALESCE(CAST(t.settled_by AS TEXT), ''), n.id, n.role, n.start_unit, n.channel, n.cc, n.state, \
+     n.state_at, COALESCE(CAST(n.compose_at AS TEXT), ''), COALESCE(n.wait, ''), COALESCE(CAST(n.first_attempt_at AS TEXT), ''), \
+     COALESCE(n.message, '')), $52) \
      FROM telling t JOIN notice n ON n.telling = t.id WHERE t.subject_kind = 'ticket' AND t.subject IN (",
     keys_50!(),
     ")"

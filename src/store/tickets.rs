@@ -16,21 +16,10 @@ use crate::domain::ticket::{Memory, Ticket};
 macro_rules! kept_lines {
     ($tab:literal, $newline:literal) => {
         concat!(
-            "string_agg(code || ",
+            "string_agg(concat_ws(",
             $tab,
-            " || state || ",
-            $tab,
-            " || memory || ",
-            $tab,
-            " || COALESCE(updated_raw, '') || ",
-            $tab,
-            " || COALESCE(CAST(next_at AS TEXT), '') || ",
-            $tab,
-            " || CAST(generation AS TEXT) || ",
-            $tab,
-            " || CAST(missing AS TEXT) || ",
-            $tab,
-            " || COALESCE(CAST(gone_at AS TEXT), ''), ",
+            ", code, state, memory, COALESCE(updated_raw, ''), COALESCE(CAST(next_at AS TEXT), ''), generation, missing, \
+             COALESCE(CAST(gone_at AS TEXT), '')), ",
             $newline,
             ")"
         )
@@ -53,8 +42,8 @@ const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY g
 /// A page as one row with a line for each ticket: a sweep reads every key there is, and each row costs a change of
 /// threads. No value has a control character in it.
 const KEYS: &str = concat!(
-    "SELECT string_agg(code || $3 || status_word || $3 || COALESCE(updated_raw, '') || $3 || CAST(is_open AS TEXT) || $3 || \
-     CAST(missing AS TEXT) || $3 || CAST(COALESCE(gone_at, 0) AS TEXT), $4 ORDER BY code) \
+    "SELECT string_agg(concat_ws($3, code, status_word, COALESCE(updated_raw, ''), is_open, missing, COALESCE(gone_at, 0)), $4 \
+     ORDER BY code) \
      FROM (SELECT code, status_word, updated_raw, is_open, missing, gone_at FROM ticket WHERE code > $1 AND ",
     of_source!(),
     " ORDER BY code LIMIT CAST($2 AS BIGINT)) AS page"

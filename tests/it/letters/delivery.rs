@@ -564,7 +564,7 @@ async fn a_mail_server_out_of_reach_loses_nothing() {
         .province(&single(), &[HEALTH, BUILDING, ("T3", "Sở Tài chính")])
         .await;
     world
-        .edit("dondoc.toml", |text| text + "\n[limits]\nin_flight = 2\n")
+        .edit("dondoc.toml", |text| text + "\n[limits]\nin_flight = 4\n")
         .await;
     moods.set(Step::Greeting, "", Do::Cut);
     let report = world.turn("2021-09-14 07:00").await;
