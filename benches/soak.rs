@@ -5,15 +5,16 @@
 #[expect(dead_code, reason = "single turns are the other benchmark's")]
 #[path = "../tests/it/sink/province.rs"]
 mod province;
+#[expect(dead_code, reason = "the other benchmarks' too")]
+mod support;
 
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use province::{Province, RULES};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use support::{DONDOC, Daemon};
 use tokio::time::{interval, timeout};
 
-const DONDOC: &str = env!("CARGO_BIN_EXE_dondoc");
 const A_MINUTE: usize = 1_000;
 
 /// A ticket that is long overdue and has only just come in.
@@ -31,13 +32,7 @@ async fn main() {
     let at_any_hour = RULES.replace("\ntemplate =", "\nurgent = true\ntemplate =");
     let province = Province::under(&at_any_hour, DONDOC, 0, 0).await;
     let pool = open(&province).await;
-    let run = province
-        .command(DONDOC, &["run"])
-        .env("DONDOC__RUN__EVERY", "1s")
-        .env("DONDOC__HTTP__LISTEN", "off")
-        .stderr(Stdio::inherit())
-        .spawn();
-    let mut daemon = Daemon(run.expect("dondoc run"));
+    let mut daemon = Daemon::start(province.command(DONDOC, &["run"]), "1s");
     println!("{A_MINUTE} tickets a minute for {minutes} minutes, a turn a second");
     let (mut looks, mut made) = (interval(LOOK), 0);
     for minute in 1..=minutes {
@@ -47,11 +42,11 @@ async fn main() {
             let owed = (minute - 1) * A_MINUTE + look * A_MINUTE / LOOKS_A_MINUTE;
             insert(&pool, made, owed).await;
             made = owed;
-            resident.push(daemon.resident_kib());
+            resident.push(daemon.resident_mib());
         }
-        resident.sort_unstable();
+        resident.sort_by(f64::total_cmp);
         println!(
-            "minute {minute:2}: {made} made, {} received, {} KiB resident (median), {} KiB at most, {:.1} s CPU so far",
+            "minute {minute:2}: {made} made, {} received, {:.1} MiB resident (median), {:.1} MiB at most, {:.1} s CPU so far",
             province.received().1.len(),
             resident[resident.len() / 2],
             resident[resident.len() - 1],
@@ -89,38 +84,4 @@ async fn insert(pool: &SqlitePool, from: usize, to: usize) {
         sqlx::query(TICKET).bind(n).execute(&mut *tx).await.expect("a ticket");
     }
     tx.commit().await.expect("a transaction");
-}
-
-struct Daemon(Child);
-
-impl Daemon {
-    fn resident_kib(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line
-            .and_then(|line| line.split_whitespace().next())
-            .expect("its memory");
-        number.parse().expect("a number")
-    }
-
-    /// User and system, of clock ticks of a hundredth of a second.
-    fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("its times");
-        let after_name = stat.rsplit(") ").next().expect("its times");
-        let times: Vec<f64> = after_name
-            .split(' ')
-            .skip(11)
-            .take(2)
-            .map(|t| t.parse().expect("ticks"))
-            .collect();
-        times.iter().sum::<f64>() / 100.0
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
