@@ -1,7 +1,6 @@
 //! Single figures of docs/performance.md, each by the binary and seen from outside: `cargo bench --bench figures` takes all,
 //! `cargo bench --bench figures -- first sweep` those that are named. Behind `tests/with-servers` they are taken on PostgreSQL
-//! too, and those that need it. DONDOC_BENCH_BINARY names another binary than the one that is built with the benchmark, such
-//! as the release before.
+//! too, and those that need it.
 
 #![expect(
     clippy::disallowed_methods,
@@ -20,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use province::{Province, RULES};
 use sqlx::Executor as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use support::{Daemon, TicketDatabase, Tickets, Took, median, move_to_postgres, timed, work};
+use support::{Daemon, TicketDatabase, Tickets, Took, dondoc, median, move_to_postgres, timed, work};
 use tokio::time::{interval, sleep};
 
 /// Local time of a Monday morning, some minutes before the turns that are taken by [`province::AT`].
@@ -67,10 +66,6 @@ async fn main() {
     }
 }
 
-fn dondoc() -> String {
-    std::env::var("DONDOC_BENCH_BINARY").unwrap_or_else(|_| support::DONDOC.to_owned())
-}
-
 /// Rules by which a mail goes at any hour: a daemon has no other clock than the real one.
 fn at_any_hour() -> String {
     RULES.replace("\ntemplate =", "\nurgent = true\ntemplate =")
@@ -78,6 +73,11 @@ fn at_any_hour() -> String {
 
 fn now() -> String {
     local(chrono::TimeDelta::zero())
+}
+
+/// What changed lately is read again with each turn (`source.overlap`); this is not.
+fn some_hours_ago() -> String {
+    local(chrono::TimeDelta::hours(3))
 }
 
 /// So long before now, as the province's clocks show it.
@@ -98,7 +98,7 @@ struct Place {
 async fn places(rules: &str, server: Option<&str>) -> Vec<Place> {
     let mut places = Vec::new();
     for server in [None, server].into_iter().take(1 + usize::from(server.is_some())) {
-        let province = Province::under(rules, &dondoc(), 0, 0).await;
+        let province = Province::under(rules, dondoc(), 0, 0).await;
         places.push(match server {
             None => Place {
                 name: "SQLite",
@@ -122,11 +122,11 @@ async fn places(rules: &str, server: Option<&str>) -> Vec<Place> {
 
 impl Place {
     fn once(&self, at: &str) -> Command {
-        self.province.command(&dondoc(), &["once", "--json", "--at", at])
+        self.province.command(dondoc(), &["once", "--json", "--at", at])
     }
 
     fn run(&self, every: &str) -> Daemon {
-        Daemon::start(self.province.command(&dondoc(), &["run"]), every)
+        Daemon::start(self.province.command(dondoc(), &["run"]), every)
     }
 
     fn received(&self) -> usize {
@@ -145,19 +145,21 @@ impl Place {
         }
     }
 
-    /// Waits until the daemon has taken its first turn.
-    async fn until_first_turn(&self) {
-        // A ticket of its own is the last that it tells of.
-        let (before, late) = (self.received(), local(chrono::TimeDelta::days(60)));
-        let first = Tickets {
-            prefix: "DAU",
-            count: 1,
-            status: OPEN,
-            received_at: &late,
-            updated_at: &now(),
-        };
-        self.tickets.insert(&first).await;
-        self.until_received(before + 1).await;
+    /// Waits until the daemon has taken its first turn, and what it does once a day behind one.
+    async fn until_settled(&self) {
+        for prefix in ["DAU", "SAU"] {
+            // A ticket of its own is the last that a turn tells of; the next turn begins when all is done.
+            let (before, late) = (self.received(), local(chrono::TimeDelta::days(60)));
+            let mark = Tickets {
+                prefix,
+                count: 1,
+                status: OPEN,
+                received_at: &late,
+                updated_at: &now(),
+            };
+            self.tickets.insert(&mark).await;
+            self.until_received(before + 1).await;
+        }
     }
 }
 
@@ -239,7 +241,7 @@ async fn first(server: Option<&str>) {
 async fn among(server: Option<&str>) {
     for count in [10_000, 1_000_000] {
         for place in places(&at_any_hour(), server).await {
-            let at = now();
+            let at = some_hours_ago();
             let open = Tickets {
                 prefix: "PA",
                 count,
@@ -249,7 +251,7 @@ async fn among(server: Option<&str>) {
             };
             place.tickets.insert(&open).await;
             let daemon = place.run("1s");
-            place.until_first_turn().await;
+            place.until_settled().await;
             let (mut cpu, mut works) = (Vec::new(), Vec::new());
             for round in 0..5 {
                 let late = local(chrono::TimeDelta::days(60));
@@ -293,7 +295,7 @@ async fn among(server: Option<&str>) {
 /// Rules that change while a million tickets are open.
 async fn reload() {
     for place in places(&at_any_hour(), None).await {
-        let at = now();
+        let at = some_hours_ago();
         let open = Tickets {
             prefix: "PA",
             count: 1_000_000,
@@ -303,7 +305,7 @@ async fn reload() {
         };
         place.tickets.insert(&open).await;
         let daemon = place.run("1s");
-        place.until_first_turn().await;
+        place.until_settled().await;
         let rules = place.province.config().join("rules/overdue.toml");
         let text = std::fs::read_to_string(&rules).expect("the rules");
         std::fs::write(&rules, text.replace("\"5wd\"", "\"6wd\"")).expect("the rules");
@@ -359,7 +361,7 @@ async fn beside(province: &Province) -> SqlitePool {
 /// A thousand that are due at one instant: how long after the turn's start the relay has each.
 async fn lateness() {
     for place in places(&at_any_hour(), None).await {
-        let at = now();
+        let at = some_hours_ago();
         let open = Tickets {
             prefix: "PA",
             count: 10_000,
@@ -369,7 +371,7 @@ async fn lateness() {
         };
         place.tickets.insert(&open).await;
         let _daemon = place.run("1s");
-        place.until_first_turn().await;
+        place.until_settled().await;
         empty(&place.mails());
         let late = local(chrono::TimeDelta::days(60));
         let due = Tickets {
@@ -408,7 +410,7 @@ async fn lateness() {
 async fn idle() {
     const MINUTES: u32 = 5;
     for place in places(RULES, None).await {
-        let at = now();
+        let at = some_hours_ago();
         let open = Tickets {
             prefix: "PA",
             count: 10_000,
@@ -437,7 +439,7 @@ async fn idle() {
 /// Turns in which nothing is due or changed.
 async fn quiet(server: &str) {
     let place = places(RULES, Some(server)).await.pop().expect("the one on the server");
-    let (at, long_ago) = (now(), local(chrono::TimeDelta::days(900)));
+    let (at, long_ago) = (some_hours_ago(), local(chrono::TimeDelta::days(900)));
     for (prefix, count, status, at) in [("PA", 50_000, OPEN, &at), ("CU", 950_000, CLOSED, &long_ago)] {
         let tickets = Tickets {
             prefix,
@@ -452,7 +454,7 @@ async fn quiet(server: &str) {
         unreachable!("it is on the server");
     };
     source.execute("VACUUM ANALYZE").await.expect("analyzed");
-    let mut run = place.province.command(&dondoc(), &["run"]);
+    let mut run = place.province.command(dondoc(), &["run"]);
     let listen = {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         free.local_addr().expect("its address").to_string()

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use province::Province;
 use sqlx::Executor as _;
-use support::{DONDOC, OnServer, TicketDatabase, Tickets, Took, move_to_postgres, timed};
+use support::{OnServer, TicketDatabase, Tickets, Took, dondoc, move_to_postgres, timed};
 
 const OVERDUE: usize = 10_000;
 const OPEN: usize = 12_000;
@@ -24,7 +24,7 @@ const BYTES: &str = "10400";
 
 #[tokio::main]
 async fn main() {
-    let province = Province::new(DONDOC, OVERDUE, OPEN).await;
+    let province = Province::new(dondoc(), OVERDUE, OPEN).await;
     println!("{OVERDUE} overdue of {OPEN} open tickets, digest = \"ticket\"");
     reference(&province);
     println!("SQLite to SQLite");
@@ -35,7 +35,7 @@ async fn main() {
 
     if let Ok(server) = std::env::var("DONDOC_TEST_POSTGRES") {
         println!("PostgreSQL to PostgreSQL");
-        let province = Province::new(DONDOC, OVERDUE, OPEN).await;
+        let province = Province::new(dondoc(), OVERDUE, OPEN).await;
         on_postgres(&province, &server).await;
         report("first turn ", &province, OVERDUE);
         assert_each_came_once(&province);
@@ -43,8 +43,8 @@ async fn main() {
         assert_each_came_once(&province);
     }
 
-    let province = Province::new(DONDOC, OVERDUE, OPEN).await;
-    province.kill_once_after(DONDOC, OVERDUE / 2);
+    let province = Province::new(dondoc(), OVERDUE, OPEN).await;
+    province.kill_once_after(dondoc(), OVERDUE / 2);
     let before = province.received().1.len();
     report(
         &format!("SQLite, killed after {before} mails, taken up again"),
@@ -105,7 +105,7 @@ async fn on_postgres(province: &Province, server: &str) {
 
 /// Prints what a turn took, and of that each of the mails that it sent.
 fn report(name: &str, province: &Province, mails: usize) {
-    let Took { wall, cpu, mib } = timed(&province.once(DONDOC));
+    let Took { wall, cpu, mib } = timed(&province.once(dondoc()));
     print!("{name}: {wall:.2} s, {cpu:.2} s of CPU, {mib:.0} MiB at most");
     if mails > 0 {
         let count = f64::from(u32::try_from(mails).expect("a number of mails"));

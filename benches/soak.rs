@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use province::{Province, RULES};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use support::{DONDOC, Daemon};
+use support::{Daemon, dondoc};
 use tokio::time::{interval, timeout};
 
 const A_MINUTE: usize = 1_000;
@@ -30,9 +30,9 @@ const LOOKS_A_MINUTE: usize = 120;
 async fn main() {
     let minutes = std::env::var("DONDOC_SOAK_MINUTES").map_or(10, |text| text.parse().expect("a number of minutes"));
     let at_any_hour = RULES.replace("\ntemplate =", "\nurgent = true\ntemplate =");
-    let province = Province::under(&at_any_hour, DONDOC, 0, 0).await;
+    let province = Province::under(&at_any_hour, dondoc(), 0, 0).await;
     let pool = open(&province).await;
-    let mut daemon = Daemon::start(province.command(DONDOC, &["run"]), "1s");
+    let mut daemon = Daemon::start(province.command(dondoc(), &["run"]), "1s");
     println!("{A_MINUTE} tickets a minute for {minutes} minutes, a turn a second");
     let (mut looks, mut made) = (interval(LOOK), 0);
     for minute in 1..=minutes {

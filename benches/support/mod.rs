@@ -1,16 +1,24 @@
 //! What the benchmarks share: tickets by the hundred thousand, a province whose databases are a server's, a daemon that is
-//! looked at from outside, and time(1).
+//! looked at from outside, and time(1). DONDOC_BENCH_BINARY names another binary than the one that is built with the benchmark,
+//! such as the release before.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
 use dondoc::source::decode::COLUMNS;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{AssertSqlSafe, Executor as _};
 
-pub const DONDOC: &str = env!("CARGO_BIN_EXE_dondoc");
+/// The program that is measured.
+pub fn dondoc() -> &'static str {
+    static NAMED: LazyLock<String> = LazyLock::new(|| {
+        std::env::var("DONDOC_BENCH_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_dondoc").to_owned())
+    });
+    &NAMED
+}
 
 /// Tickets that differ in their codes and agencies only.
 pub struct Tickets<'a> {
