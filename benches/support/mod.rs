@@ -118,7 +118,7 @@ pub async fn move_to_postgres(config: &Path, server: &str) -> OnServer {
     let make = [
         format!("CREATE TABLE ticket ({columns})"),
         "CREATE INDEX ON ticket (updated_at, code)".to_owned(),
-        "CREATE UNIQUE INDEX ON ticket (code)".to_owned(),
+        "CREATE UNIQUE INDEX ON ticket (code COLLATE \"C\")".to_owned(),
     ];
     for sql in make {
         tickets.execute(AssertSqlSafe(sql)).await.expect("a table");
