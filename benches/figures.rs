@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use province::{Province, RULES};
 use sqlx::Executor as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use support::{Daemon, TicketDatabase, Tickets, Took, dondoc, median, move_to_postgres, timed, work};
+use support::{Daemon, TicketDatabase, Tickets, Took, dondoc, median, move_to_postgres, server, timed, work};
 use tokio::time::{interval, sleep};
 
 /// Local time of a Monday morning, some minutes before the turns that are taken by [`province::AT`].
@@ -30,6 +30,10 @@ const A_MINUTE_LATER: &str = "2021-09-20T08:31:00+07:00";
 const OPEN: &str = "đang xử lý";
 const CLOSED: &str = "đóng";
 
+const FIGURES: [&str; 8] = [
+    "delivery", "first", "among", "reload", "lateness", "idle", "quiet", "replicas",
+];
+
 /// From one look at a daemon to the next.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -37,32 +41,27 @@ const LOOK: Duration = Duration::from_millis(20);
 async fn main() {
     // Cargo says that it is a benchmark.
     let named: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let server = std::env::var("DONDOC_TEST_POSTGRES").ok();
-    let is_asked = |name: &str| named.is_empty() || named.iter().any(|n| n == name);
-    if is_asked("delivery") {
-        delivery(server.as_deref()).await;
+    if let Some(other) = named.iter().find(|name| !FIGURES.contains(&name.as_str())) {
+        panic!("`{other}` is none of {FIGURES:?}");
     }
-    if is_asked("first") {
-        first(server.as_deref()).await;
-    }
-    if is_asked("among") {
-        among(server.as_deref()).await;
-    }
-    if is_asked("reload") {
-        reload().await;
-    }
-    if is_asked("lateness") {
-        lateness().await;
-    }
-    if is_asked("idle") {
-        idle().await;
-    }
-    let Some(server) = &server else { return };
-    if is_asked("quiet") {
-        quiet(server).await;
-    }
-    if is_asked("replicas") {
-        replicas(server).await;
+    let server = server();
+    let server = server.as_deref();
+    for figure in FIGURES {
+        let is_named = named.iter().any(|name| name == figure);
+        if !is_named && !named.is_empty() {
+            continue;
+        }
+        match (figure, server) {
+            ("delivery", _) => delivery(server).await,
+            ("first", _) => first(server).await,
+            ("among", _) => among(server).await,
+            ("reload", _) => reload().await,
+            ("lateness", _) => lateness().await,
+            ("idle", _) => idle().await,
+            ("quiet", Some(server)) => quiet(server).await,
+            ("replicas", Some(server)) => replicas(server).await,
+            _ => println!("{figure}: needs PostgreSQL; run it behind tests/with-servers"),
+        }
     }
 }
 
@@ -94,28 +93,33 @@ struct Place {
     store: Option<sqlx::PgPool>,
 }
 
-/// A province without tickets on SQLite, and one on the server where there is one.
+/// A province without tickets.
+async fn on_sqlite(rules: &str) -> Place {
+    let province = Province::under(rules, dondoc(), 0, 0).await;
+    Place {
+        name: "SQLite",
+        tickets: TicketDatabase::of(&province.config()).await,
+        province,
+        store: None,
+    }
+}
+
+async fn on_server(rules: &str, server: &str) -> Place {
+    let province = Province::under(rules, dondoc(), 0, 0).await;
+    let moved = move_to_postgres(&province.config(), server).await;
+    Place {
+        name: "PostgreSQL",
+        tickets: TicketDatabase::Postgres(moved.tickets),
+        province,
+        store: Some(moved.store),
+    }
+}
+
+/// One on SQLite, and one on the server where there is one.
 async fn places(rules: &str, server: Option<&str>) -> Vec<Place> {
-    let mut places = Vec::new();
-    for server in [None, server].into_iter().take(1 + usize::from(server.is_some())) {
-        let province = Province::under(rules, dondoc(), 0, 0).await;
-        places.push(match server {
-            None => Place {
-                name: "SQLite",
-                tickets: TicketDatabase::of(&province.config()).await,
-                province,
-                store: None,
-            },
-            Some(server) => {
-                let moved = move_to_postgres(&province.config(), server).await;
-                Place {
-                    name: "PostgreSQL",
-                    tickets: TicketDatabase::Postgres(moved.tickets),
-                    province,
-                    store: Some(moved.store),
-                }
-            }
-        });
+    let mut places = vec![on_sqlite(rules).await];
+    if let Some(server) = server {
+        places.push(on_server(rules, server).await);
     }
     places
 }
@@ -137,6 +141,47 @@ impl Place {
         self.province.config().parent().expect("its folder").join("mails")
     }
 
+    /// So many open tickets for which nothing is due.
+    async fn fill(&self, count: usize) {
+        let at = some_hours_ago();
+        let open = Tickets {
+            prefix: "PA",
+            count,
+            status: OPEN,
+            received_at: &at,
+            updated_at: &at,
+        };
+        self.tickets.insert(&open).await;
+    }
+
+    /// So many that have just come in and are long overdue.
+    async fn overdue(&self, prefix: &str, count: usize) {
+        let late = Tickets {
+            prefix,
+            count,
+            status: OPEN,
+            received_at: &local(chrono::TimeDelta::days(60)),
+            updated_at: &now(),
+        };
+        self.tickets.insert(&late).await;
+    }
+
+    /// Tickets that are late by the turns' own clock, with their mails written but not sent; what writing them took.
+    async fn write_mails(&self, count: usize) -> Took {
+        let late = Tickets {
+            prefix: "PA",
+            count,
+            status: OPEN,
+            received_at: THREE_WEEKS_BEFORE,
+            updated_at: MORNING,
+        };
+        self.tickets.insert(&late).await;
+        // No server listens at that port, so that they wait.
+        let mut write = self.once(province::AT);
+        write.env("DONDOC__SMTP__PORT", "1");
+        timed(&write)
+    }
+
     /// Waits until the relay has taken so many mails.
     async fn until_received(&self, count: usize) {
         let mut looks = interval(LOOK);
@@ -149,15 +194,8 @@ impl Place {
     async fn until_settled(&self) {
         for prefix in ["DAU", "SAU"] {
             // A ticket of its own is the last that a turn tells of; the next turn begins when all is done.
-            let (before, late) = (self.received(), local(chrono::TimeDelta::days(60)));
-            let mark = Tickets {
-                prefix,
-                count: 1,
-                status: OPEN,
-                received_at: &late,
-                updated_at: &now(),
-            };
-            self.tickets.insert(&mark).await;
+            let before = self.received();
+            self.overdue(prefix, 1).await;
             self.until_received(before + 1).await;
         }
     }
@@ -167,18 +205,7 @@ impl Place {
 async fn delivery(server: Option<&str>) {
     const MAILS: usize = 20_000;
     for place in places(RULES, server).await {
-        let late = Tickets {
-            prefix: "PA",
-            count: MAILS,
-            status: OPEN,
-            received_at: THREE_WEEKS_BEFORE,
-            updated_at: MORNING,
-        };
-        place.tickets.insert(&late).await;
-        // No server listens at that port, so that they wait.
-        let mut write = place.once(province::AT);
-        write.env("DONDOC__SMTP__PORT", "1");
-        let written = timed(&write);
+        let written = place.write_mails(MAILS).await;
         let reference = smtp_source(&place.province, MAILS);
         let mut send = place.once(A_MINUTE_LATER);
         send.env("DONDOC__SMTP__CONNECTIONS", "8");
@@ -241,33 +268,17 @@ async fn first(server: Option<&str>) {
 async fn among(server: Option<&str>) {
     for count in [10_000, 1_000_000] {
         for place in places(&at_any_hour(), server).await {
-            let at = some_hours_ago();
-            let open = Tickets {
-                prefix: "PA",
-                count,
-                status: OPEN,
-                received_at: &at,
-                updated_at: &at,
-            };
-            place.tickets.insert(&open).await;
+            place.fill(count).await;
             let daemon = place.run("1s");
             place.until_settled().await;
             let (mut cpu, mut works) = (Vec::new(), Vec::new());
             for round in 0..5 {
-                let late = local(chrono::TimeDelta::days(60));
-                let due = Tickets {
-                    prefix: &format!("TRE{round}"),
-                    count: 100,
-                    status: OPEN,
-                    received_at: &late,
-                    updated_at: &now(),
-                };
                 let before = match &place.store {
                     Some(store) => Some(work(store).await),
                     None => None,
                 };
                 let (cpu_before, received) = (daemon.cpu_seconds(), place.received());
-                place.tickets.insert(&due).await;
+                place.overdue(&format!("TRE{round}"), 100).await;
                 place.until_received(received + 100).await;
                 // The server tells what sessions did with some delay.
                 sleep(Duration::from_secs(2)).await;
@@ -294,60 +305,43 @@ async fn among(server: Option<&str>) {
 
 /// Rules that change while a million tickets are open.
 async fn reload() {
-    for place in places(&at_any_hour(), None).await {
-        let at = some_hours_ago();
-        let open = Tickets {
-            prefix: "PA",
-            count: 1_000_000,
-            status: OPEN,
-            received_at: &at,
-            updated_at: &at,
-        };
-        place.tickets.insert(&open).await;
-        let daemon = place.run("1s");
-        place.until_settled().await;
-        let rules = place.province.config().join("rules/overdue.toml");
-        let text = std::fs::read_to_string(&rules).expect("the rules");
-        std::fs::write(&rules, text.replace("\"5wd\"", "\"6wd\"")).expect("the rules");
-        let store = beside(&place.province).await;
-        let began = Instant::now();
-        let hup = Command::new("kill").args(["-HUP", &daemon.0.id().to_string()]).status();
-        assert!(hup.expect("kill").success());
-        let (mut looks, mut arrived) = (interval(LOOK), None);
-        let received = place.received();
-        let late = local(chrono::TimeDelta::days(60));
-        let due = Tickets {
-            prefix: "TRE",
-            count: 100,
-            status: OPEN,
-            received_at: &late,
-            updated_at: &now(),
-        };
-        place.tickets.insert(&due).await;
-        let is_behind = "SELECT COUNT(*) FROM (SELECT 1 FROM ticket WHERE generation < \
-            (SELECT MAX(CAST(value AS INTEGER)) FROM meta WHERE name = 'generation') LIMIT 1)";
-        let has_begun = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'generation'";
-        let generation = async || -> i64 { sqlx::query_scalar(has_begun).fetch_one(&store).await.expect("it") };
-        let before = generation().await;
-        let mut most: f64 = 0.0;
-        loop {
-            looks.tick().await;
-            most = most.max(daemon.resident_mib());
-            if arrived.is_none() && place.received() >= received + 100 {
-                arrived = Some(began.elapsed());
-            }
-            let behind: i64 = sqlx::query_scalar(is_behind).fetch_one(&store).await.expect("it");
-            if generation().await > before && behind == 0 && arrived.is_some() {
-                break;
-            }
+    let place = on_sqlite(&at_any_hour()).await;
+    place.fill(1_000_000).await;
+    let daemon = place.run("1s");
+    place.until_settled().await;
+    let rules = place.province.config().join("rules/overdue.toml");
+    let text = std::fs::read_to_string(&rules).expect("the rules");
+    std::fs::write(&rules, text.replace("\"5wd\"", "\"6wd\"")).expect("the rules");
+    let store = beside(&place.province).await;
+    let has_begun = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'generation'";
+    let generation = async || -> i64 { sqlx::query_scalar(has_begun).fetch_one(&store).await.expect("it") };
+    let before = generation().await;
+    let began = Instant::now();
+    let hup = Command::new("kill").args(["-HUP", &daemon.0.id().to_string()]).status();
+    assert!(hup.expect("kill").success());
+    let (mut looks, mut arrived) = (interval(LOOK), None);
+    let received = place.received();
+    place.overdue("TRE", 100).await;
+    let is_behind = "SELECT COUNT(*) FROM (SELECT 1 FROM ticket WHERE generation < \
+        (SELECT MAX(CAST(value AS INTEGER)) FROM meta WHERE name = 'generation') LIMIT 1)";
+    let mut most: f64 = 0.0;
+    loop {
+        looks.tick().await;
+        most = most.max(daemon.resident_mib());
+        if arrived.is_none() && place.received() >= received + 100 {
+            arrived = Some(began.elapsed());
         }
-        println!(
-            "reload, 1 000 000 open, {}: all evaluated anew after {:.1} s, {most:.0} MiB at most; 100 that fell due meanwhile came after {:.1} s",
-            place.name,
-            began.elapsed().as_secs_f64(),
-            arrived.expect("they came").as_secs_f64(),
-        );
+        let behind: i64 = sqlx::query_scalar(is_behind).fetch_one(&store).await.expect("it");
+        if generation().await > before && behind == 0 && arrived.is_some() {
+            break;
+        }
     }
+    println!(
+        "reload, 1 000 000 open, {}: all evaluated anew after {:.1} s, {most:.0} MiB at most; 100 that fell due meanwhile came after {:.1} s",
+        place.name,
+        began.elapsed().as_secs_f64(),
+        arrived.expect("they came").as_secs_f64(),
+    );
 }
 
 /// The store, read beside the daemon.
@@ -360,85 +354,59 @@ async fn beside(province: &Province) -> SqlitePool {
 
 /// A thousand that are due at one instant: how long after the turn's start the relay has each.
 async fn lateness() {
-    for place in places(&at_any_hour(), None).await {
-        let at = some_hours_ago();
-        let open = Tickets {
-            prefix: "PA",
-            count: 10_000,
-            status: OPEN,
-            received_at: &at,
-            updated_at: &at,
-        };
-        place.tickets.insert(&open).await;
-        let _daemon = place.run("1s");
-        place.until_settled().await;
-        empty(&place.mails());
-        let late = local(chrono::TimeDelta::days(60));
-        let due = Tickets {
-            prefix: "TRE",
-            count: 1000,
-            status: OPEN,
-            received_at: &late,
-            updated_at: &now(),
-        };
-        place.tickets.insert(&due).await;
-        place.until_received(1000).await;
-        let began = "SELECT MIN(m.created_at) FROM message m JOIN message_notice l ON l.message = m.id JOIN notice n ON n.id = l.notice \
-            JOIN telling t ON t.id = n.telling WHERE t.subject LIKE 'TRE%'";
-        let micros: i64 = sqlx::query_scalar(began)
-            .fetch_one(&beside(&place.province).await)
-            .await
-            .expect("the turn's start");
-        let began = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).expect("an instant"));
-        let mut late: Vec<f64> = std::fs::read_dir(place.mails())
-            .expect("the mails")
-            .map(|mail| {
-                let written = mail.and_then(|mail| mail.metadata()).and_then(|m| m.modified());
-                let after = written.expect("an instant").duration_since(began);
-                after.expect("after the turn's start").as_secs_f64()
-            })
-            .collect();
-        late.sort_by(f64::total_cmp);
-        println!(
-            "1 000 due at one instant, {}: accepted {:.2} s after the turn's start (median), {:.2} s (p99), {:.2} s (the last)",
-            place.name, late[499], late[989], late[999]
-        );
-    }
+    let place = on_sqlite(&at_any_hour()).await;
+    place.fill(10_000).await;
+    let _daemon = place.run("1s");
+    place.until_settled().await;
+    empty(&place.mails());
+    place.overdue("TRE", 1000).await;
+    place.until_received(1000).await;
+    let began = "SELECT MIN(m.created_at) FROM message m JOIN message_notice l ON l.message = m.id JOIN notice n ON n.id = l.notice \
+        JOIN telling t ON t.id = n.telling WHERE t.subject LIKE 'TRE%'";
+    let micros: i64 = sqlx::query_scalar(began)
+        .fetch_one(&beside(&place.province).await)
+        .await
+        .expect("the turn's start");
+    let began = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).expect("an instant"));
+    let mut late: Vec<f64> = std::fs::read_dir(place.mails())
+        .expect("the mails")
+        .map(|mail| {
+            let written = mail.and_then(|mail| mail.metadata()).and_then(|m| m.modified());
+            let after = written.expect("an instant").duration_since(began);
+            after.expect("after the turn's start").as_secs_f64()
+        })
+        .collect();
+    late.sort_by(f64::total_cmp);
+    println!(
+        "1 000 due at one instant, {}: accepted {:.2} s after the turn's start (median), {:.2} s (p99), {:.2} s (the last)",
+        place.name, late[499], late[989], late[999]
+    );
 }
 
 /// A daemon for which nothing is due.
 async fn idle() {
     const MINUTES: u32 = 5;
-    for place in places(RULES, None).await {
-        let at = some_hours_ago();
-        let open = Tickets {
-            prefix: "PA",
-            count: 10_000,
-            status: OPEN,
-            received_at: &at,
-            updated_at: &at,
-        };
-        place.tickets.insert(&open).await;
-        let daemon = place.run("1m");
-        sleep(Duration::from_secs(75)).await;
-        let before = daemon.cpu_seconds();
-        let mut resident = Vec::new();
-        for _ in 0..MINUTES * 12 {
-            sleep(Duration::from_secs(5)).await;
-            resident.push(daemon.resident_mib());
-        }
-        println!(
-            "idle, 10 000 open, a turn a minute, {}: {:.1} MiB resident, {:.2} % of a core",
-            place.name,
-            median(resident),
-            (daemon.cpu_seconds() - before) / (f64::from(MINUTES) * 60.0) * 100.0
-        );
+    let place = on_sqlite(RULES).await;
+    place.fill(10_000).await;
+    let daemon = place.run("1m");
+    sleep(Duration::from_secs(75)).await;
+    let before = daemon.cpu_seconds();
+    let mut resident = Vec::new();
+    for _ in 0..MINUTES * 12 {
+        sleep(Duration::from_secs(5)).await;
+        resident.push(daemon.resident_mib());
     }
+    println!(
+        "idle, 10 000 open, a turn a minute, {}: {:.1} MiB resident, {:.2} % of a core",
+        place.name,
+        median(resident),
+        (daemon.cpu_seconds() - before) / (f64::from(MINUTES) * 60.0) * 100.0
+    );
 }
 
 /// Turns in which nothing is due or changed.
 async fn quiet(server: &str) {
-    let place = places(RULES, Some(server)).await.pop().expect("the one on the server");
+    let place = on_server(RULES, server).await;
     let (at, long_ago) = (some_hours_ago(), local(chrono::TimeDelta::days(900)));
     for (prefix, count, status, at) in [("PA", 50_000, OPEN, &at), ("CU", 950_000, CLOSED, &long_ago)] {
         let tickets = Tickets {
@@ -530,18 +498,8 @@ async fn replicas(server: &str) {
     const MAILS: usize = 10_000;
     let mut rates = Vec::new();
     for processes in [1, 3, 1, 3, 1, 3] {
-        let place = places(RULES, Some(server)).await.pop().expect("the one on the server");
-        let late = Tickets {
-            prefix: "PA",
-            count: MAILS,
-            status: OPEN,
-            received_at: THREE_WEEKS_BEFORE,
-            updated_at: MORNING,
-        };
-        place.tickets.insert(&late).await;
-        let mut write = place.once(province::AT);
-        write.env("DONDOC__SMTP__PORT", "1");
-        timed(&write);
+        let place = on_server(RULES, server).await;
+        place.write_mails(MAILS).await;
         let began = Instant::now();
         let mut all: Vec<_> = (0..processes)
             .map(|_| {
@@ -550,7 +508,7 @@ async fn replicas(server: &str) {
             })
             .collect();
         for once in &mut all {
-            once.wait().expect("its end");
+            assert!(once.wait().expect("its end").success());
         }
         let count = f64::from(u32::try_from(place.received()).expect("a number"));
         rates.push((processes, count / began.elapsed().as_secs_f64()));

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use province::Province;
 use sqlx::Executor as _;
-use support::{OnServer, TicketDatabase, Tickets, Took, dondoc, move_to_postgres, timed};
+use support::{OnServer, TicketDatabase, Tickets, Took, dondoc, move_to_postgres, server, timed};
 
 const OVERDUE: usize = 10_000;
 const OPEN: usize = 12_000;
@@ -33,7 +33,7 @@ async fn main() {
     report("second turn", &province, 0);
     assert_each_came_once(&province);
 
-    if let Ok(server) = std::env::var("DONDOC_TEST_POSTGRES") {
+    if let Some(server) = server() {
         println!("PostgreSQL to PostgreSQL");
         let province = Province::new(dondoc(), OVERDUE, OPEN).await;
         on_postgres(&province, &server).await;

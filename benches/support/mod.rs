@@ -14,8 +14,10 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 /// The program that is measured.
 pub fn dondoc() -> &'static str {
-    static NAMED: LazyLock<String> = LazyLock::new(|| {
-        std::env::var("DONDOC_BENCH_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_dondoc").to_owned())
+    static NAMED: LazyLock<String> = LazyLock::new(|| match std::env::var("DONDOC_BENCH_BINARY") {
+        Ok(path) => path,
+        Err(std::env::VarError::NotPresent) => env!("CARGO_BIN_EXE_dondoc").to_owned(),
+        Err(error) => panic!("DONDOC_BENCH_BINARY: {error}"),
     });
     &NAMED
 }
@@ -32,10 +34,8 @@ pub struct Tickets<'a> {
 }
 
 impl Tickets<'_> {
-    const INTO: &'static str =
-        "INSERT INTO ticket (code, status, received_at, updated_at, kind, category, channel, level, agency, url)";
-
-    fn sqlite(&self) -> String {
+    /// For SQLite and PostgreSQL.
+    fn sql(&self) -> String {
         let Tickets {
             prefix,
             count,
@@ -44,27 +44,11 @@ impl Tickets<'_> {
             updated_at,
         } = self;
         format!(
-            "WITH RECURSIVE n(i) AS (SELECT 1 WHERE {count} > 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) {} \
-             SELECT printf('{prefix}.%07d', i), '{status}', '{received_at}', '{updated_at}', 'phản ánh', 'đất đai', 'điện thoại', 2, \
+            "WITH RECURSIVE n(i) AS (SELECT 1 WHERE {count} > 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+             INSERT INTO ticket (code, status, received_at, updated_at, kind, category, channel, level, agency, url) \
+             SELECT '{prefix}.' || (10000000 + i), '{status}', '{received_at}', '{updated_at}', 'phản ánh', 'đất đai', 'điện thoại', '2', \
              CASE i % 5 WHEN 0 THEN 'Sở Y tế' WHEN 1 THEN 'Sở Xây dựng' WHEN 2 THEN 'Sở Tài chính' WHEN 3 THEN 'Sở Nội vụ' ELSE 'Sở Tư pháp' END, \
-             'https://1022.dongthap.example/phieu/' || i FROM n",
-            Self::INTO
-        )
-    }
-
-    fn postgres(&self) -> String {
-        let Tickets {
-            prefix,
-            count,
-            status,
-            received_at,
-            updated_at,
-        } = self;
-        format!(
-            "{} SELECT '{prefix}.' || lpad(i::text, 7, '0'), '{status}', '{received_at}', '{updated_at}', 'phản ánh', 'đất đai', 'điện thoại', '2', \
-             (ARRAY['Sở Y tế', 'Sở Xây dựng', 'Sở Tài chính', 'Sở Nội vụ', 'Sở Tư pháp'])[i % 5 + 1], \
-             'https://1022.dongthap.example/phieu/' || i FROM generate_series(1, {count}) AS i",
-            Self::INTO
+             'https://1022.dongthap.example/phieu/' || i FROM n"
         )
     }
 }
@@ -85,10 +69,19 @@ impl TicketDatabase {
 
     pub async fn insert(&self, tickets: &Tickets<'_>) {
         match self {
-            TicketDatabase::Sqlite(pool) => pool.execute(AssertSqlSafe(tickets.sqlite())).await.map(drop),
-            TicketDatabase::Postgres(pool) => pool.execute(AssertSqlSafe(tickets.postgres())).await.map(drop),
+            TicketDatabase::Sqlite(pool) => pool.execute(AssertSqlSafe(tickets.sql())).await.map(drop),
+            TicketDatabase::Postgres(pool) => pool.execute(AssertSqlSafe(tickets.sql())).await.map(drop),
         }
         .expect("tickets");
+    }
+}
+
+/// The server behind `tests/with-servers`, where it runs there.
+pub fn server() -> Option<String> {
+    match std::env::var("DONDOC_TEST_POSTGRES") {
+        Ok(url) => Some(url),
+        Err(std::env::VarError::NotPresent) => None,
+        Err(error) => panic!("DONDOC_TEST_POSTGRES: {error}"),
     }
 }
 
@@ -158,7 +151,7 @@ pub fn timed(command: &Command) -> Took {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     // What the program says comes first.
-    let last = said.lines().last().unwrap_or_default();
+    let last = said.lines().last().expect("what time(1) says");
     let figures: Vec<f64> = last.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [wall, user, system, kib] = figures[..] else {
         panic!("not what time(1) says: {said}");

@@ -181,16 +181,19 @@ impl Engine {
         while let Some(read) = ahead.take() {
             // The ticket database answers while the store takes in what it answered before.
             let next = read.next.clone();
-            let behind = async {
+            let following = async {
                 match next {
                     Some(next) => page(Some(next)).await.map(Some),
                     None => Ok(None),
                 }
             };
-            let (taken, read) = join!(Box::pin(self.take_page(meta, read, None, now, seen)), Box::pin(behind));
+            let (taken, following) = join!(
+                Box::pin(self.take_page(meta, read, None, now, seen)),
+                Box::pin(following)
+            );
             taken?;
             self.go_on()?;
-            ahead = read?;
+            ahead = following?;
         }
         let mut tx = self.begin_deciding().await?;
         tx.put_moments(&[

@@ -219,6 +219,8 @@ async fn look_at_tables(path: &Path) -> Result<i64, StoreError> {
 fn writing(path: &Path) -> SqliteConnectOptions {
     options(path)
         .journal_mode(SqliteJournalMode::Wal)
+        // Of 32 MB: what many messages change one after the other (indexes above all) is written back once. SQLite would do
+        // so after 4.
         .pragma("wal_autocheckpoint", "8000")
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Ticket};
 
-/// The columns of a [`Kept`], each line between two parameters.
+/// The columns of a [`Kept`], each line between two parameters. `concat_ws` passes over NULL: none must come to it.
 macro_rules! kept_lines {
     ($tab:literal, $newline:literal) => {
         concat!(
