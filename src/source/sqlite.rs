@@ -40,6 +40,8 @@ impl Sqlite {
         };
         let pool = SqlitePoolOptions::new()
             .max_connections(2)
+            // There is no network that could have cut it off.
+            .test_before_acquire(false)
             .connect_with(options)
             .await
             .map_err(open)?;

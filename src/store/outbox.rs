@@ -30,6 +30,13 @@ const VOID_CLAIMS: &str =
 const DUE_AT_ONCE: &str = "UPDATE message SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $2";
 const LAST_DUE_AT: &str = "SELECT MAX(at) FROM (SELECT MAX(next_attempt_at) AS at FROM message WHERE state = 'waiting' AND channel = 'email' \
      UNION ALL SELECT MAX(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = 'webhook') AS last";
+/// Of all that composing begins with: when the first of it is due, 0 for what is at any time. Minima, as each is the
+/// first entry of an index: for "is there one" PostgreSQL may prefer to go through the table until it finds one.
+const FIRST_TO_COMPOSE: &str = "SELECT MIN(at) FROM (SELECT MIN(compose_at) AS at FROM notice WHERE state = 'waiting' \
+     UNION ALL SELECT MIN(replace_at) FROM message WHERE state = 'waiting' AND channel = 'email' \
+     UNION ALL SELECT MIN(remind_at) FROM message WHERE state = 'awaiting_approval' \
+     UNION ALL SELECT 0 * MIN(created_at) FROM message WHERE state = 'released' \
+     UNION ALL SELECT 0 * MIN(created_at) FROM message WHERE state = 'corrected' AND corrected_by IS NULL) AS first";
 const LEFT_OPEN: &str = "UPDATE message SET unknown = unknown + 1, attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL, \
      first_attempt_at = COALESCE(first_attempt_at, $2) WHERE id = $1";
 const SETTLE: &str = "UPDATE message SET state = $3, state_at = $4, reason = $5, next_attempt_at = $6, attempts = attempts + 1, unknown = unknown + $7, \
@@ -173,6 +180,7 @@ pub const STATEMENTS: &[&str] = &[
     VOID_CLAIMS,
     DUE_AT_ONCE,
     LAST_DUE_AT,
+    FIRST_TO_COMPOSE,
     LEFT_OPEN,
     SETTLE,
     ACCEPTED,
@@ -698,6 +706,13 @@ impl Store {
     pub async fn last_due_at(&self) -> Result<Option<Moment>, StoreError> {
         let last: Option<i64> = on!(self.db(), fetch_one(sqlx::query_scalar(LAST_DUE_AT)));
         Ok(last.map(moment))
+    }
+
+    /// Whether composing finds anything by now: a notice or a replacement that is due, an approval to remind of, a message
+    /// that was released or is to be corrected.
+    pub async fn is_anything_to_compose(&self, now: Moment) -> Result<bool, StoreError> {
+        let first: Option<i64> = on!(self.db(), fetch_one(sqlx::query_scalar(FIRST_TO_COMPOSE)));
+        Ok(first.is_some_and(|first| first <= micros(now)))
     }
 
     /// When the last message about each matter was made that was accepted, or waits without notices.

@@ -65,6 +65,7 @@ pub(super) async fn open_in_memory() -> Result<Store, StoreError> {
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
+        .test_before_acquire(false)
         .connect_with(options(path))
         .await
         .map_err(|source| StoreError::Open {
@@ -114,6 +115,8 @@ async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: 
 async fn connect(path: &Path, options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(connections)
+        // There is no network that could have cut it off; the test costs as much as a small statement.
+        .test_before_acquire(false)
         // On a full disk SQLite takes a transaction back by itself; sqlx goes on counting it, and the connection would
         // never begin another.
         .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
