@@ -257,14 +257,15 @@ async fn take_up<R: Future<Output = Result<Prepared, String>>>(
                     Err(error) => tracing::error!(%error, "the alarm clock stays as it was set before"),
                 }
             }
-            tracing::info!(rules = config.rules.rules.len(), hash = %config.fingerprint, "configuration reloaded");
+            // What the pages show is true by when the log says so.
             watch.state.reloaded(&config, clock());
             watch.adopt(&config);
+            tracing::info!(rules = config.rules.rules.len(), hash = %config.fingerprint, "configuration reloaded");
             watch.over(note_config(engine, clock())).await?
         }
         Err(why) => {
-            tracing::error!(%why, "the configuration was not taken up; the one before it is in force: {why}");
             watch.state.reload_refused();
+            tracing::error!(%why, "the configuration was not taken up; the one before it is in force: {why}");
             watch.over(note_refusal(engine, &why, clock())).await?
         }
     };

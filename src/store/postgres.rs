@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
+use sqlx::ConnectOptions as _;
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
-use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Either, MIGRATIONS, Store, StoreError, refuse_newer, refuse_older};
 use crate::config::settings::Server;
@@ -33,10 +33,6 @@ const SESSION: [(&str, &str); 5] = [
     ("client_min_messages", "warning"),
 ];
 const IDLE: (&str, &str) = ("idle_in_transaction_session_timeout", "10s");
-
-/// A connection that was last used so long ago is tested before it is used again, as the server may have ended it. sqlx
-/// would do so for each statement, which takes as long as a small statement itself.
-const UNTESTED: Duration = Duration::from_secs(1);
 
 /// Connections of a process.
 const CONNECTIONS: u32 = 4;
@@ -91,15 +87,6 @@ fn store(options: PgConnectOptions) -> Store {
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, its| {
-            Box::pin(async move {
-                if its.idle_for >= UNTESTED {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
         .connect_lazy_with(options);
     Store {
         pool: Either::Postgres(pool),

@@ -98,6 +98,7 @@ async fn a_message_is_found_by_its_id_or_when_it_is_due_and_not_among_all_of_its
         // Of the other states there are few messages: no other is asked for by the third.
         "UPDATE message SET state = 'replaced', state_at = $1, reason = $2 WHERE state = 'released'",
         "SELECT id, said FROM message WHERE state = 'released'",
+        "SELECT MIN(at) FROM (SELECT MIN(compose_at) AS at FROM notice WHERE state = 'waiting'",
         "SELECT COUNT(*) FROM message WHERE state = $1 AND state_at > $2",
         "SELECT id, mode, approver, unit, subject, urgent, created_at, remind_at FROM message WHERE state = 'awaiting_approval'",
         "SELECT id, mode, channel, form, unit, desk, matter, recipients, correction FROM message WHERE state = 'corrected'",
