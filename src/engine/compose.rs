@@ -285,8 +285,23 @@ impl Bundle {
 }
 
 impl Engine {
-    /// Composes what is due at `now`.
-    pub(super) async fn compose(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
+    /// Makes messages of all that is due: of tickets, of summaries, and of the monthly cycle.
+    pub(super) async fn compose_due(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
+        // A storm that is over is written down even where nothing is due.
+        if meta.storm.is_none() && !self.store.is_anything_to_compose(now).await? {
+            return Ok(Composed {
+                is_complete: !self.pulse.is_stopping(),
+                ..Composed::default()
+            });
+        }
+        let mut composed = self.compose(meta, now).await?;
+        self.compose_summaries(meta, &mut composed, now).await?;
+        self.compose_letters(meta, &mut composed, now).await?;
+        Ok(composed)
+    }
+
+    /// What is due of tickets, corrections and approvals.
+    async fn compose(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
         let mut composed = Composed {
             given_up: self.replace_unaccepted(now).await?,
             forgets: meta.last_forgetting.clone(),

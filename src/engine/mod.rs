@@ -531,17 +531,7 @@ impl Engine {
         let fresh = self.store.meta().await?;
         meta.last_forgetting = fresh.last_forgetting;
         let mut composed = match fresh.paused {
-            // A storm that is over is written down even where nothing is due.
-            None if meta.storm.is_none() && !self.store.is_anything_to_compose(now).await? => Composed {
-                is_complete: !self.pulse.is_stopping(),
-                ..Composed::default()
-            },
-            None => {
-                let mut composed = self.compose(&meta, now).await?;
-                self.compose_summaries(&meta, &mut composed, now).await?;
-                self.compose_letters(&meta, &mut composed, now).await?;
-                composed
-            }
+            None => self.compose_due(&meta, now).await?,
             Some(_) => Composed::default(),
         };
         let decided = decided + composed.reread.decided;

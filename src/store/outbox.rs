@@ -30,8 +30,9 @@ const VOID_CLAIMS: &str =
 const DUE_AT_ONCE: &str = "UPDATE message SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $2";
 const LAST_DUE_AT: &str = "SELECT MAX(at) FROM (SELECT MAX(next_attempt_at) AS at FROM message WHERE state = 'waiting' AND channel = 'email' \
      UNION ALL SELECT MAX(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = 'webhook') AS last";
-/// Of all that composing begins with: when the first of it is due, 0 for what is at any time. Minima, as each is the
-/// first entry of an index: for "is there one" PostgreSQL may prefer to go through the table until it finds one.
+/// When the first is due of all that composing begins with; 0 for what is released or to be corrected, which goes at any
+/// time. Minima, as for what waits, of which there may be much, each is the first entry of an index: asked whether there
+/// is one PostgreSQL may prefer to go through the table.
 const FIRST_TO_COMPOSE: &str = "SELECT MIN(at) FROM (SELECT MIN(compose_at) AS at FROM notice WHERE state = 'waiting' \
      UNION ALL SELECT MIN(replace_at) FROM message WHERE state = 'waiting' AND channel = 'email' \
      UNION ALL SELECT MIN(remind_at) FROM message WHERE state = 'awaiting_approval' \

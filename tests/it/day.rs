@@ -61,6 +61,7 @@ async fn status_says(dir: &Path, what: &str, is_so: impl Fn(&str) -> bool) {
             if is_so(&last) {
                 return;
             }
+            // The command keeps this task to itself; here its patience may end.
             tokio::task::yield_now().await;
         }
     });
