@@ -312,10 +312,8 @@ impl Store {
         let Some(key) = self.value(KEY).await? else {
             return Ok(None);
         };
-        let at: Option<i64> = on!(
-            self.db(),
-            fetch_optional(sqlx::query_scalar(AT).bind(hashed(&key, code)?))
-        );
+        let hash = hashed(&key, code)?;
+        let at: Option<i64> = on!(self.db(), fetch_optional(sqlx::query_scalar(AT).bind(&hash)));
         Ok(at.map(moment))
     }
 
@@ -343,8 +341,8 @@ impl Store {
 
     /// Writes a SQLite file anew without what was removed, and empties its log; nothing on a server, which does so by itself.
     pub async fn scour(&self) -> Result<(), StoreError> {
-        match &self.pool {
-            Either::Sqlite(pool) => sqlite::scour(pool).await,
+        match &self.connections {
+            Either::Sqlite(file) => sqlite::scour(file).await,
             Either::Postgres(_) => Ok(()),
         }
     }

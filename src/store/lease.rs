@@ -9,10 +9,10 @@
 use std::sync::atomic::AtomicU64;
 
 use chrono::TimeDelta;
-use sqlx::Acquire as _;
-use sqlx::postgres::PgPool;
+use sqlx::Postgres;
 
-use super::{Either, Store, StoreError, Tx, postgres, refuse_newer, sqlite};
+use super::lending::Lending;
+use super::{Either, Store, StoreError, Tx, answered, postgres, refuse_newer, sqlite};
 
 /// The database's clock, in microseconds.
 macro_rules! database_time {
@@ -72,13 +72,13 @@ impl Store {
     /// deciding transaction and each time it is asked for.
     pub async fn lead(&self, holder: &str, length: TimeDelta) -> Result<Option<Term>, StoreError> {
         let length = length.num_microseconds().unwrap_or(i64::MAX);
-        let number = match &self.pool {
+        let number = match self.db() {
             Either::Sqlite(_) => Some(0),
-            Either::Postgres(pool) => {
-                let led = sqlx::query_as(LEAD).bind(holder).bind(length).fetch_optional(pool);
-                let led: Option<(i64, i64)> = postgres::answered(led).await?;
+            Either::Postgres(server) => {
+                let lead = sqlx::query_as(LEAD).bind(holder).bind(length);
+                let led: Option<(i64, i64)> = answered!(server, fetch_optional(lead));
                 if let Some((_, version)) = led {
-                    refuse_newer(&postgres::named(pool), version)?;
+                    refuse_newer(&postgres::named(server), version)?;
                 }
                 led.map(|(term, _)| term)
             }
@@ -92,37 +92,37 @@ impl Store {
 
     /// Lets another process decide at once.
     pub async fn step_down(&self, term: &Term) -> Result<(), StoreError> {
-        if let Either::Postgres(pool) = &self.pool {
-            let done = sqlx::query(STEP_DOWN)
-                .bind(&term.holder)
-                .bind(term.number)
-                .execute(pool);
-            postgres::answered(done).await?;
+        if let Either::Postgres(server) = self.db() {
+            let step_down = sqlx::query(STEP_DOWN).bind(&term.holder).bind(term.number);
+            answered!(server, execute(step_down));
         }
         Ok(())
     }
 
     /// Begins a write transaction of the process that decides; [`StoreError::Deposed`] where its term is over.
     pub async fn begin_deciding(&self, term: &Term) -> Result<Tx, StoreError> {
-        match &self.pool {
-            Either::Sqlite(pool) => sqlite::begin(pool).await,
-            Either::Postgres(pool) => begin(pool, &self.begun, Some(term)).await,
+        match &self.connections {
+            Either::Sqlite(file) => sqlite::begin(file).await,
+            Either::Postgres(server) => begin(server, &self.begun, Some(term)).await,
         }
     }
 }
 
-pub(super) async fn begin(pool: &PgPool, begun: &AtomicU64, term: Option<&Term>) -> Result<Tx, StoreError> {
-    postgres::keep_statistics(pool, begun).await;
-    let mut tx = postgres::answered(pool.begin()).await?;
-    let db = postgres::answered(tx.acquire()).await?;
+pub(super) async fn begin(
+    server: &Lending<Postgres>,
+    begun: &AtomicU64,
+    term: Option<&Term>,
+) -> Result<Tx, StoreError> {
+    postgres::keep_statistics(server, begun).await;
+    let mut tx = postgres::answered(server.begin("BEGIN")).await?;
     let taken: Option<(i64, i64)> = match term {
-        None => postgres::answered(sqlx::query_as(TAKE).fetch_optional(db)).await?,
+        None => answered!(tx.connection(), fetch_optional(sqlx::query_as(TAKE))),
         Some(term) => {
             let renew = sqlx::query_as(RENEW)
                 .bind(&term.holder)
                 .bind(term.number)
                 .bind(term.length);
-            postgres::answered(renew.fetch_optional(db)).await?
+            answered!(tx.connection(), fetch_optional(renew))
         }
     };
     let Some((database_time, version)) = taken else {
@@ -135,7 +135,7 @@ pub(super) async fn begin(pool: &PgPool, begun: &AtomicU64, term: Option<&Term>)
             },
         });
     };
-    refuse_newer(&postgres::named(pool), version)?;
+    refuse_newer(&postgres::named(server), version)?;
     Ok(Tx {
         inner: Either::Postgres(tx),
         database_time: Some(database_time),

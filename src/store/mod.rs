@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod forgotten;
 pub mod holds;
 mod lease;
+mod lending;
 pub mod meta;
 pub mod modes;
 pub mod monthly;
@@ -33,12 +34,12 @@ use std::sync::atomic::AtomicU64;
 
 use chrono::DateTime;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgPool;
-use sqlx::sqlite::SqlitePool;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use crate::config::settings::Database;
 use crate::domain::Moment;
+
+use lending::{Begun, Lending};
 
 pub use lease::Term;
 pub use postgres::ANSWER;
@@ -165,28 +166,49 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Either database's pool, connection or transaction.
+/// Either database's connections, connection or transaction.
 #[derive(Debug, Clone)]
 enum Either<S, P> {
     Sqlite(S),
     Postgres(P),
 }
 
+/// Has a statement executed or its rows fetched on one of the connections, or on that of a transaction.
+macro_rules! lent {
+    ($kind:ty, $db:expr, $how:ident($query:expr)) => {{
+        let mut lent = $crate::store::lending::Lend::<$kind>::lend($db).await?;
+        let answer = $query
+            .$how($crate::store::lending::LentOut::<$kind>::connection(&mut lent))
+            .await?;
+        $crate::store::lending::LentOut::<$kind>::ended_well(lent);
+        answer
+    }};
+}
+use lent;
+
+/// As [`lent!`], within the limits of time that a server has to answer.
+macro_rules! answered {
+    ($db:expr, $how:ident($query:expr)) => {
+        $crate::store::postgres::answered(async { Ok($crate::store::lent!(sqlx::Postgres, $db, $how($query))) }).await?
+    };
+}
+use answered;
+
 /// Has a statement executed or its rows fetched by whichever database is open: `on!(tx.db(), fetch_all(query))`.
 /// Executing gives the number of rows it changed.
 macro_rules! on {
     ($db:expr, execute($query:expr)) => {
         match $db {
-            $crate::store::Either::Sqlite(db) => $query.execute(db).await?.rows_affected(),
-            $crate::store::Either::Postgres(db) => $crate::store::postgres::answered($query.execute(db))
-                .await?
-                .rows_affected(),
+            $crate::store::Either::Sqlite(db) => {
+                $crate::store::lent!(sqlx::Sqlite, db, execute($query)).rows_affected()
+            }
+            $crate::store::Either::Postgres(db) => $crate::store::answered!(db, execute($query)).rows_affected(),
         }
     };
     ($db:expr, $fetch:ident($query:expr)) => {
         match $db {
-            $crate::store::Either::Sqlite(db) => $query.$fetch(db).await?,
-            $crate::store::Either::Postgres(db) => $crate::store::postgres::answered($query.$fetch(db)).await?,
+            $crate::store::Either::Sqlite(db) => $crate::store::lent!(sqlx::Sqlite, db, $fetch($query)),
+            $crate::store::Either::Postgres(db) => $crate::store::answered!(db, $fetch($query)),
         }
     };
 }
@@ -197,7 +219,7 @@ use on;
 pub struct Store {
     /// One connection where a SQLite store is open for writing: the pages that it keeps stay good, since nobody else
     /// writes. So nothing reads while a transaction is open but the transaction itself.
-    pool: Either<SqlitePool, PgPool>,
+    connections: Either<Arc<Lending<Sqlite>>, Arc<Lending<Postgres>>>,
     /// Write transactions on PostgreSQL so far.
     begun: Arc<AtomicU64>,
     /// Held for as long as a SQLite store is open for writing.
@@ -206,7 +228,7 @@ pub struct Store {
 
 /// A short write transaction; rolled back when dropped without [`Tx::commit`].
 pub struct Tx {
-    inner: Either<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>,
+    inner: Either<Begun<Sqlite>, Begun<Postgres>>,
     /// The database's own clock where several processes share it, as the transaction began.
     database_time: Option<i64>,
 }
@@ -222,8 +244,8 @@ impl Tx {
 
     fn db(&mut self) -> Either<&mut SqliteConnection, &mut PgConnection> {
         match &mut self.inner {
-            Either::Sqlite(tx) => Either::Sqlite(tx),
-            Either::Postgres(tx) => Either::Postgres(tx),
+            Either::Sqlite(tx) => Either::Sqlite(tx.connection()),
+            Either::Postgres(tx) => Either::Postgres(tx.connection()),
         }
     }
 
@@ -269,34 +291,34 @@ impl Store {
     /// Copies a consistent state of a SQLite store into a new file, durably, while others go on. A file that is there is
     /// not written over.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        match &self.pool {
-            Either::Sqlite(pool) => sqlite::backup(pool, to).await,
-            Either::Postgres(pool) => Err(StoreError::Backup {
-                database: postgres::named(pool),
+        match &self.connections {
+            Either::Sqlite(file) => sqlite::backup(file, to).await,
+            Either::Postgres(server) => Err(StoreError::Backup {
+                database: postgres::named(server),
             }),
         }
     }
 
     /// Begins a write transaction.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        match &self.pool {
-            Either::Sqlite(pool) => sqlite::begin(pool).await,
-            Either::Postgres(pool) => lease::begin(pool, &self.begun, None).await,
+        match &self.connections {
+            Either::Sqlite(file) => sqlite::begin(file).await,
+            Either::Postgres(server) => lease::begin(server, &self.begun, None).await,
         }
     }
 
     /// Closes the connections; what was committed is on disk.
     pub async fn close(&self) {
-        match &self.pool {
-            Either::Sqlite(pool) => pool.close().await,
-            Either::Postgres(pool) => pool.close().await,
+        match &self.connections {
+            Either::Sqlite(file) => file.close().await,
+            Either::Postgres(server) => server.close().await,
         }
     }
 
-    fn db(&self) -> Either<&SqlitePool, &PgPool> {
-        match &self.pool {
-            Either::Sqlite(pool) => Either::Sqlite(pool),
-            Either::Postgres(pool) => Either::Postgres(pool),
+    fn db(&self) -> Either<&Lending<Sqlite>, &Lending<Postgres>> {
+        match &self.connections {
+            Either::Sqlite(file) => Either::Sqlite(file),
+            Either::Postgres(server) => Either::Postgres(server),
         }
     }
 }

@@ -12,10 +12,11 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use sqlx::ConnectOptions as _;
 use sqlx::migrate::{Migration, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr as _};
 
-use super::{Either, MIGRATIONS, Store, StoreError, refuse_newer, refuse_older};
+use super::lending::Lending;
+use super::{Either, MIGRATIONS, Store, StoreError, answered as ask, refuse_newer, refuse_older};
 use crate::config::settings::Server;
 
 /// A process waits so long for a connection, and so long for an answer; the latter is longer than any statement may take.
@@ -89,7 +90,7 @@ fn store(options: PgConnectOptions) -> Store {
         .acquire_timeout(CONNECT)
         .connect_lazy_with(options);
     Store {
-        pool: Either::Postgres(pool),
+        connections: Either::Postgres(Lending::of(pool, true)),
         begun: Arc::default(),
         _held: None,
     }
@@ -149,12 +150,13 @@ fn migrations() -> Migrator {
 
 /// Has the server see how much its tables have grown. By itself it does so about once a minute, and by then plans that were
 /// made for empty tables would have gone through all of them again and again. Without it statements are slower and as right.
-pub(super) async fn keep_statistics(pool: &PgPool, begun: &AtomicU64) {
+pub(super) async fn keep_statistics(server: &Lending<Postgres>, begun: &AtomicU64) {
     let number = begun.fetch_add(1, Ordering::Relaxed) + 1;
     if number < FIRST_ANALYZED || !number.is_power_of_two() {
         return;
     }
-    if let Err(error) = answered(sqlx::query(ANALYZE).execute(pool)).await {
+    let analyzed = async { Ok::<_, StoreError>(ask!(server, execute(sqlx::query(ANALYZE)))) };
+    if let Err(error) = analyzed.await {
         tracing::warn!(%error, "the store's statistics could not be renewed; its statements may be slow: {error}");
     }
 }
@@ -174,8 +176,8 @@ pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, sqlx::Erro
 }
 
 /// The database, for messages about a store that is open.
-pub(super) fn named(pool: &PgPool) -> String {
-    let options = pool.connect_options();
+pub(super) fn named(server: &Lending<Postgres>) -> String {
+    let options = server.pool().connect_options();
     format!(
         "{} on {}",
         options.get_database().unwrap_or_default(),

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrate;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite};
 
-use super::{Either, MIGRATIONS, Store, StoreError, Tx, refuse_newer, refuse_older};
+use super::lending::Lending;
+use super::{Either, MIGRATIONS, Store, StoreError, Tx, lent, refuse_newer, refuse_older};
 
 /// How long a statement waits for another process that holds the file locked.
 pub const BUSY: Duration = Duration::from_secs(30);
@@ -42,7 +43,7 @@ pub(super) async fn open(path: &Path) -> Result<Store, StoreError> {
     let pool = connect(path, writing(path).create_if_missing(true), 1).await?;
     bring_up_to_date(&pool, path).await?;
     Ok(Store {
-        pool: Either::Sqlite(pool),
+        connections: Either::Sqlite(Lending::of(pool, false)),
         begun: Arc::default(),
         _held: Some(Arc::new(held)),
     })
@@ -74,7 +75,7 @@ pub(super) async fn open_in_memory() -> Result<Store, StoreError> {
         })?;
     bring_up_to_date(&pool, path).await?;
     Ok(Store {
-        pool: Either::Sqlite(pool),
+        connections: Either::Sqlite(Lending::of(pool, false)),
         begun: Arc::default(),
         _held: None,
     })
@@ -106,7 +107,7 @@ async fn open_existing(path: &Path, options: SqliteConnectOptions, connections: 
     }
     refuse_older(&path.display(), look_at_tables(path).await?)?;
     Ok(Store {
-        pool: Either::Sqlite(connect(path, options, connections).await?),
+        connections: Either::Sqlite(Lending::of(connect(path, options, connections).await?, false)),
         begun: Arc::default(),
         _held: None,
     })
@@ -127,15 +128,15 @@ async fn connect(path: &Path, options: SqliteConnectOptions, connections: u32) -
 }
 
 /// Begins a write transaction: `IMMEDIATE`, so that nobody else writes from here on.
-pub(super) async fn begin(pool: &SqlitePool) -> Result<Tx, StoreError> {
+pub(super) async fn begin(file: &Lending<Sqlite>) -> Result<Tx, StoreError> {
     Ok(Tx {
-        inner: Either::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+        inner: Either::Sqlite(file.begin("BEGIN IMMEDIATE").await?),
         database_time: None,
     })
 }
 
 /// A consistent state in a new file, durably.
-pub(super) async fn backup(pool: &SqlitePool, to: &Path) -> Result<(), StoreError> {
+pub(super) async fn backup(file: &Lending<Sqlite>, to: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::File {
         path: to.to_owned(),
         source,
@@ -151,10 +152,8 @@ pub(super) async fn backup(pool: &SqlitePool, to: &Path) -> Result<(), StoreErro
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    sqlx::query("VACUUM INTO $1")
-        .bind(part.to_string_lossy().into_owned())
-        .execute(pool)
-        .await?;
+    let copy = sqlx::query("VACUUM INTO $1").bind(part.to_string_lossy().into_owned());
+    lent!(Sqlite, file, execute(copy));
     let written = File::open(&part).and_then(|file| file.sync_all());
     written.and_then(|()| std::fs::rename(&part, to)).map_err(failed)?;
     match to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
@@ -165,17 +164,12 @@ pub(super) async fn backup(pool: &SqlitePool, to: &Path) -> Result<(), StoreErro
 
 /// Writes the file anew from what is in it now, and empties the log beside it: no page of either holds what was deleted or
 /// overwritten. Nobody else writes meanwhile; who would waits.
-pub(super) async fn scour(pool: &SqlitePool) -> Result<(), StoreError> {
-    let mut connection = pool.acquire().await?;
+pub(super) async fn scour(file: &Lending<Sqlite>) -> Result<(), StoreError> {
     // The whole file is written there.
-    sqlx::query("PRAGMA temp_store = file")
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("VACUUM").execute(&mut *connection).await?;
-    connection.close().await?;
-    let (is_busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-        .fetch_one(pool)
-        .await?;
+    let written = sqlx::raw_sql("PRAGMA temp_store = file; VACUUM; PRAGMA temp_store = memory");
+    lent!(Sqlite, file, execute(written));
+    let emptied = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
+    let (is_busy, _, _): (i64, i64, i64) = lent!(Sqlite, file, fetch_one(emptied));
     if is_busy != 0 {
         return Err(StoreError::InUse);
     }
