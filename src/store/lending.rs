@@ -82,23 +82,39 @@ impl<DB: Database> Lending<DB> {
         closed.await;
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
-        let permit = Arc::clone(&self.permits).acquire_owned();
-        let permit = tokio::time::timeout(self.pool.options().get_acquire_timeout(), permit).await;
-        permit
-            .map_err(|_| sqlx::Error::PoolTimedOut)?
-            .map_err(|_| sqlx::Error::PoolClosed)
+    /// One that is here and needs no test, for whom it is there at once.
+    fn at_hand(&self) -> Option<Lent<DB>> {
+        if self.is_remote {
+            return None;
+        }
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let connection = self.kept.take()?;
+        Some(self.lent(connection, permit))
     }
 
-    async fn connection(&self) -> Result<PoolConnection<DB>, sqlx::Error> {
+    async fn waited_for(&self) -> Result<Lent<DB>, sqlx::Error> {
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = tokio::time::timeout(self.pool.options().get_acquire_timeout(), permit)
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?
+            .map_err(|_| sqlx::Error::PoolClosed)?;
         while let Some(mut kept) = self.kept.take() {
             if !self.is_remote || kept.ping().await.is_ok() {
-                return Ok(kept);
+                return Ok(self.lent(kept, permit));
             }
             // Nobody is there to take leave of.
             drop(kept.detach());
         }
-        self.pool.acquire().await
+        Ok(self.lent(self.pool.acquire().await?, permit))
+    }
+
+    fn lent(&self, connection: PoolConnection<DB>, permit: OwnedSemaphorePermit) -> Lent<DB> {
+        let kept = Arc::clone(&self.kept);
+        Lent {
+            connection,
+            kept,
+            permit,
+        }
     }
 }
 
@@ -128,12 +144,11 @@ impl<DB: Database> Lend<DB> for &Lending<DB> {
     type Lent = Lent<DB>;
 
     async fn lend(self) -> Result<Lent<DB>, sqlx::Error> {
-        let permit = self.permit().await?;
-        Ok(Lent {
-            connection: self.connection().await?,
-            kept: Arc::clone(&self.kept),
-            permit,
-        })
+        match self.at_hand() {
+            Some(lent) => Ok(lent),
+            // Apart, for every statement's own future has room for this one.
+            None => Box::pin(self.waited_for()).await,
+        }
     }
 }
 
