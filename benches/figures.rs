@@ -12,14 +12,18 @@
 mod province;
 mod support;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use province::{Province, RULES};
 use sqlx::Executor as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use support::{Daemon, TicketDatabase, Tickets, Took, dondoc, median, move_to_postgres, server, timed, work};
+use tokio::task::block_in_place;
 use tokio::time::{interval, sleep};
 
 /// Local time of a Monday morning, some minutes before the turns that are taken by [`province::AT`].
@@ -30,8 +34,8 @@ const A_MINUTE_LATER: &str = "2021-09-20T08:31:00+07:00";
 const OPEN: &str = "đang xử lý";
 const CLOSED: &str = "đóng";
 
-const FIGURES: [&str; 8] = [
-    "delivery", "first", "among", "reload", "lateness", "idle", "quiet", "replicas",
+const FIGURES: [&str; 9] = [
+    "delivery", "webhooks", "first", "among", "reload", "lateness", "idle", "quiet", "replicas",
 ];
 
 /// From one look at a daemon to the next.
@@ -53,6 +57,7 @@ async fn main() {
         }
         match (figure, server) {
             ("delivery", _) => delivery(server).await,
+            ("webhooks", _) => webhooks(server).await,
             ("first", _) => first(server).await,
             ("among", _) => among(server).await,
             ("reload", _) => reload().await,
@@ -95,7 +100,11 @@ struct Place {
 
 /// A province without tickets.
 async fn on_sqlite(rules: &str) -> Place {
-    let province = Province::under(rules, dondoc(), 0, 0).await;
+    beside_relay(&[], rules).await
+}
+
+async fn beside_relay(options: &[&str], rules: &str) -> Place {
+    let province = Province::with_relay(options, rules, dondoc(), 0, 0).await;
     Place {
         name: "SQLite",
         tickets: TicketDatabase::of(&province.config()).await,
@@ -204,7 +213,9 @@ impl Place {
 /// Mails that are written already, out of the store to the relay over eight connections.
 async fn delivery(server: Option<&str>) {
     const MAILS: usize = 20_000;
-    for place in places(RULES, server).await {
+    let offers_all = places(RULES, server).await.into_iter().map(|place| ("", place));
+    let no_pipelining = beside_relay(&["-p"], RULES).await;
+    for (relay, place) in offers_all.chain([(", a relay without PIPELINING", no_pipelining)]) {
         let written = place.write_mails(MAILS).await;
         let reference = smtp_source(&place.province, MAILS);
         let mut send = place.once(A_MINUTE_LATER);
@@ -212,7 +223,7 @@ async fn delivery(server: Option<&str>) {
         let sent = timed(&send);
         let count = f64::from(u32::try_from(place.received()).expect("a number"));
         println!(
-            "delivery, {}: {count} mails, {:.0} a second, {:.0} µs of CPU each, {:.0} MiB; smtp-source -d -s 8: {:.0} a second; ratio {:.2}; \
+            "delivery, {}{relay}: {count} mails, {:.0} a second, {:.0} µs of CPU each, {:.0} MiB; smtp-source -d -s 8: {:.0} a second; ratio {:.2}; \
              writing them had taken {:.0} µs of CPU each",
             place.name,
             count / sent.wall,
@@ -240,6 +251,116 @@ fn smtp_source(province: &Province, mails: usize) -> f64 {
 fn empty(folder: &Path) {
     for mail in std::fs::read_dir(folder).expect("the mails") {
         std::fs::remove_file(mail.expect("a file").path()).expect("removed");
+    }
+}
+
+/// Posts to as many communes' own systems, one for each, signed; from the first that arrives to the last.
+async fn webhooks(server: Option<&str>) {
+    const COMMUNES: usize = 8_000;
+    let rules = RULES.replace(
+        "template = \"overdue-1\"",
+        "via = [\"webhook\"]\ntemplate = \"overdue-1\"",
+    );
+    assert_ne!(rules, RULES, "the step has a template");
+    for place in places(&rules.replace("digest = \"ticket\"", "digest = \"day\""), server).await {
+        let inbox = Inbox::open().await;
+        let alone = inbox.alone(COMMUNES).await;
+        communes(&place.province.config(), COMMUNES, inbox.address);
+        let late = Tickets {
+            prefix: "PA",
+            count: COMMUNES,
+            status: OPEN,
+            received_at: THREE_WEEKS_BEFORE,
+            updated_at: MORNING,
+        };
+        place.tickets.insert(&late).await;
+        place
+            .tickets
+            .run("UPDATE ticket SET agency = 'Xã ' || substr(code, 4)")
+            .await;
+        // The inbox goes on meanwhile.
+        let Took { wall, cpu, mib } = block_in_place(|| timed(&place.once(province::AT)));
+        let (count, seconds) = inbox.taken();
+        println!(
+            "webhooks, {}: {count} posts, {:.0} a second from the first to the last; a client that does nothing else {:.0} a second; ratio {:.2}; \
+             the whole turn {wall:.1} s, {:.0} µs of CPU a post, {mib:.0} MiB",
+            place.name,
+            count / seconds,
+            alone,
+            count / seconds / alone,
+            cpu * 1e6 / count,
+        );
+    }
+}
+
+/// As many communes with an endpoint each, by the names that the tickets have.
+fn communes(config: &Path, count: usize, address: SocketAddr) {
+    std::fs::write(config.join("posts.key"), "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").expect("a key");
+    let mut agencies = std::fs::read_to_string(config.join("agencies.toml")).expect("the directory");
+    for number in (1..=count).map(|n| 10_000_000 + n) {
+        agencies += &format!(
+            "\n[[unit]]\nid = \"X{number}\"\nname = \"Xã {number}\"\nparent = \"UBND_TINH\"\n\
+             contacts = [{{ role = \"contact\", address = \"daumoi@x{number}.dongthap.example\", confirmed = \"2021-08-02\" }}]\n\
+             webhooks = [{{ id = \"x{number}\", url = \"http://{address}/{number}\", key_files = [\"posts.key\"] }}]\n",
+        );
+    }
+    std::fs::write(config.join("agencies.toml"), agencies).expect("the directory");
+    let file = config.join("dondoc.toml");
+    let text = std::fs::read_to_string(&file).expect("dondoc.toml");
+    let near = text.replace("\n[webhooks]\n", "\n[webhooks]\nallowed_private = [\"127.0.0.0/8\"]\n");
+    assert_ne!(near, text, "dondoc.toml has a part about webhooks");
+    std::fs::write(&file, near).expect("dondoc.toml");
+}
+
+/// Takes every post, and knows when the first came and when the last.
+struct Inbox {
+    address: SocketAddr,
+    posts: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Inbox {
+    async fn open() -> Inbox {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let posts = Arc::new(Mutex::new(Vec::new()));
+        let of = Arc::clone(&posts);
+        let take = axum::routing::post(async move |_body: axum::body::Bytes| {
+            of.lock().expect("the posts").push(Instant::now());
+            axum::http::StatusCode::NO_CONTENT
+        });
+        let app = axum::Router::new().route("/{commune}", take);
+        tokio::spawn(async move { axum::serve(listener, app).await.expect("a server") });
+        Inbox { address, posts }
+    }
+
+    /// Posts a second of a client that only posts, as many at a time as dondoc by itself; then the inbox is empty again.
+    async fn alone(&self, count: usize) -> f64 {
+        let client = reqwest::Client::new();
+        let left = Arc::new(AtomicUsize::new(count));
+        let posting = (0..32).map(|_| {
+            let (client, left, address) = (client.clone(), Arc::clone(&left), self.address);
+            tokio::spawn(async move {
+                let one = |n: usize| n.checked_sub(1);
+                while let Ok(n) = left.try_update(Ordering::Relaxed, Ordering::Relaxed, one) {
+                    let post = client.post(format!("http://{address}/{n}")).body("x".repeat(2_000));
+                    post.send().await.expect("a post").error_for_status().expect("taken");
+                }
+            })
+        });
+        for posted in posting.collect::<Vec<_>>() {
+            posted.await.expect("its end");
+        }
+        let (count, seconds) = self.taken();
+        self.posts.lock().expect("the posts").clear();
+        count / seconds
+    }
+
+    /// How many, and the seconds from the first to the last.
+    fn taken(&self) -> (f64, f64) {
+        let posts = self.posts.lock().expect("the posts");
+        let (first, last) = (posts.iter().min().expect("a post"), posts.iter().max().expect("a post"));
+        let count = f64::from(u32::try_from(posts.len()).expect("a number"));
+        (count, last.duration_since(*first).as_secs_f64())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod channel;
 pub mod cli;
 mod clock;
 pub mod config;
+mod cores;
 pub mod daemon;
 pub mod demo;
 pub mod domain;

@@ -68,11 +68,16 @@ impl TicketDatabase {
     }
 
     pub async fn insert(&self, tickets: &Tickets<'_>) {
+        self.run(tickets.sql()).await;
+    }
+
+    pub async fn run(&self, sql: impl Into<String>) {
+        let sql = AssertSqlSafe(sql.into());
         match self {
-            TicketDatabase::Sqlite(pool) => pool.execute(AssertSqlSafe(tickets.sql())).await.map(drop),
-            TicketDatabase::Postgres(pool) => pool.execute(AssertSqlSafe(tickets.sql())).await.map(drop),
+            TicketDatabase::Sqlite(pool) => pool.execute(sql).await.map(drop),
+            TicketDatabase::Postgres(pool) => pool.execute(sql).await.map(drop),
         }
-        .expect("tickets");
+        .expect("the ticket database");
     }
 }
 

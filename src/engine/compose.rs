@@ -14,6 +14,7 @@ use super::obligations::show_progress;
 use super::observe::Observed;
 use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
 use super::{Engine, ReadError, TurnError, down, span_time};
+use crate::cores;
 use crate::domain::Moment;
 use crate::domain::calendar::Calendar;
 use crate::domain::deadline::Reckoned;
@@ -232,23 +233,6 @@ impl Written {
 
 /// Messages rendered and stored together.
 const TOGETHER: usize = 50;
-
-/// Does some work for each of a list, on so many cores; what came of each is in the list's order.
-fn map_on_cores<T: Send, R: Send>(mut list: Vec<T>, cores: usize, work: &(impl Fn(T) -> R + Sync)) -> Vec<R> {
-    let others = list.split_off(list.len().div_ceil(cores.max(1)));
-    if others.is_empty() {
-        return list.into_iter().map(work).collect();
-    }
-    std::thread::scope(|threads| {
-        let others = threads.spawn(|| map_on_cores(others, cores - 1, work));
-        let mut done: Vec<R> = list.into_iter().map(work).collect();
-        match others.join() {
-            Ok(others) => done.extend(others),
-            Err(panicked) => std::panic::resume_unwind(panicked),
-        }
-        done
-    })
-}
 
 /// Where bundles go: mode, unit, desk and channel, and apart what has to be approved.
 pub(super) type Place = (Mode, String, Desk, Channel, Option<Apart>);
@@ -873,7 +857,7 @@ impl Engine {
             let matters: Vec<String> = some.iter().map(|draft| draft.matter.clone()).collect();
             let threads = self.store.threads(&matters).await?;
             // Writing letters is most of what the engine itself does for a turn in which much is due.
-            let written = map_on_cores(some, self.cores, &|draft: Draft| {
+            let written = cores::map(some, 1, |draft: Draft| {
                 let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
                 self.finish(draft, thread, data_as_of, now)
             });

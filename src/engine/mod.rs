@@ -208,8 +208,6 @@ pub struct Engine {
     breakers: Breakers,
     /// What the store could not be told when it was to be.
     owing: Mutex<Owing>,
-    /// Letters are written on so many cores.
-    cores: usize,
     /// Names this process in claims.
     name: String,
     /// The first turn of a process sweeps, whatever was read before.
@@ -301,7 +299,6 @@ impl Engine {
             parts: Some(parts),
             breakers: Breakers::default(),
             owing: Mutex::default(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
             name,
             swept: false,
             claims_voided: false,

@@ -134,8 +134,34 @@ pub struct Spoiled {
     pub why: Why,
 }
 
-/// The values of one row by column; columns that the query lacks are not in it.
-pub type Values = HashMap<&'static str, Value>;
+/// The values of one row by column; columns that the query lacks are not in it. They are few, and mostly asked for in the
+/// order in which they came.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values(Vec<(&'static str, Value)>);
+
+impl Values {
+    #[must_use]
+    pub fn get(&self, column: &str) -> Option<&Value> {
+        self.0.iter().find(|(name, _)| *name == column).map(|(_, value)| value)
+    }
+
+    /// Puts a column's value in the place of the one that it had.
+    pub fn insert(&mut self, column: &'static str, value: Value) {
+        self.remove(column);
+        self.0.push((column, value));
+    }
+
+    pub fn remove(&mut self, column: &str) -> Option<Value> {
+        let place = self.0.iter().position(|(name, _)| *name == column)?;
+        Some(self.0.swap_remove(place).1)
+    }
+}
+
+impl FromIterator<(&'static str, Value)> for Values {
+    fn from_iter<I: IntoIterator<Item = (&'static str, Value)>>(values: I) -> Values {
+        Values(values.into_iter().collect())
+    }
+}
 
 /// Characters of a code; no system's are longer, and what bears one has its limits.
 const LONGEST_CODE: usize = 200;

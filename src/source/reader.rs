@@ -17,11 +17,15 @@ use super::sqlite::{Sqlite, SqliteDialect};
 use super::statement::{Column, Dialect, Kind, Output, Statement};
 use super::{Cursor, Key, Keys, Newest, OnAnswer, Page, SourceError, as_rows};
 use crate::config::settings::{Database, SourceSettings, UpdatedAtFormat};
+use crate::cores;
 use crate::domain::Moment;
 use crate::domain::text::{fold, nfc};
 
 /// Codes in one statement.
 const CHUNK: usize = 500;
+
+/// Rows that are decoded in the time that it takes to start a thread, several times over.
+const DECODED: usize = 100;
 
 /// The database behind a source.
 enum Kinds {
@@ -551,12 +555,20 @@ impl Reader {
             next,
             ..Page::default()
         };
-        let mut seen = HashMap::new();
-        for mut values in found {
+        for values in &found {
             if let Some(Value::Text(theirs)) = values.get("code") {
                 self.ours(theirs);
             }
-            match decode::row(&mut values, &self.settings, &mut page.spoiled) {
+        }
+        let decoded = cores::map(found, DECODED, |mut values| {
+            let mut spoiled = Vec::new();
+            let row = decode::row(&mut values, &self.settings, &mut spoiled);
+            (row, spoiled)
+        });
+        let mut seen = HashMap::new();
+        for (row, spoiled) in decoded {
+            page.spoiled.extend(spoiled);
+            match row {
                 Ok(row) => {
                     *seen.entry(row.ticket.code.clone()).or_insert(0) += 1;
                     page.rows.push(row);

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::tickets::{Kept, Undo, corrupt, kept, kept_lines, object};
-use super::{CHUNK, NEWLINE, Store, StoreError, TAB, filled, keys_50, micros, moment, of_source, on};
+use super::{CHUNK, NEWLINE, Store, StoreError, TAB, filled, keys_50, meanwhile, micros, moment, of_source, on};
 use crate::domain::Moment;
 use crate::domain::figures::{Life, State};
 use crate::domain::ticket::{Memory, Status, Ticket};
@@ -197,20 +197,30 @@ impl<'a> AsOf<'a> {
 
     async fn undo(&self, codes: &[String]) -> Result<HashMap<String, Vec<(Moment, Undo)>>, StoreError> {
         let mut undone: HashMap<String, Vec<(Moment, Undo)>> = HashMap::new();
-        for chunk in codes.chunks(CHUNK) {
-            let rows: Vec<(String, i64, String)> = on!(
-                self.store.db(),
-                fetch_all(
-                    filled(chunk)
-                        .fold(sqlx::query_as(CHANGES_AFTER), |q, code| q.bind(code))
-                        .bind(micros(self.at))
-                )
-            );
+        let mut read = |rows: Vec<(String, i64, String)>| -> Result<(), StoreError> {
             for (code, at, before) in rows {
                 let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
                 undone.entry(code).or_default().push((moment(at), undo));
             }
+            Ok(())
+        };
+        let mut rows = Vec::new();
+        for chunk in codes.chunks(CHUNK) {
+            let asked = async {
+                Ok::<_, StoreError>(on!(
+                    self.store.db(),
+                    fetch_all(
+                        filled(chunk)
+                            .fold(sqlx::query_as(CHANGES_AFTER), |q, code| q.bind(code))
+                            .bind(micros(self.at))
+                    )
+                ))
+            };
+            let (next, done) = meanwhile(asked, || read(std::mem::take(&mut rows))).await;
+            done?;
+            rows = next?;
         }
+        read(rows)?;
         Ok(undone)
     }
 
@@ -279,30 +289,57 @@ impl Store {
                     .bind(NEWLINE)
             )
         );
-        let page = in_order(lines.as_deref())?;
-        let codes: Vec<String> = page.iter().map(|kept| kept.ticket.code.clone()).collect();
+        let codes = codes_in_order(lines.as_deref());
         let next = codes.last().cloned();
+        let mut page = Vec::with_capacity(codes.len());
         let mut undone: HashMap<String, Vec<(Moment, Moment, Undo)>> = HashMap::new();
-        for chunk in codes.chunks(CHUNK) {
-            let rows: Vec<(String, i64, i64, String)> = on!(
-                self.db(),
-                fetch_all(
-                    filled(chunk)
-                        .fold(sqlx::query_as(CHANGES_SEEN), |q, code| q.bind(code))
-                        .bind(micros(span.since))
-                )
-            );
+        let mut rows: Vec<(String, i64, i64, String)> = Vec::new();
+        let mut kept = kept(lines.as_deref());
+        let mut read = |rows: Vec<(String, i64, i64, String)>| -> Result<(), StoreError> {
             for (code, at, seen, before) in rows {
                 let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
                 undone.entry(code).or_default().push((moment(at), moment(seen), undo));
             }
+            for kept in kept.by_ref().take(CHUNK) {
+                page.push(kept?);
+            }
+            Ok(())
+        };
+        for chunk in codes.chunks(CHUNK) {
+            let asked = async {
+                Ok::<_, StoreError>(on!(
+                    self.db(),
+                    fetch_all(
+                        filled(chunk)
+                            .fold(sqlx::query_as(CHANGES_SEEN), |q, code| q.bind(code))
+                            .bind(micros(span.since))
+                    )
+                ))
+            };
+            let (next, done) = meanwhile(asked, || read(std::mem::take(&mut rows))).await;
+            done?;
+            rows = next?;
         }
+        read(rows)?;
+        page.sort_unstable_by(|a, b| a.ticket.code.cmp(&b.ticket.code));
         let mut lives = Vec::with_capacity(codes.len());
-        for (code, kept) in codes.into_iter().zip(page) {
-            lives.push(life(kept, undone.remove(&code).unwrap_or_default())?);
+        for kept in page {
+            let undo = undone.remove(&kept.ticket.code).unwrap_or_default();
+            lives.push(life(kept, undo)?);
         }
         Ok((lives, next))
     }
+}
+
+/// The codes of the tickets that lines hold, in byte order.
+fn codes_in_order(lines: Option<&str>) -> Vec<String> {
+    let mut codes: Vec<String> = lines
+        .into_iter()
+        .flat_map(|lines| lines.split('\n'))
+        .map(|line| line.split('\t').next().unwrap_or_default().to_owned())
+        .collect();
+    codes.sort_unstable();
+    codes
 }
 
 /// A page of tickets in byte order of the code.

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{SIZES, Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows};
+use super::{Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::change::{Change, Parts};
 
-const ALL: &str = "SELECT name, value FROM meta";
+/// As one row, since every turn asks several times.
+const ALL: &str = "SELECT string_agg(concat_ws($1, name, value), $2) FROM meta";
 const RULES: &str = "SELECT id, since FROM rule_seen";
 const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
@@ -17,7 +18,7 @@ const ONE: &str = "SELECT value FROM meta WHERE name = $1";
 pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE, FORGET, ONE];
 
 static PUT: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO meta (name, value) VALUES {} ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             rows("(?, ?)", count)
@@ -125,9 +126,10 @@ fn number(text: Option<&str>, name: &str) -> Result<Option<i64>, StoreError> {
 impl Store {
     /// Reads all single values.
     pub async fn meta(&self) -> Result<Meta, StoreError> {
-        let rows: Vec<(String, String)> = on!(self.db(), fetch_all(sqlx::query_as(ALL)));
-        let values: HashMap<String, String> = rows.into_iter().collect();
-        let text = |name: &str| values.get(name).map(String::as_str);
+        let all: Option<String> = on!(self.db(), fetch_one(sqlx::query_scalar(ALL).bind(BETWEEN).bind(BEHIND)));
+        let each = all.iter().flat_map(|all| all.split(BEHIND));
+        let values: HashMap<&str, &str> = each.filter_map(|one| one.split_once(BETWEEN)).collect();
+        let text = |name: &str| values.get(name).copied();
         let number = |name: &str| number(text(name), name);
         let at = |name: &str| Ok::<_, StoreError>(number(name)?.map(moment));
         Ok(Meta {
@@ -142,17 +144,17 @@ impl Store {
             kept_from: at("kept_from")?,
             pruned_at: at("pruned_at")?,
             generation: number("generation")?.unwrap_or(0),
-            fingerprint: values.get("fingerprint").cloned(),
+            fingerprint: text("fingerprint").map(str::to_owned),
             newest_update: at("newest_update")?,
             paused: json(text(PAUSED), PAUSED)?,
             resumed_at: at(RESUMED)?,
             storm: json(text(STORM), STORM)?,
             audit: json(text(AUDIT), AUDIT)?,
             config_loaded_at: at("config_loaded_at")?,
-            config_refused: values.get(REFUSED).cloned(),
+            config_refused: text(REFUSED).map(str::to_owned),
             config_refused_at: at(REFUSED_AT)?,
             change: json(text(CHANGE), CHANGE)?,
-            last_forgetting: values.get(LAST_FORGETTING).cloned(),
+            last_forgetting: text(LAST_FORGETTING).map(str::to_owned),
         })
     }
 
@@ -172,6 +174,11 @@ impl Store {
         Ok(rows.into_iter().map(|(id, since)| (id, moment(since))).collect())
     }
 }
+
+/// Between a name and its value, and behind each value (ASCII's unit and record separators): no name has them, and of the
+/// values only a refusal says what somebody wrote.
+const BETWEEN: &str = "\u{1f}";
+const BEHIND: &str = "\u{1e}";
 
 const PAUSED: &str = "paused";
 const SWEPT_GENERATION: &str = "swept_generation";
@@ -235,7 +242,8 @@ impl Tx {
     /// A configuration was refused; the one before stays.
     pub async fn config_refused(&mut self, why: &str, at: Moment) -> Result<(), StoreError> {
         let at = micros(at).to_string();
-        self.put(&[(REFUSED, why.to_owned()), (REFUSED_AT, at)]).await
+        let why = why.replace(BETWEEN, " ").replace(BEHIND, " ");
+        self.put(&[(REFUSED, why), (REFUSED_AT, at)]).await
     }
 
     /// Before when what was over has been pruned, as it is now.
@@ -256,12 +264,13 @@ impl Tx {
     /// No name comes twice.
     pub(super) async fn put(&mut self, values: &[(&str, String)]) -> Result<(), StoreError> {
         for (place, piece) in pieces(values) {
-            on!(
-                self.db(),
-                execute(piece.iter().fold(sqlx::query(PUT[place].as_str()), |q, (name, value)| {
-                    q.bind(*name).bind(value)
-                }))
-            );
+            on!(self.db(), |kind| execute(
+                piece
+                    .iter()
+                    .fold(sqlx::query(PUT.text(place, kind)), |q, (name, value)| {
+                        q.bind(*name).bind(value)
+                    })
+            ));
         }
         Ok(())
     }

@@ -195,24 +195,42 @@ macro_rules! answered {
 use answered;
 
 /// Has a statement executed or its rows fetched by whichever database is open: `on!(tx.db(), fetch_all(query))`.
-/// Executing gives the number of rows it changed.
+/// Executing gives the number of rows it changed. A statement of [`Sizes`] has a text for each kind.
 macro_rules! on {
-    ($db:expr, execute($query:expr)) => {
+    ($db:expr, |$kind:ident| execute($query:expr)) => {
         match $db {
             $crate::store::Either::Sqlite(db) => {
+                let $kind = $crate::store::Kind::Sqlite;
                 $crate::store::lent!(sqlx::Sqlite, db, execute($query)).rows_affected()
             }
-            $crate::store::Either::Postgres(db) => $crate::store::answered!(db, execute($query)).rows_affected(),
+            $crate::store::Either::Postgres(db) => {
+                let $kind = $crate::store::Kind::Postgres;
+                $crate::store::answered!(db, execute($query)).rows_affected()
+            }
         }
     };
-    ($db:expr, $fetch:ident($query:expr)) => {
+    ($db:expr, |$kind:ident| $fetch:ident($query:expr)) => {
         match $db {
-            $crate::store::Either::Sqlite(db) => $crate::store::lent!(sqlx::Sqlite, db, $fetch($query)),
-            $crate::store::Either::Postgres(db) => $crate::store::answered!(db, $fetch($query)),
+            $crate::store::Either::Sqlite(db) => {
+                let $kind = $crate::store::Kind::Sqlite;
+                $crate::store::lent!(sqlx::Sqlite, db, $fetch($query))
+            }
+            $crate::store::Either::Postgres(db) => {
+                let $kind = $crate::store::Kind::Postgres;
+                $crate::store::answered!(db, $fetch($query))
+            }
         }
+    };
+    ($db:expr, $how:ident($query:expr)) => {
+        $crate::store::on!($db, |_kind| $how($query))
     };
 }
 use on;
+
+/// Waits for an answer, and works on the one before meanwhile: the database is at work elsewhere.
+async fn meanwhile<A, B>(asked: impl Future<Output = A>, work: impl FnOnce() -> B) -> (A, B) {
+    tokio::join!(biased; asked, async { work() })
+}
 
 /// The open store.
 #[derive(Debug, Clone)]
@@ -373,10 +391,48 @@ fn filled<T: Clone>(chunk: &[T]) -> impl Iterator<Item = T> + '_ {
 
 /// How many rows a statement with several rows of values writes at once. One text for each size, so that the texts are
 /// few and stay prepared.
-const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
+const SIZES: [usize; 6] = [32, 16, 8, 4, 2, 1];
+
+/// Which database a statement is for.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
 
 /// A statement's text for each of [`SIZES`].
-type Sizes = [String; SIZES.len()];
+struct Sizes {
+    numbered: [String; SIZES.len()],
+    /// With a bare `?` for each parameter, which come in the order of their numbers. SQLite has a list of names for the
+    /// others, and goes through it for each parameter that is bound.
+    bare: [String; SIZES.len()],
+}
+
+impl Sizes {
+    /// The text for so many rows, which has each parameter once and in order.
+    fn new(text: impl Fn(usize) -> String) -> Sizes {
+        let numbered = SIZES.map(text);
+        let bare = numbered.each_ref().map(|text| {
+            let mut parts = text.split('$');
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |bare, part| {
+                bare + "?" + part.trim_start_matches(|c: char| c.is_ascii_digit())
+            })
+        });
+        Sizes { numbered, bare }
+    }
+
+    fn text(&self, place: usize, kind: Kind) -> &str {
+        match kind {
+            Kind::Sqlite => &self.bare[place],
+            Kind::Postgres => &self.numbered[place],
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &String> {
+        self.numbered.iter()
+    }
+}
 
 /// A list cut into pieces of [`SIZES`], the largest that fit first.
 fn pieces<T>(mut list: &[T]) -> impl Iterator<Item = (usize, &[T])> {

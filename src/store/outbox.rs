@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use chrono::TimeDelta;
 use sqlx::FromRow;
 
-use super::{CHUNK, SIZES, Sizes, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
+use super::{CHUNK, Sizes, Store, StoreError, Tx, filled, keys_50, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::notice::NoticeState;
 use crate::domain::rule::Channel;
@@ -235,7 +235,7 @@ pub const STATEMENTS: &[&str] = &[
 ];
 
 static INSERT: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO message (id, mode, channel, form, unit, desk, matter, digest_key, recipients, subject, rules, steps, notices, \
              state, state_at, reason, urgent, created_at, first_attempt_at, next_attempt_at, replace_at, attempts, unknown, claimed_by, claimed_until, \
@@ -248,9 +248,9 @@ static INSERT: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static INSERT_BODY: LazyLock<Sizes> =
-    LazyLock::new(|| SIZES.map(|count| format!("INSERT INTO body (message, bytes) VALUES {}", rows("(?, ?)", count))));
+    LazyLock::new(|| Sizes::new(|count| format!("INSERT INTO body (message, bytes) VALUES {}", rows("(?, ?)", count))));
 static LINK: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO message_notice (message, notice) VALUES {}",
             rows("(?, ?)", count)
@@ -258,7 +258,7 @@ static LINK: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static COMPOSED: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "WITH made (message, notice, at, state) AS (VALUES {}) \
              UPDATE notice SET state = made.state, state_at = made.at, compose_at = NULL, wait = NULL, message = made.message \
@@ -271,7 +271,7 @@ static COMPOSED: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static ATTEMPT: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO attempt (id, message, at, answer, detail) VALUES {}",
             rows("(?, ?, ?, ?, ?)", count)
@@ -279,7 +279,7 @@ static ATTEMPT: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static PUT_BACK: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "WITH back (letter, holder, at) AS (VALUES {}) \
              UPDATE message SET next_attempt_at = back.at, claimed_by = NULL, claimed_until = NULL FROM back \
@@ -909,15 +909,12 @@ impl Tx {
         let last: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_ATTEMPT)));
         let numbered: Vec<_> = (last + 1..).zip(list).collect();
         for (place, piece) in pieces(&numbered) {
-            on!(
-                self.db(),
-                execute(piece.iter().fold(
-                    sqlx::query(ATTEMPT[place].as_str()),
-                    |q, (id, (message, answer, detail))| {
-                        q.bind(id).bind(*message).bind(micros(at)).bind(*answer).bind(*detail)
-                    },
-                ))
-            );
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(ATTEMPT.text(place, kind)),
+                |q, (id, (message, answer, detail))| {
+                    q.bind(id).bind(*message).bind(micros(at)).bind(*answer).bind(*detail)
+                },
+            )));
         }
         Ok(())
     }
@@ -949,9 +946,9 @@ impl Tx {
         };
         let mut made = HashSet::with_capacity(list.len());
         for (place, piece) in pieces(list) {
-            let stored: Vec<String> = on!(
-                self.db(),
-                fetch_all(piece.iter().fold(sqlx::query_scalar(INSERT[place].as_str()), |q, new| {
+            let stored: Vec<String> = on!(self.db(), |kind| fetch_all(piece.iter().fold(
+                sqlx::query_scalar(INSERT.text(place, kind)),
+                |q, new| {
                     q.bind(&new.id)
                         .bind(new.mode)
                         .bind(new.channel.word())
@@ -974,18 +971,17 @@ impl Tx {
                         .bind(new.approval.as_ref().map(|a| a.by))
                         .bind(new.approval.as_ref().map(|a| &a.said))
                         .bind(new.approval.is_some().then(|| micros(now)))
-                }))
-            );
+                }
+            )));
             made.extend(stored);
         }
         let stored: Vec<&NewMessage> = list.iter().copied().filter(|new| made.contains(&new.id)).collect();
         for (place, piece) in pieces(&stored) {
-            on!(
-                self.db(),
-                execute(piece.iter().fold(sqlx::query(INSERT_BODY[place].as_str()), |q, new| {
+            on!(self.db(), |kind| execute(
+                piece.iter().fold(sqlx::query(INSERT_BODY.text(place, kind)), |q, new| {
                     q.bind(&new.id).bind(&new.body)
-                }))
-            );
+                })
+            ));
         }
         let links: Vec<(&str, i64, &str)> = stored
             .iter()
@@ -996,26 +992,14 @@ impl Tx {
             })
             .collect();
         for (place, piece) in pieces(&links) {
-            on!(
-                self.db(),
-                execute(
-                    piece
-                        .iter()
-                        .fold(sqlx::query(LINK[place].as_str()), |q, (message, notice, _)| {
-                            q.bind(*message).bind(*notice)
-                        })
-                )
-            );
-            on!(
-                self.db(),
-                execute(
-                    piece
-                        .iter()
-                        .fold(sqlx::query(COMPOSED[place].as_str()), |q, (message, notice, state)| {
-                            q.bind(*message).bind(*notice).bind(micros(now)).bind(*state)
-                        })
-                )
-            );
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(LINK.text(place, kind)),
+                |q, (message, notice, _)| { q.bind(*message).bind(*notice) }
+            )));
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(COMPOSED.text(place, kind)),
+                |q, (message, notice, state)| { q.bind(*message).bind(*notice).bind(micros(now)).bind(*state) }
+            )));
         }
         Ok(made)
     }
@@ -1096,16 +1080,11 @@ impl Tx {
     pub async fn put_back(&mut self, list: &[(Moment, &Claim)]) -> Result<HashSet<String>, StoreError> {
         let mut back = HashSet::with_capacity(list.len());
         for (place, piece) in pieces(list) {
-            let ids: Vec<String> = on!(
-                self.db(),
-                fetch_all(
-                    piece
-                        .iter()
-                        .fold(sqlx::query_scalar(PUT_BACK[place].as_str()), |q, (until, claim)| {
-                            q.bind(&claim.id).bind(&claim.by).bind(micros(*until))
-                        })
-                )
-            );
+            let ids: Vec<String> =
+                on!(self.db(), |kind| fetch_all(piece.iter().fold(
+                    sqlx::query_scalar(PUT_BACK.text(place, kind)),
+                    |q, (until, claim)| { q.bind(&claim.id).bind(&claim.by).bind(micros(*until)) }
+                )));
             back.extend(ids);
         }
         Ok(back)

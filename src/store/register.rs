@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::{SIZES, Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows as numbered};
+use super::{Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows as numbered};
 use crate::domain::Moment;
 use crate::domain::obligation::{
     Directive, Entry, Exclusion, Id, Kind, Member, Members, NewEntry, Obligation, Progress, What, exclusions, met_by,
@@ -87,7 +87,7 @@ pub const STATEMENTS: &[&str] = &[
 ];
 
 static ADD: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO member (period, unit, kind, code, revision) VALUES {}",
             numbered("(?, ?, ?, ?, ?)", count)
@@ -439,16 +439,16 @@ impl Tx {
         let before = members_of(on!(self.db(), fetch_all(sqlx::query_as(statement).bind(&key))))?;
         let new: Vec<&Member> = members.difference(&before).collect();
         for (place, piece) in pieces(&new) {
-            on!(
-                self.db(),
-                execute(piece.iter().fold(sqlx::query(ADD[place].as_str()), |q, member| {
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(ADD.text(place, kind)),
+                |q, member| {
                     q.bind(&key)
                         .bind(&member.unit)
                         .bind(member.kind.word())
                         .bind(&member.code)
                         .bind(revision)
-                }))
-            );
+                }
+            )));
         }
         if revision > 0 {
             let grown: BTreeSet<(&str, Kind)> = new.iter().map(|member| (&*member.unit, member.kind)).collect();

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use sqlx::FromRow;
 
-use super::{SIZES, Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows, sqlite};
+use super::{Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows, sqlite};
 use crate::domain::Moment;
 use crate::domain::notice::Telling;
 
@@ -21,7 +21,7 @@ const TOLD: &str = "SELECT m.id AS message, m.state_at AS at, m.mode, m.channel,
 pub const STATEMENTS: &[&str] = &[NEXT, TOLD];
 
 static TELLING: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO telling (id, subject_kind, subject, mode, rule, step, repetition, occurrence, due_at, decided_at, opening, settled_by) \
              VALUES {}",
@@ -30,7 +30,7 @@ static TELLING: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static NOTICE: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO notice (id, telling, role, start_unit, channel, cc, state, state_at, compose_at, wait, first_attempt_at, message) \
              VALUES {}",
@@ -90,9 +90,9 @@ impl Tx {
     /// Tellings with their notices as another store has them, ids included.
     pub async fn seed_tellings(&mut self, list: &[Telling]) -> Result<(), StoreError> {
         for (place, piece) in pieces(list) {
-            on!(
-                self.db(),
-                execute(piece.iter().fold(sqlx::query(TELLING[place].as_str()), |q, t| {
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(TELLING.text(place, kind)),
+                |q, t| {
                     q.bind(t.id)
                         .bind(&t.key.ticket)
                         .bind(t.key.mode.word())
@@ -104,32 +104,28 @@ impl Tx {
                         .bind(micros(t.decided_at))
                         .bind(i64::from(t.opening))
                         .bind(t.settled_by)
-                }))
-            );
+                }
+            )));
         }
         let notices: Vec<_> = list.iter().flat_map(|t| t.notices.iter().map(|n| (t.id, n))).collect();
         for (place, piece) in pieces(&notices) {
-            on!(
-                self.db(),
-                execute(
-                    piece
-                        .iter()
-                        .fold(sqlx::query(NOTICE[place].as_str()), |q, (telling, n)| {
-                            q.bind(n.id)
-                                .bind(telling)
-                                .bind(&n.role)
-                                .bind(&n.start)
-                                .bind(n.channel.word())
-                                .bind(i64::from(n.cc))
-                                .bind(n.state.word())
-                                .bind(micros(n.at))
-                                .bind(n.compose_at.map(micros))
-                                .bind(n.wait.key())
-                                .bind(n.first_attempt_at.map(micros))
-                                .bind(&n.message)
-                        })
-                )
-            );
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(NOTICE.text(place, kind)),
+                |q, (telling, n)| {
+                    q.bind(n.id)
+                        .bind(telling)
+                        .bind(&n.role)
+                        .bind(&n.start)
+                        .bind(n.channel.word())
+                        .bind(i64::from(n.cc))
+                        .bind(n.state.word())
+                        .bind(micros(n.at))
+                        .bind(n.compose_at.map(micros))
+                        .bind(n.wait.key())
+                        .bind(n.first_attempt_at.map(micros))
+                        .bind(&n.message)
+                }
+            )));
         }
         Ok(())
     }

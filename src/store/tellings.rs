@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::{
-    CHUNK, Columns, NEWLINE, SIZES, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, on, pieces,
+    CHUNK, Columns, NEWLINE, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, meanwhile, micros, moment, on, pieces,
     rows,
 };
 use crate::domain::Moment;
@@ -55,7 +55,7 @@ pub const STATEMENTS: &[&str] = &[
 ];
 
 static TELL: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO telling (id, subject_kind, subject, mode, rule, step, repetition, occurrence, due_at, decided_at, opening, settled_by) \
              VALUES {} ON CONFLICT DO NOTHING RETURNING id",
@@ -64,7 +64,7 @@ static TELL: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static NOTICE: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO notice (id, telling, role, start_unit, channel, cc, state, state_at, compose_at, first_attempt_at, message) \
              VALUES {} ON CONFLICT DO NOTHING",
@@ -73,7 +73,7 @@ static NOTICE: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static SETTLE: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "WITH ended (telling, settler) AS (VALUES {}) \
              UPDATE telling SET settled_by = ended.settler FROM ended WHERE telling.id = ended.telling",
@@ -82,7 +82,7 @@ static SETTLE: LazyLock<Sizes> = LazyLock::new(|| {
     })
 });
 static BECOME: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "WITH fate (notice, was, state, at, compose_at, wait, untried, letter) AS (VALUES {}) \
              UPDATE notice SET state = fate.state, state_at = COALESCE(fate.at, notice.state_at), compose_at = fate.compose_at, \
@@ -98,7 +98,7 @@ static BECOME: LazyLock<Sizes> = LazyLock::new(|| {
 });
 /// A message that was replaced, and of which something has found no other that was taken.
 static LEFT_BEHIND: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "WITH ended (letter, at, why) AS (VALUES {}) \
              UPDATE message SET state = 'dead', state_at = ended.at, reason = ended.why FROM ended \
@@ -182,18 +182,24 @@ pub(super) fn mode(word: &str) -> Option<Mode> {
 macro_rules! tellings {
     ($from:ident, $codes:expr) => {{
         let mut found = HashMap::new();
+        let mut lines = None;
         for chunk in $codes.chunks(CHUNK) {
-            let lines: Option<String> = on!(
-                $from.db(),
-                fetch_one(
-                    filled(chunk)
-                        .fold(sqlx::query_scalar(OF_TICKETS), |q, code| q.bind(code))
-                        .bind(TAB)
-                        .bind(NEWLINE)
-                )
-            );
-            join(lines.as_deref(), &mut found)?;
+            let asked = async {
+                Ok::<Option<String>, StoreError>(on!(
+                    $from.db(),
+                    fetch_one(
+                        filled(chunk)
+                            .fold(sqlx::query_scalar(OF_TICKETS), |q, code| q.bind(code))
+                            .bind(TAB)
+                            .bind(NEWLINE)
+                    )
+                ))
+            };
+            let (next, read) = meanwhile(asked, || join(lines.as_deref(), &mut found)).await;
+            read?;
+            lines = next?;
         }
+        join(lines.as_deref(), &mut found)?;
         Ok(found)
     }};
 }
@@ -358,26 +364,22 @@ impl Tx {
         let numbered: Vec<(i64, &Tell)> = (last + 1..).zip(list).collect();
         let mut made = HashSet::new();
         for (place, piece) in pieces(&numbered) {
-            let ids: Vec<i64> = on!(
-                self.db(),
-                fetch_all(
-                    piece
-                        .iter()
-                        .fold(sqlx::query_scalar(TELL[place].as_str()), |q, (id, tell)| {
-                            let new = &tell.telling;
-                            q.bind(id)
-                                .bind(&new.key.ticket)
-                                .bind(new.key.mode.word())
-                                .bind(&new.key.rule)
-                                .bind(&new.key.step)
-                                .bind(i64::from(new.key.repetition))
-                                .bind(&new.key.occurrence)
-                                .bind(micros(new.due_at))
-                                .bind(micros(now))
-                                .bind(i64::from(new.opening))
-                        })
-                )
-            );
+            let ids: Vec<i64> = on!(self.db(), |kind| fetch_all(piece.iter().fold(
+                sqlx::query_scalar(TELL.text(place, kind)),
+                |q, (id, tell)| {
+                    let new = &tell.telling;
+                    q.bind(id)
+                        .bind(&new.key.ticket)
+                        .bind(new.key.mode.word())
+                        .bind(&new.key.rule)
+                        .bind(&new.key.step)
+                        .bind(i64::from(new.key.repetition))
+                        .bind(&new.key.occurrence)
+                        .bind(micros(new.due_at))
+                        .bind(micros(now))
+                        .bind(i64::from(new.opening))
+                }
+            )));
             made.extend(ids);
         }
         let last: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_NOTICE)));
@@ -388,23 +390,19 @@ impl Tx {
         });
         let notices: Vec<(i64, (i64, &NewNotice, Moment))> = (last + 1..).zip(notices).collect();
         for (place, piece) in pieces(&notices) {
-            on!(
-                self.db(),
-                execute(
-                    piece
-                        .iter()
-                        .fold(sqlx::query(NOTICE[place].as_str()), |q, (id, (telling, notice, at))| {
-                            q.bind(id)
-                                .bind(telling)
-                                .bind(&notice.role)
-                                .bind(&notice.start)
-                                .bind(notice.channel.word())
-                                .bind(i64::from(notice.cc))
-                                .bind(micros(now))
-                                .bind(micros(*at))
-                        })
-                )
-            );
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(NOTICE.text(place, kind)),
+                |q, (id, (telling, notice, at))| {
+                    q.bind(id)
+                        .bind(telling)
+                        .bind(&notice.role)
+                        .bind(&notice.start)
+                        .bind(notice.channel.word())
+                        .bind(i64::from(notice.cc))
+                        .bind(micros(now))
+                        .bind(micros(*at))
+                }
+            )));
         }
         Ok(numbered
             .iter()
@@ -415,16 +413,13 @@ impl Tx {
     /// The endings of tellings' matters are told by other tellings: (telling, by).
     pub async fn settle(&mut self, list: &[(i64, i64)]) -> Result<(), StoreError> {
         for (place, piece) in pieces(list) {
-            on!(
-                self.db(),
-                execute(
-                    piece
-                        .iter()
-                        .fold(sqlx::query(SETTLE[place].as_str()), |q, (telling, by)| q
-                            .bind(telling)
-                            .bind(by))
-                )
-            );
+            on!(self.db(), |kind| execute(
+                piece
+                    .iter()
+                    .fold(sqlx::query(SETTLE.text(place, kind)), |q, (telling, by)| q
+                        .bind(telling)
+                        .bind(by))
+            ));
         }
         Ok(())
     }
@@ -466,17 +461,11 @@ impl Tx {
         let letters: Vec<(&str, &str)> = letters.into_iter().collect();
         let mut died = 0;
         for (place, piece) in pieces(&letters) {
-            died += on!(
-                self.db(),
-                execute(
-                    piece
-                        .iter()
-                        .fold(sqlx::query(LEFT_BEHIND[place].as_str()), |q, (letter, why)| q
-                            .bind(*letter)
-                            .bind(micros(now))
-                            .bind(*why))
-                )
-            );
+            died +=
+                on!(self.db(), |kind| execute(piece.iter().fold(
+                    sqlx::query(LEFT_BEHIND.text(place, kind)),
+                    |q, (letter, why)| q.bind(*letter).bind(micros(now)).bind(*why)
+                )));
         }
         // Their ladders may climb now.
         let letters: Vec<&str> = letters.into_iter().map(|(letter, _)| letter).collect();
@@ -486,23 +475,19 @@ impl Tx {
 
     async fn become_all(&mut self, list: &[(i64, Became)], now: Moment) -> Result<(), StoreError> {
         for (place, piece) in pieces(list) {
-            on!(
-                self.db(),
-                execute(
-                    piece
-                        .iter()
-                        .fold(sqlx::query(BECOME[place].as_str()), |q, (id, became)| {
-                            q.bind(id)
-                                .bind(became.was.word())
-                                .bind(became.state.word())
-                                .bind((became.was != became.state).then(|| micros(now)))
-                                .bind(became.compose_at.map(micros))
-                                .bind(&became.wait)
-                                .bind(i64::from(became.is_untried))
-                                .bind(&became.message)
-                        })
-                )
-            );
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(BECOME.text(place, kind)),
+                |q, (id, became)| {
+                    q.bind(id)
+                        .bind(became.was.word())
+                        .bind(became.state.word())
+                        .bind((became.was != became.state).then(|| micros(now)))
+                        .bind(became.compose_at.map(micros))
+                        .bind(&became.wait)
+                        .bind(i64::from(became.is_untried))
+                        .bind(&became.message)
+                }
+            )));
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::{
-    CHUNK, Columns, NEWLINE, SIZES, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, micros, moment, of_source, on,
-    pieces, rows,
+    CHUNK, Columns, NEWLINE, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, meanwhile, micros, moment, of_source,
+    on, pieces, rows,
 };
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Ticket};
@@ -76,7 +76,7 @@ pub const STATEMENTS: &[&str] = &[
     COUNT,
 ];
 
-static SAVE: LazyLock<Sizes> = LazyLock::new(|| SIZES.map(save));
+static SAVE: LazyLock<Sizes> = LazyLock::new(|| Sizes::new(save));
 
 fn save(count: usize) -> String {
     format!(
@@ -92,7 +92,7 @@ fn save(count: usize) -> String {
 
 /// Of a ticket of whose row and memory nothing is new.
 static LOOKED_AT: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "WITH made (code, next_at, generation) AS (VALUES {}) \
              UPDATE ticket SET next_at = made.next_at, generation = made.generation FROM made WHERE ticket.code = made.code",
@@ -102,7 +102,7 @@ static LOOKED_AT: LazyLock<Sizes> = LazyLock::new(|| {
 });
 
 static LOG: LazyLock<Sizes> = LazyLock::new(|| {
-    SIZES.map(|count| {
+    Sizes::new(|count| {
         format!(
             "INSERT INTO change (id, code, at, seen, before) VALUES {}",
             rows("(?, ?, ?, ?, ?)", count)
@@ -177,23 +177,34 @@ pub(super) fn kept(lines: Option<&str>) -> impl Iterator<Item = Result<Kept, Sto
 macro_rules! tickets {
     ($from:ident, $codes:expr) => {{
         let mut found = HashMap::with_capacity($codes.len());
+        let mut lines = None;
         for chunk in $codes.chunks(CHUNK) {
-            let lines: Option<String> = on!(
-                $from.db(),
-                fetch_one(
-                    filled(chunk)
-                        .fold(sqlx::query_scalar(BY_CODES), |q, code| q.bind(code))
-                        .bind(TAB)
-                        .bind(NEWLINE)
-                )
-            );
-            for kept in kept(lines.as_deref()) {
-                let kept = kept?;
-                found.insert(kept.ticket.code.clone(), kept);
-            }
+            let asked = async {
+                Ok::<Option<String>, StoreError>(on!(
+                    $from.db(),
+                    fetch_one(
+                        filled(chunk)
+                            .fold(sqlx::query_scalar(BY_CODES), |q, code| q.bind(code))
+                            .bind(TAB)
+                            .bind(NEWLINE)
+                    )
+                ))
+            };
+            let (next, read) = meanwhile(asked, || read_into(&mut found, lines.as_deref())).await;
+            read?;
+            lines = next?;
         }
+        read_into(&mut found, lines.as_deref())?;
         Ok(found)
     }};
+}
+
+fn read_into(found: &mut HashMap<String, Kept>, lines: Option<&str>) -> Result<(), StoreError> {
+    for kept in kept(lines) {
+        let kept = kept?;
+        found.insert(kept.ticket.code.clone(), kept);
+    }
+    Ok(())
 }
 
 impl Store {
@@ -275,33 +286,40 @@ impl Tx {
             .map(|(before, after)| (before.as_ref(), after))
             .partition(|(before, after)| before.is_some_and(|before| before.stands_as(after)));
         self.looked_at(&same).await?;
-        for (place, piece) in pieces(&changed) {
-            let mut written = Vec::with_capacity(piece.len());
-            for (before, after) in piece {
+        let mut write = |piece: &[(Option<&Kept>, &Kept)]| -> Result<Vec<(String, String)>, StoreError> {
+            let each = piece.iter().map(|(before, after)| {
                 entries.extend(log_entry(*before, after, seen_at)?);
-                written.push((text(&after.ticket)?, text(&after.memory)?, *after));
-            }
-            on!(
-                self.db(),
-                execute(
-                    written
-                        .iter()
-                        .fold(sqlx::query(SAVE[place].as_str()), |q, (state, memory, after)| {
-                            q.bind(&after.ticket.code)
-                                .bind(state)
-                                .bind(memory)
-                                .bind(&after.ticket.status_word)
-                                .bind(&after.updated_raw)
-                                .bind(i64::from(after.ticket.status.is_open()))
-                                .bind(micros(after.ticket.received_at))
-                                .bind(after.next_at.map(micros))
-                                .bind(after.generation)
-                                .bind(after.missing)
-                                .bind(after.gone_at.map(micros))
-                                .bind(after.memory.over_at(&after.ticket, after.gone_at).map(micros))
-                        })
-                )
-            );
+                Ok((text(&after.ticket)?, text(&after.memory)?))
+            });
+            each.collect()
+        };
+        let mut pieces = pieces(&changed).peekable();
+        let mut written = write(pieces.peek().map_or(&[], |(_, first)| first))?;
+        while let Some((place, piece)) = pieces.next() {
+            let following = pieces.peek().map_or(&[][..], |(_, following)| following);
+            let saved = async {
+                let rows = piece.iter().zip(&written);
+                Ok::<u64, StoreError>(on!(self.db(), |kind| execute(rows.fold(
+                    sqlx::query(SAVE.text(place, kind)),
+                    |q, ((_, after), (state, memory))| {
+                        q.bind(&after.ticket.code)
+                            .bind(state)
+                            .bind(memory)
+                            .bind(&after.ticket.status_word)
+                            .bind(&after.updated_raw)
+                            .bind(i64::from(after.ticket.status.is_open()))
+                            .bind(micros(after.ticket.received_at))
+                            .bind(after.next_at.map(micros))
+                            .bind(after.generation)
+                            .bind(after.missing)
+                            .bind(after.gone_at.map(micros))
+                            .bind(after.memory.over_at(&after.ticket, after.gone_at).map(micros))
+                    }
+                ))))
+            };
+            let (saved, next) = meanwhile(saved, || write(following)).await;
+            saved?;
+            written = next?;
         }
         self.log_changes(&entries, seen_at).await
     }
@@ -314,14 +332,14 @@ impl Tx {
         });
         let moved: Vec<&Kept> = moved.map(|(_, after)| *after).collect();
         for (place, piece) in pieces(&moved) {
-            on!(
-                self.db(),
-                execute(piece.iter().fold(sqlx::query(LOOKED_AT[place].as_str()), |q, after| {
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(LOOKED_AT.text(place, kind)),
+                |q, after| {
                     q.bind(&after.ticket.code)
                         .bind(after.next_at.map(micros))
                         .bind(after.generation)
-                }))
-            );
+                }
+            )));
         }
         Ok(())
     }
@@ -347,16 +365,16 @@ impl Tx {
                 last.get(&entry.code)
                     .map_or(micros(entry.at), |last| micros(entry.at).max(*last))
             };
-            on!(
-                self.db(),
-                execute(piece.iter().fold(sqlx::query(LOG[place].as_str()), |q, (id, entry)| {
+            on!(self.db(), |kind| execute(piece.iter().fold(
+                sqlx::query(LOG.text(place, kind)),
+                |q, (id, entry)| {
                     q.bind(id)
                         .bind(&entry.code)
                         .bind(at(entry))
                         .bind(micros(seen_at))
                         .bind(&entry.before)
-                }))
-            );
+                }
+            )));
         }
         Ok(())
     }

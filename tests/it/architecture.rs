@@ -5,22 +5,25 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module of the crate may use of the others, from the bottom up; nothing uses what stands below it here.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     // What is read by all and reads nothing but values.
     ("clock", &["domain"]),
+    ("cores", &[]),
     ("config", &["domain"]),
     ("render", &["domain"]),
     ("shipped", &[]),
     // The ports to the outside: they know the domain and their own settings, never each other.
-    ("source", &["domain", "config::settings"]),
+    ("source", &["domain", "config::settings", "cores"]),
     ("store", &["domain", "config::settings"]),
     ("channel", &["domain", "config::settings"]),
     // The path, and what is made of its records.
     ("report", &["domain", "config", "render", "store"]),
     (
         "engine",
-        &["domain", "config", "render", "source", "store", "channel", "report"],
+        &[
+            "domain", "config", "cores", "render", "source", "store", "channel", "report",
+        ],
     ),
     (
         "rehearsal",

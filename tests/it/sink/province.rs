@@ -49,6 +49,11 @@ impl Province {
 
     /// The same under rules of one's own.
     pub async fn under(rules: &str, dondoc: &str, overdue: usize, open: usize) -> Province {
+        Province::with_relay(&[], rules, dondoc, overdue, open).await
+    }
+
+    /// The same with a relay of further options of smtp-sink.
+    pub async fn with_relay(options: &[&str], rules: &str, dondoc: &str, overdue: usize, open: usize) -> Province {
         let dir = tempfile::tempdir().expect("a folder");
         let config = dir.path().join("config");
         let made = Command::new(dondoc)
@@ -61,7 +66,7 @@ impl Province {
             std::fs::remove_file(file.expect("a file").path()).expect("removed");
         }
         std::fs::write(config.join("rules/overdue.toml"), rules).expect("the rules");
-        let (sink, port) = start_sink(dir.path());
+        let (sink, port) = start_sink(dir.path(), options);
         tickets(&config.join("tickets.db"), overdue, open).await;
         let file = config.join("dondoc.toml");
         let text = std::fs::read_to_string(&file).expect("dondoc.toml");
@@ -135,13 +140,14 @@ impl Drop for Province {
 }
 
 /// Starts the relay on a port of its own; each mail becomes a file.
-fn start_sink(dir: &Path) -> (Child, u16) {
+fn start_sink(dir: &Path, options: &[&str]) -> (Child, u16) {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = free.local_addr().expect("its address").port();
     drop(free);
     let mails = dir.join("mails");
     std::fs::create_dir(&mails).expect("a folder");
     let mut arguments = vec!["-d".to_owned(), "mails/m.".to_owned()];
+    arguments.extend(options.iter().map(|option| (*option).to_owned()));
     if mails.metadata().expect("the folder").uid() == 0 {
         // It refuses to run as root, and then has to reach its folder as somebody else.
         for folder in [dir, &mails] {
