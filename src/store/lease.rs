@@ -114,7 +114,7 @@ pub(super) async fn begin(
     term: Option<&Term>,
 ) -> Result<Tx, StoreError> {
     postgres::keep_statistics(server, begun).await;
-    let mut tx = postgres::answered(server.begin("BEGIN")).await?;
+    let mut tx = server.begin("BEGIN").await?;
     let taken: Option<(i64, i64)> = match term {
         None => answered!(tx.connection(), fetch_optional(sqlx::query_as(TAKE))),
         Some(term) => {

@@ -4,11 +4,16 @@
 //! statement does. So one whose statement ended well stays here for the next. What failed, was broken off or was a
 //! transaction goes back to the pool, which ends what is open there. Nobody else takes from the pool.
 
+use std::future::Ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Database, PgConnection, Pool, Postgres, SqlStr, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{StoreError, postgres};
 
 /// As many connections as the pool may have.
 #[derive(Debug)]
@@ -28,8 +33,10 @@ struct Kept<DB: Database>(Mutex<Option<Vec<PoolConnection<DB>>>>);
 /// What a statement is executed on: one of the store's connections, or that of a transaction.
 pub(super) trait Lend<DB: Database> {
     type Lent: LentOut<DB>;
+    type Waiting: Future<Output = Result<Self::Lent, StoreError>>;
 
-    async fn lend(self) -> Result<Self::Lent, sqlx::Error>;
+    /// What is there at once, or what it is waited for by: apart, since each statement would have to have room for that.
+    fn lend(self) -> Result<Self::Lent, Self::Waiting>;
 }
 
 pub(super) trait LentOut<DB: Database> {
@@ -67,10 +74,18 @@ impl<DB: Database> Lending<DB> {
     }
 
     /// Begins a transaction by this statement.
-    pub async fn begin(&self, statement: &'static str) -> Result<Begun<DB>, sqlx::Error> {
-        let Lent { connection, permit, .. } = self.lend().await?;
+    pub async fn begin(&self, statement: &'static str) -> Result<Begun<DB>, StoreError> {
+        let Lent { connection, permit, .. } = match self.lend() {
+            Ok(lent) => lent,
+            Err(waiting) => waiting.await?,
+        };
+        let begun = Transaction::begin(connection, Some(SqlStr::from_static(statement)));
+        let transaction = match self.is_remote {
+            true => postgres::answered(begun).await?,
+            false => begun.await?,
+        };
         Ok(Begun {
-            transaction: Transaction::begin(connection, Some(SqlStr::from_static(statement))).await?,
+            transaction,
             _permit: permit,
         })
     }
@@ -82,7 +97,7 @@ impl<DB: Database> Lending<DB> {
         closed.await;
     }
 
-    /// One that is here and needs no test, for whom it is there at once.
+    /// One that is here and needs no test, where nobody waits for it.
     fn at_hand(&self) -> Option<Lent<DB>> {
         if self.is_remote {
             return None;
@@ -140,15 +155,16 @@ impl<DB: Database> Drop for Kept<DB> {
     }
 }
 
-impl<DB: Database> Lend<DB> for &Lending<DB> {
+impl<'a, DB: Database> Lend<DB> for &'a Lending<DB> {
     type Lent = Lent<DB>;
+    type Waiting = BoxFuture<'a, Result<Lent<DB>, StoreError>>;
 
-    async fn lend(self) -> Result<Lent<DB>, sqlx::Error> {
-        match self.at_hand() {
-            Some(lent) => Ok(lent),
-            // Apart, for every statement's own future has room for this one.
-            None => Box::pin(self.waited_for()).await,
-        }
+    #[inline(never)]
+    fn lend(self) -> Result<Lent<DB>, Self::Waiting> {
+        self.at_hand().ok_or_else(|| match self.is_remote {
+            true => postgres::answered(self.waited_for()).boxed(),
+            false => self.waited_for().map_err(StoreError::from).boxed(),
+        })
     }
 }
 
@@ -157,6 +173,7 @@ impl<DB: Database> LentOut<DB> for Lent<DB> {
         &mut self.connection
     }
 
+    #[inline(never)]
     fn ended_well(self) {
         let Lent {
             connection,
@@ -183,8 +200,9 @@ impl<DB: Database> Begun<DB> {
 
 impl<'c> Lend<Sqlite> for &'c mut SqliteConnection {
     type Lent = &'c mut SqliteConnection;
+    type Waiting = Ready<Result<Self::Lent, StoreError>>;
 
-    async fn lend(self) -> Result<Self::Lent, sqlx::Error> {
+    fn lend(self) -> Result<Self::Lent, Self::Waiting> {
         Ok(self)
     }
 }
@@ -199,8 +217,9 @@ impl LentOut<Sqlite> for &mut SqliteConnection {
 
 impl<'c> Lend<Postgres> for &'c mut PgConnection {
     type Lent = &'c mut PgConnection;
+    type Waiting = Ready<Result<Self::Lent, StoreError>>;
 
-    async fn lend(self) -> Result<Self::Lent, sqlx::Error> {
+    fn lend(self) -> Result<Self::Lent, Self::Waiting> {
         Ok(self)
     }
 }

@@ -173,23 +173,27 @@ enum Either<S, P> {
     Postgres(P),
 }
 
-/// Has a statement executed or its rows fetched on one of the connections, or on that of a transaction.
+/// Has a statement answered on one of the connections, or on that of a transaction.
 macro_rules! lent {
-    ($kind:ty, $db:expr, $how:ident($query:expr)) => {{
-        let mut lent = $crate::store::lending::Lend::<$kind>::lend($db).await?;
-        let answer = $query
-            .$how($crate::store::lending::LentOut::<$kind>::connection(&mut lent))
-            .await?;
+    ($kind:ty, $db:expr, |$connection:ident| $answer:expr) => {{
+        let mut lent = match $crate::store::lending::Lend::<$kind>::lend($db) {
+            Ok(lent) => lent,
+            Err(waiting) => waiting.await?,
+        };
+        let $connection = $crate::store::lending::LentOut::<$kind>::connection(&mut lent);
+        let answer = $answer.await?;
         $crate::store::lending::LentOut::<$kind>::ended_well(lent);
         answer
     }};
 }
 use lent;
 
-/// As [`lent!`], within the limits of time that a server has to answer.
+/// The same on a server, within the limits of time that it has to answer.
 macro_rules! answered {
     ($db:expr, $how:ident($query:expr)) => {
-        $crate::store::postgres::answered(async { Ok($crate::store::lent!(sqlx::Postgres, $db, $how($query))) }).await?
+        $crate::store::lent!(sqlx::Postgres, $db, |db| $crate::store::postgres::answered(
+            $query.$how(db)
+        ))
     };
 }
 use answered;
@@ -201,7 +205,7 @@ macro_rules! on {
         match $db {
             $crate::store::Either::Sqlite(db) => {
                 let $kind = $crate::store::Kind::Sqlite;
-                $crate::store::lent!(sqlx::Sqlite, db, execute($query)).rows_affected()
+                $crate::store::lent!(sqlx::Sqlite, db, |db| $query.execute(db)).rows_affected()
             }
             $crate::store::Either::Postgres(db) => {
                 let $kind = $crate::store::Kind::Postgres;
@@ -213,7 +217,7 @@ macro_rules! on {
         match $db {
             $crate::store::Either::Sqlite(db) => {
                 let $kind = $crate::store::Kind::Sqlite;
-                $crate::store::lent!(sqlx::Sqlite, db, $fetch($query))
+                $crate::store::lent!(sqlx::Sqlite, db, |db| $query.$fetch(db))
             }
             $crate::store::Either::Postgres(db) => {
                 let $kind = $crate::store::Kind::Postgres;
