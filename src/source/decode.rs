@@ -134,9 +134,9 @@ pub struct Spoiled {
     pub why: Why,
 }
 
-/// The values of one row by column; columns that the query lacks are not in it. They are few, and mostly asked for in the
-/// order in which they came.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// The values of one row by column; columns that the query lacks are not in it. They are so few that each is found sooner in
+/// a list than in a map.
+#[derive(Debug)]
 pub struct Values(Vec<(&'static str, Value)>);
 
 impl Values {

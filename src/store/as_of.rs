@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::tickets::{Kept, Undo, corrupt, kept, kept_lines, object};
-use super::{CHUNK, NEWLINE, Store, StoreError, TAB, filled, keys_50, meanwhile, micros, moment, of_source, on};
+use super::{CHUNK, NEWLINE, Store, StoreError, TAB, by_chunks, filled, keys_50, micros, moment, of_source, on};
 use crate::domain::Moment;
 use crate::domain::figures::{Life, State};
 use crate::domain::ticket::{Memory, Status, Ticket};
@@ -197,30 +197,21 @@ impl<'a> AsOf<'a> {
 
     async fn undo(&self, codes: &[String]) -> Result<HashMap<String, Vec<(Moment, Undo)>>, StoreError> {
         let mut undone: HashMap<String, Vec<(Moment, Undo)>> = HashMap::new();
-        let mut read = |rows: Vec<(String, i64, String)>| -> Result<(), StoreError> {
-            for (code, at, before) in rows {
-                let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
-                undone.entry(code).or_default().push((moment(at), undo));
+        by_chunks!(
+            self.store.db(),
+            |chunk| fetch_all(
+                filled(chunk)
+                    .fold(sqlx::query_as(CHANGES_AFTER), |q, code| q.bind(code))
+                    .bind(micros(self.at))
+            ) in codes,
+            |rows: Vec<(String, i64, String)>| -> Result<(), StoreError> {
+                for (code, at, before) in rows {
+                    let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
+                    undone.entry(code).or_default().push((moment(at), undo));
+                }
+                Ok(())
             }
-            Ok(())
-        };
-        let mut rows = Vec::new();
-        for chunk in codes.chunks(CHUNK) {
-            let asked = async {
-                Ok::<_, StoreError>(on!(
-                    self.store.db(),
-                    fetch_all(
-                        filled(chunk)
-                            .fold(sqlx::query_as(CHANGES_AFTER), |q, code| q.bind(code))
-                            .bind(micros(self.at))
-                    )
-                ))
-            };
-            let (next, done) = meanwhile(asked, || read(std::mem::take(&mut rows))).await;
-            done?;
-            rows = next?;
-        }
-        read(rows)?;
+        );
         Ok(undone)
     }
 
@@ -293,39 +284,31 @@ impl Store {
         let next = codes.last().cloned();
         let mut page = Vec::with_capacity(codes.len());
         let mut undone: HashMap<String, Vec<(Moment, Moment, Undo)>> = HashMap::new();
-        let mut rows: Vec<(String, i64, i64, String)> = Vec::new();
         let mut kept = kept(lines.as_deref());
-        let mut read = |rows: Vec<(String, i64, i64, String)>| -> Result<(), StoreError> {
-            for (code, at, seen, before) in rows {
-                let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
-                undone.entry(code).or_default().push((moment(at), moment(seen), undo));
+        by_chunks!(
+            self.db(),
+            |chunk| fetch_all(
+                filled(chunk)
+                    .fold(sqlx::query_as(CHANGES_SEEN), |q, code| q.bind(code))
+                    .bind(micros(span.since))
+            ) in codes,
+            |rows: Vec<(String, i64, i64, String)>| -> Result<(), StoreError> {
+                for (code, at, seen, before) in rows {
+                    let undo = serde_json::from_str(&before).map_err(|e| corrupt(&code, &e))?;
+                    undone.entry(code).or_default().push((moment(at), moment(seen), undo));
+                }
+                for kept in kept.by_ref().take(CHUNK) {
+                    page.push(kept?);
+                }
+                Ok(())
             }
-            for kept in kept.by_ref().take(CHUNK) {
-                page.push(kept?);
-            }
-            Ok(())
-        };
-        for chunk in codes.chunks(CHUNK) {
-            let asked = async {
-                Ok::<_, StoreError>(on!(
-                    self.db(),
-                    fetch_all(
-                        filled(chunk)
-                            .fold(sqlx::query_as(CHANGES_SEEN), |q, code| q.bind(code))
-                            .bind(micros(span.since))
-                    )
-                ))
-            };
-            let (next, done) = meanwhile(asked, || read(std::mem::take(&mut rows))).await;
-            done?;
-            rows = next?;
-        }
-        read(rows)?;
+        );
         page.sort_unstable_by(|a, b| a.ticket.code.cmp(&b.ticket.code));
         let mut lives = Vec::with_capacity(codes.len());
         for kept in page {
-            let undo = undone.remove(&kept.ticket.code).unwrap_or_default();
-            lives.push(life(kept, undo)?);
+            // Most have not changed since, and have none.
+            let changes = undone.remove(&kept.ticket.code).unwrap_or_default();
+            lives.push(life(kept, changes)?);
         }
         Ok((lives, next))
     }

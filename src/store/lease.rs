@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use sqlx::Postgres;
 
 use super::lending::Lending;
-use super::{Either, Store, StoreError, Tx, answered, postgres, refuse_newer, sqlite};
+use super::{Either, Store, StoreError, Tx, asked, postgres, refuse_newer, sqlite};
 
 /// The database's clock, in microseconds.
 macro_rules! database_time {
@@ -76,7 +76,7 @@ impl Store {
             Either::Sqlite(_) => Some(0),
             Either::Postgres(server) => {
                 let lead = sqlx::query_as(LEAD).bind(holder).bind(length);
-                let led: Option<(i64, i64)> = answered!(server, fetch_optional(lead));
+                let led: Option<(i64, i64)> = asked!(server, fetch_optional(lead));
                 if let Some((_, version)) = led {
                     refuse_newer(&postgres::named(server), version)?;
                 }
@@ -94,7 +94,7 @@ impl Store {
     pub async fn step_down(&self, term: &Term) -> Result<(), StoreError> {
         if let Either::Postgres(server) = self.db() {
             let step_down = sqlx::query(STEP_DOWN).bind(&term.holder).bind(term.number);
-            answered!(server, execute(step_down));
+            asked!(server, execute(step_down));
         }
         Ok(())
     }
@@ -116,13 +116,13 @@ pub(super) async fn begin(
     postgres::keep_statistics(server, begun).await;
     let mut tx = server.begin("BEGIN").await?;
     let taken: Option<(i64, i64)> = match term {
-        None => answered!(tx.connection(), fetch_optional(sqlx::query_as(TAKE))),
+        None => asked!(tx.connection(), fetch_optional(sqlx::query_as(TAKE))),
         Some(term) => {
             let renew = sqlx::query_as(RENEW)
                 .bind(&term.holder)
                 .bind(term.number)
                 .bind(term.length);
-            answered!(tx.connection(), fetch_optional(renew))
+            asked!(tx.connection(), fetch_optional(renew))
         }
     };
     let Some((database_time, version)) = taken else {

@@ -7,10 +7,10 @@
 use std::future::Ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, TryFutureExt as _};
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection as _, Database, PgConnection, Pool, Postgres, SqlStr, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection as _, Database, Pool, SqlStr, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{StoreError, postgres};
@@ -31,16 +31,18 @@ pub(super) struct Lending<DB: Database> {
 struct Kept<DB: Database>(Mutex<Option<Vec<PoolConnection<DB>>>>);
 
 /// What a statement is executed on: one of the store's connections, or that of a transaction.
-pub(super) trait Lend<DB: Database> {
-    type Lent: LentOut<DB>;
+pub(super) trait Lend {
+    type Lent: LentOut;
     type Waiting: Future<Output = Result<Self::Lent, StoreError>>;
 
     /// What is there at once, or what it is waited for by: apart, since each statement would have to have room for that.
     fn lend(self) -> Result<Self::Lent, Self::Waiting>;
 }
 
-pub(super) trait LentOut<DB: Database> {
-    fn connection(&mut self) -> &mut DB::Connection;
+pub(super) trait LentOut {
+    type Connection;
+
+    fn connection(&mut self) -> &mut Self::Connection;
 
     /// Nothing is open on it that was not before.
     fn ended_well(self);
@@ -52,6 +54,9 @@ pub(super) struct Lent<DB: Database> {
     kept: Arc<Kept<DB>>,
     permit: OwnedSemaphorePermit,
 }
+
+/// That of a transaction, which goes on having it.
+pub(super) struct OfTransaction<'a, DB: Database>(&'a mut DB::Connection);
 
 /// A transaction, taken back unless it is committed.
 pub(super) struct Begun<DB: Database> {
@@ -80,12 +85,8 @@ impl<DB: Database> Lending<DB> {
             Err(waiting) => waiting.await?,
         };
         let begun = Transaction::begin(connection, Some(SqlStr::from_static(statement)));
-        let transaction = match self.is_remote {
-            true => postgres::answered(begun).await?,
-            false => begun.await?,
-        };
         Ok(Begun {
-            transaction,
+            transaction: self.in_time(begun).await?,
             _permit: permit,
         })
     }
@@ -95,6 +96,14 @@ impl<DB: Database> Lending<DB> {
         let closed = self.pool.close();
         drop(self.kept.end());
         closed.await;
+    }
+
+    /// A server has to answer within its limits of time.
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        match self.is_remote {
+            true => postgres::answered(asked).await,
+            false => Ok(asked.await?),
+        }
     }
 
     /// One that is here and needs no test, where nobody waits for it.
@@ -114,8 +123,12 @@ impl<DB: Database> Lending<DB> {
             .map_err(|_| sqlx::Error::PoolTimedOut)?
             .map_err(|_| sqlx::Error::PoolClosed)?;
         while let Some(mut kept) = self.kept.take() {
-            if !self.is_remote || kept.ping().await.is_ok() {
+            if !self.is_remote {
                 return Ok(self.lent(kept, permit));
+            }
+            match kept.ping().await {
+                Ok(()) => return Ok(self.lent(kept, permit)),
+                Err(error) => tracing::debug!(%error, "a session has ended; another is taken: {error}"),
             }
             // Nobody is there to take leave of.
             drop(kept.detach());
@@ -155,20 +168,19 @@ impl<DB: Database> Drop for Kept<DB> {
     }
 }
 
-impl<'a, DB: Database> Lend<DB> for &'a Lending<DB> {
+impl<'a, DB: Database> Lend for &'a Lending<DB> {
     type Lent = Lent<DB>;
     type Waiting = BoxFuture<'a, Result<Lent<DB>, StoreError>>;
 
     #[inline(never)]
     fn lend(self) -> Result<Lent<DB>, Self::Waiting> {
-        self.at_hand().ok_or_else(|| match self.is_remote {
-            true => postgres::answered(self.waited_for()).boxed(),
-            false => self.waited_for().map_err(StoreError::from).boxed(),
-        })
+        self.at_hand().ok_or_else(|| self.in_time(self.waited_for()).boxed())
     }
 }
 
-impl<DB: Database> LentOut<DB> for Lent<DB> {
+impl<DB: Database> LentOut for Lent<DB> {
+    type Connection = DB::Connection;
+
     fn connection(&mut self) -> &mut DB::Connection {
         &mut self.connection
     }
@@ -193,40 +205,25 @@ impl<DB: Database> Begun<DB> {
         self.transaction.commit().await
     }
 
-    pub fn connection(&mut self) -> &mut DB::Connection {
-        &mut self.transaction
+    pub fn connection(&mut self) -> OfTransaction<'_, DB> {
+        OfTransaction(&mut *self.transaction)
     }
 }
 
-impl<'c> Lend<Sqlite> for &'c mut SqliteConnection {
-    type Lent = &'c mut SqliteConnection;
-    type Waiting = Ready<Result<Self::Lent, StoreError>>;
+impl<DB: Database> Lend for OfTransaction<'_, DB> {
+    type Lent = Self;
+    type Waiting = Ready<Result<Self, StoreError>>;
 
-    fn lend(self) -> Result<Self::Lent, Self::Waiting> {
+    fn lend(self) -> Result<Self, Self::Waiting> {
         Ok(self)
     }
 }
 
-impl LentOut<Sqlite> for &mut SqliteConnection {
-    fn connection(&mut self) -> &mut SqliteConnection {
-        self
-    }
+impl<DB: Database> LentOut for OfTransaction<'_, DB> {
+    type Connection = DB::Connection;
 
-    fn ended_well(self) {}
-}
-
-impl<'c> Lend<Postgres> for &'c mut PgConnection {
-    type Lent = &'c mut PgConnection;
-    type Waiting = Ready<Result<Self::Lent, StoreError>>;
-
-    fn lend(self) -> Result<Self::Lent, Self::Waiting> {
-        Ok(self)
-    }
-}
-
-impl LentOut<Postgres> for &mut PgConnection {
-    fn connection(&mut self) -> &mut PgConnection {
-        self
+    fn connection(&mut self) -> &mut DB::Connection {
+        self.0
     }
 
     fn ended_well(self) {}

@@ -8,7 +8,7 @@ use crate::domain::Moment;
 use crate::domain::change::{Change, Parts};
 
 /// As one row, since every turn asks several times.
-const ALL: &str = "SELECT string_agg(concat_ws($1, name, value), $2) FROM meta";
+const ALL: &str = "SELECT string_agg(concat_ws($1, name, replace(value, $2, ' ')), $2) FROM meta";
 const RULES: &str = "SELECT id, since FROM rule_seen";
 const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
@@ -127,8 +127,14 @@ impl Store {
     /// Reads all single values.
     pub async fn meta(&self) -> Result<Meta, StoreError> {
         let all: Option<String> = on!(self.db(), fetch_one(sqlx::query_scalar(ALL).bind(BETWEEN).bind(BEHIND)));
-        let each = all.iter().flat_map(|all| all.split(BEHIND));
-        let values: HashMap<&str, &str> = each.filter_map(|one| one.split_once(BETWEEN)).collect();
+        let each = all.iter().flat_map(|all| all.split(BEHIND)).map(|one| {
+            one.split_once(BETWEEN).ok_or_else(|| StoreError::Corrupt {
+                table: "meta",
+                id: one.to_owned(),
+                what: "it has no value".to_owned(),
+            })
+        });
+        let values: HashMap<&str, &str> = each.collect::<Result<_, _>>()?;
         let text = |name: &str| values.get(name).copied();
         let number = |name: &str| number(text(name), name);
         let at = |name: &str| Ok::<_, StoreError>(number(name)?.map(moment));
@@ -175,8 +181,7 @@ impl Store {
     }
 }
 
-/// Between a name and its value, and behind each value (ASCII's unit and record separators): no name has them, and of the
-/// values only a refusal says what somebody wrote.
+/// Between a name and its value, and between those of one name and of the next: ASCII's separators of units and of records.
 const BETWEEN: &str = "\u{1f}";
 const BEHIND: &str = "\u{1e}";
 
@@ -242,8 +247,7 @@ impl Tx {
     /// A configuration was refused; the one before stays.
     pub async fn config_refused(&mut self, why: &str, at: Moment) -> Result<(), StoreError> {
         let at = micros(at).to_string();
-        let why = why.replace(BETWEEN, " ").replace(BEHIND, " ");
-        self.put(&[(REFUSED, why), (REFUSED_AT, at)]).await
+        self.put(&[(REFUSED, why.to_owned()), (REFUSED_AT, at)]).await
     }
 
     /// Before when what was over has been pruned, as it is now.

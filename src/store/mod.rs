@@ -34,12 +34,12 @@ use std::sync::atomic::AtomicU64;
 
 use chrono::DateTime;
 use sqlx::migrate::Migrator;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{Postgres, Sqlite};
 
 use crate::config::settings::Database;
 use crate::domain::Moment;
 
-use lending::{Begun, Lending};
+use lending::{Begun, Lending, OfTransaction};
 
 pub use lease::Term;
 pub use postgres::ANSWER;
@@ -175,55 +175,47 @@ enum Either<S, P> {
 
 /// Has a statement answered on one of the connections, or on that of a transaction.
 macro_rules! lent {
-    ($kind:ty, $db:expr, |$connection:ident| $answer:expr) => {{
-        let mut lent = match $crate::store::lending::Lend::<$kind>::lend($db) {
+    ($db:expr, |$connection:ident| $answer:expr) => {{
+        let mut lent = match $crate::store::lending::Lend::lend($db) {
             Ok(lent) => lent,
             Err(waiting) => waiting.await?,
         };
-        let $connection = $crate::store::lending::LentOut::<$kind>::connection(&mut lent);
+        let $connection = $crate::store::lending::LentOut::connection(&mut lent);
         let answer = $answer.await?;
-        $crate::store::lending::LentOut::<$kind>::ended_well(lent);
+        $crate::store::lending::LentOut::ended_well(lent);
         answer
     }};
 }
 use lent;
 
 /// The same on a server, within the limits of time that it has to answer.
-macro_rules! answered {
+macro_rules! asked {
     ($db:expr, $how:ident($query:expr)) => {
-        $crate::store::lent!(sqlx::Postgres, $db, |db| $crate::store::postgres::answered(
-            $query.$how(db)
-        ))
+        $crate::store::lent!($db, |db| $crate::store::postgres::answered($query.$how(db)))
     };
 }
-use answered;
+use asked;
 
 /// Has a statement executed or its rows fetched by whichever database is open: `on!(tx.db(), fetch_all(query))`.
 /// Executing gives the number of rows it changed. A statement of [`Sizes`] has a text for each kind.
 macro_rules! on {
-    ($db:expr, |$kind:ident| execute($query:expr)) => {
+    (@ $db:expr, $kind:ident, $how:ident($query:expr) $(, $then:ident)?) => {
         match $db {
             $crate::store::Either::Sqlite(db) => {
                 let $kind = $crate::store::Kind::Sqlite;
-                $crate::store::lent!(sqlx::Sqlite, db, |db| $query.execute(db)).rows_affected()
+                $crate::store::lent!(db, |db| $query.$how(db))$(.$then())?
             }
             $crate::store::Either::Postgres(db) => {
                 let $kind = $crate::store::Kind::Postgres;
-                $crate::store::answered!(db, execute($query)).rows_affected()
+                $crate::store::asked!(db, $how($query))$(.$then())?
             }
         }
     };
+    ($db:expr, |$kind:ident| execute($query:expr)) => {
+        $crate::store::on!(@ $db, $kind, execute($query), rows_affected)
+    };
     ($db:expr, |$kind:ident| $fetch:ident($query:expr)) => {
-        match $db {
-            $crate::store::Either::Sqlite(db) => {
-                let $kind = $crate::store::Kind::Sqlite;
-                $crate::store::lent!(sqlx::Sqlite, db, |db| $query.$fetch(db))
-            }
-            $crate::store::Either::Postgres(db) => {
-                let $kind = $crate::store::Kind::Postgres;
-                $crate::store::answered!(db, $fetch($query))
-            }
-        }
+        $crate::store::on!(@ $db, $kind, $fetch($query))
     };
     ($db:expr, $how:ident($query:expr)) => {
         $crate::store::on!($db, |_kind| $how($query))
@@ -235,6 +227,23 @@ use on;
 async fn meanwhile<A, B>(asked: impl Future<Output = A>, work: impl FnOnce() -> B) -> (A, B) {
     tokio::join!(biased; asked, async { work() })
 }
+
+/// Asks about keys, [`CHUNK`] at a time; each answer is read while the next is asked for.
+macro_rules! by_chunks {
+    ($db:expr, |$chunk:ident| $how:ident($query:expr) in $keys:expr, $read:expr) => {{
+        let mut read = $read;
+        let mut answer = None;
+        for $chunk in $keys.chunks($crate::store::CHUNK) {
+            let asked = async { Ok::<_, $crate::store::StoreError>($crate::store::on!($db, $how($query))) };
+            let last = answer.take();
+            let (next, done) = $crate::store::meanwhile(asked, || last.map_or(Ok(()), &mut read)).await;
+            done?;
+            answer = Some(next?);
+        }
+        answer.map_or(Ok(()), read)?;
+    }};
+}
+use by_chunks;
 
 /// The open store.
 #[derive(Debug, Clone)]
@@ -264,7 +273,7 @@ impl Tx {
         }
     }
 
-    fn db(&mut self) -> Either<&mut SqliteConnection, &mut PgConnection> {
+    fn db(&mut self) -> Either<OfTransaction<'_, Sqlite>, OfTransaction<'_, Postgres>> {
         match &mut self.inner {
             Either::Sqlite(tx) => Either::Sqlite(tx.connection()),
             Either::Postgres(tx) => Either::Postgres(tx.connection()),

@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr as _};
 
 use super::lending::Lending;
-use super::{Either, MIGRATIONS, Store, StoreError, answered as ask, refuse_newer, refuse_older};
+use super::{Either, MIGRATIONS, Store, StoreError, asked, refuse_newer, refuse_older};
 use crate::config::settings::Server;
 
 /// A process waits so long for a connection, and so long for an answer; the latter is longer than any statement may take.
@@ -155,7 +155,7 @@ pub(super) async fn keep_statistics(server: &Lending<Postgres>, begun: &AtomicU6
     if number < FIRST_ANALYZED || !number.is_power_of_two() {
         return;
     }
-    let analyzed = async { Ok::<_, StoreError>(ask!(server, execute(sqlx::query(ANALYZE)))) };
+    let analyzed = async { Ok::<_, StoreError>(asked!(server, execute(sqlx::query(ANALYZE)))) };
     if let Err(error) = analyzed.await {
         tracing::warn!(%error, "the store's statistics could not be renewed; its statements may be slow: {error}");
     }

@@ -153,7 +153,7 @@ pub(super) async fn backup(file: &Lending<Sqlite>, to: &Path) -> Result<(), Stor
         _ => {}
     }
     let copy = sqlx::query("VACUUM INTO $1").bind(part.to_string_lossy().into_owned());
-    lent!(Sqlite, file, |db| copy.execute(db));
+    lent!(file, |db| copy.execute(db));
     let written = File::open(&part).and_then(|file| file.sync_all());
     written.and_then(|()| std::fs::rename(&part, to)).map_err(failed)?;
     match to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
@@ -167,9 +167,9 @@ pub(super) async fn backup(file: &Lending<Sqlite>, to: &Path) -> Result<(), Stor
 pub(super) async fn scour(file: &Lending<Sqlite>) -> Result<(), StoreError> {
     // The whole file is written there.
     let written = sqlx::raw_sql("PRAGMA temp_store = file; VACUUM; PRAGMA temp_store = memory");
-    lent!(Sqlite, file, |db| written.execute(db));
+    lent!(file, |db| written.execute(db));
     let emptied = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
-    let (is_busy, _, _): (i64, i64, i64) = lent!(Sqlite, file, |db| emptied.fetch_one(db));
+    let (is_busy, _, _): (i64, i64, i64) = lent!(file, |db| emptied.fetch_one(db));
     if is_busy != 0 {
         return Err(StoreError::InUse);
     }

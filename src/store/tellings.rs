@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::{
-    CHUNK, Columns, NEWLINE, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, meanwhile, micros, moment, on, pieces,
+    CHUNK, Columns, NEWLINE, Sizes, Store, StoreError, TAB, Tx, by_chunks, filled, keys_50, micros, moment, on, pieces,
     rows,
 };
 use crate::domain::Moment;
@@ -182,24 +182,16 @@ pub(super) fn mode(word: &str) -> Option<Mode> {
 macro_rules! tellings {
     ($from:ident, $codes:expr) => {{
         let mut found = HashMap::new();
-        let mut lines = None;
-        for chunk in $codes.chunks(CHUNK) {
-            let asked = async {
-                Ok::<Option<String>, StoreError>(on!(
-                    $from.db(),
-                    fetch_one(
-                        filled(chunk)
-                            .fold(sqlx::query_scalar(OF_TICKETS), |q, code| q.bind(code))
-                            .bind(TAB)
-                            .bind(NEWLINE)
-                    )
-                ))
-            };
-            let (next, read) = meanwhile(asked, || join(lines.as_deref(), &mut found)).await;
-            read?;
-            lines = next?;
-        }
-        join(lines.as_deref(), &mut found)?;
+        by_chunks!(
+            $from.db(),
+            |chunk| fetch_one(
+                filled(chunk)
+                    .fold(sqlx::query_scalar(OF_TICKETS), |q, code| q.bind(code))
+                    .bind(TAB)
+                    .bind(NEWLINE)
+            ) in $codes,
+            |lines: Option<String>| join(lines.as_deref(), &mut found)
+        );
         Ok(found)
     }};
 }

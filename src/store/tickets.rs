@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::{
-    CHUNK, Columns, NEWLINE, Sizes, Store, StoreError, TAB, Tx, filled, keys_50, meanwhile, micros, moment, of_source,
-    on, pieces, rows,
+    CHUNK, Columns, NEWLINE, Sizes, Store, StoreError, TAB, Tx, by_chunks, filled, keys_50, meanwhile, micros, moment,
+    of_source, on, pieces, rows,
 };
 use crate::domain::Moment;
 use crate::domain::ticket::{Memory, Ticket};
@@ -177,24 +177,16 @@ pub(super) fn kept(lines: Option<&str>) -> impl Iterator<Item = Result<Kept, Sto
 macro_rules! tickets {
     ($from:ident, $codes:expr) => {{
         let mut found = HashMap::with_capacity($codes.len());
-        let mut lines = None;
-        for chunk in $codes.chunks(CHUNK) {
-            let asked = async {
-                Ok::<Option<String>, StoreError>(on!(
-                    $from.db(),
-                    fetch_one(
-                        filled(chunk)
-                            .fold(sqlx::query_scalar(BY_CODES), |q, code| q.bind(code))
-                            .bind(TAB)
-                            .bind(NEWLINE)
-                    )
-                ))
-            };
-            let (next, read) = meanwhile(asked, || read_into(&mut found, lines.as_deref())).await;
-            read?;
-            lines = next?;
-        }
-        read_into(&mut found, lines.as_deref())?;
+        by_chunks!(
+            $from.db(),
+            |chunk| fetch_one(
+                filled(chunk)
+                    .fold(sqlx::query_scalar(BY_CODES), |q, code| q.bind(code))
+                    .bind(TAB)
+                    .bind(NEWLINE)
+            ) in $codes,
+            |lines: Option<String>| read_into(&mut found, lines.as_deref())
+        );
         Ok(found)
     }};
 }
