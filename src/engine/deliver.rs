@@ -26,7 +26,7 @@ use crate::domain::directory::{Desk, Endpoint, OPS};
 use crate::domain::notice::Mode;
 use crate::domain::rule::Channel;
 use crate::store::endpoints::{DisabledEndpoints, Failing, FailingEndpoints};
-use crate::store::outbox::{Claim, Listed, MessageState, NewMessage, Settlement};
+use crate::store::outbox::{Claim, Listed, MessageState, NewMessage, Settlement, Wanted};
 use crate::store::{StoreError, Tx};
 
 /// Twice as long as attempts are begun for, so that the last of them has its answer in time.
@@ -74,6 +74,14 @@ impl Delivered {
 struct Answered {
     tried: Vec<(Claim, Answer)>,
     at: Moment,
+}
+
+/// Messages that may go, under a lease from an instant on.
+struct Batch {
+    claims: Vec<Claim>,
+    now: Moment,
+    /// Fewer were due than could have been claimed: there are no more.
+    is_last: bool,
 }
 
 /// What the store could not be told when it was to be.
@@ -127,16 +135,14 @@ impl Engine {
     /// Sends what is due until nothing is, the turn is asked to end, or no connection to the mail server works any more.
     /// Mails and webhooks go side by side, so that neither waits for the other.
     pub(super) async fn deliver(&mut self, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
-        let all = self.config.limits.in_flight.max(1);
-        let posts = self.config.webhooks.in_flight.min(all / 2).max(1);
-        let has_endpoints = self
-            .config
-            .directory
-            .units
-            .iter()
-            .any(|unit| !unit.endpoints.is_empty());
-        let mails = if has_endpoints { (all - posts).max(1) } else { all };
         let mut delivered = self.mark_kept().await?;
+        // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
+        let began = clock();
+        let due = self.store.channels_due(began).await?;
+        let share = self.config.limits.in_flight / due.len().max(1);
+        // One half goes out while the other one is written down.
+        let mails = share / 2;
+        let posts = self.config.webhooks.in_flight.min(share / 2);
         let mut connections = std::mem::take(&mut self.connections);
         // A turn that was dropped on its way has left none behind.
         connections.resize_with(self.config.smtp.connections.max(1), || None);
@@ -144,10 +150,26 @@ impl Engine {
             mut mail_server,
             mut endpoints,
         } = std::mem::take(&mut self.breakers);
-        let (mailed, posted) = join!(
-            self.deliver_mails(&mut connections, &mut mail_server, mails, clock),
-            self.deliver_posts(&mut endpoints, posts, clock)
-        );
+        let mailing = async {
+            match due.contains(&Channel::Email) {
+                true => {
+                    self.deliver_mails(&mut connections, &mut mail_server, mails, began, clock)
+                        .await
+                }
+                false => Ok(Delivered::default()),
+            }
+        };
+        let posting = async {
+            match due.contains(&Channel::Webhook) {
+                true => self.deliver_posts(&mut endpoints, posts, began, clock).await,
+                false => Ok(Delivered::default()),
+            }
+        };
+        let (mailed, posted) = match share {
+            0 => (mailing.await, posting.await),
+            _ => join!(mailing, posting),
+        };
+        delivered.refused = mail_server.told().cloned();
         self.connections = connections;
         self.breakers = Breakers { mail_server, endpoints };
         delivered.add(mailed?);
@@ -195,7 +217,8 @@ impl Engine {
                 }
             }
             // Endpoints may be others by now: nothing is made of what they answered then.
-            self.mark_or_keep(tried, false, &mut delivered, answered.at).await?;
+            self.mark_or_keep(tried, false, &mut delivered, answered.at, None)
+                .await?;
         }
     }
 
@@ -203,15 +226,17 @@ impl Engine {
         self.owing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Marks answers, or keeps them for the next turn where the store cannot.
+    /// Marks answers, or keeps them for the next turn where the store cannot; and claims what comes next in the same
+    /// transaction.
     async fn mark_or_keep(
         &self,
         tried: Vec<(Claim, Answer)>,
         is_fresh: bool,
         delivered: &mut Delivered,
         at: Moment,
-    ) -> Result<(), TurnError> {
-        let marked = self.mark(&tried, is_fresh, delivered, at).await;
+        next: Option<&Wanted<'_>>,
+    ) -> Result<Vec<Claim>, TurnError> {
+        let marked = self.mark(&tried, is_fresh, delivered, at, next).await;
         if matches!(marked, Err(TurnError::Store(_))) {
             self.owing().answered.push(Answered { tried, at });
         }
@@ -234,39 +259,33 @@ impl Engine {
         connections: &mut [Option<Connection>],
         breaker: &mut Breaker,
         most: usize,
+        began: Moment,
         clock: &Clock<'_>,
     ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
         let mut stalled = vec![false; connections.len()];
         let senders = self.senders().await?;
-        // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
-        let began = clock();
         let mut behind: Option<Answered> = None;
         loop {
-            // One half goes out while the other one is written down.
             let (most, overlaps) = match breaker.gate(clock().max(began)) {
-                Gate::All if most > 1 => (most / 2, true),
+                Gate::All if most > 0 => (most, true),
                 Gate::All | Gate::One => (1, false),
                 Gate::Nothing { until } => {
                     tracing::debug!(%until, "the mail server is left alone");
                     break;
                 }
             };
-            let mut ahead = self.next_sendable(most, began, clock).await?;
+            let wanted = || self.wanted(Channel::Email, most, began, clock);
+            let mut ahead = self.mark_and_claim(None, wanted(), &mut delivered).await?;
             let mut is_over = ahead.is_none();
-            while let Some((now, sendable)) = ahead.take() {
+            while let Some(Batch { claims, now, is_last }) = ahead.take() {
+                // Once nothing of what was sent before is open any more, as much is claimed anew.
                 let besides = async {
-                    // Once nothing of what was sent before is open any more, as much is claimed anew.
-                    if let Some(Answered { tried, at }) = behind.take() {
-                        self.mark_or_keep(tried, true, &mut delivered, at).await?;
-                    }
-                    match overlaps {
-                        true => self.next_sendable(most, began, clock).await,
-                        false => Ok(None),
-                    }
+                    let wanted = wanted().filter(|_| overlaps && !is_last);
+                    self.mark_and_claim(behind.take(), wanted, &mut delivered).await
                 };
                 let until = now + LEASE / 2;
-                let mailing = self.mail_all(sendable, connections, &mut stalled, senders.as_ref(), until, clock);
+                let mailing = self.mail_all(claims, connections, &mut stalled, senders.as_ref(), until, clock);
                 let ((tried, untried), next) = join!(Box::pin(mailing), Box::pin(besides));
                 // What was sent was answered meanwhile; a clock that was set back does not turn that round.
                 let answered = clock().max(now);
@@ -278,9 +297,9 @@ impl Engine {
                         ahead = Some(next);
                     }
                     next => {
-                        let marked = self.mark_or_keep(tried, true, &mut delivered, answered).await;
+                        let marked = self.mark_or_keep(tried, true, &mut delivered, answered, None).await;
                         let (next, failed) = match next {
-                            Ok(next) => (next.map(|(_, claims)| claims).unwrap_or_default(), Ok(())),
+                            Ok(next) => (next.map(|next| next.claims).unwrap_or_default(), Ok(())),
                             Err(error) => (Vec::new(), Err(error)),
                         };
                         let unused = untried.into_iter().chain(next).map(|claim| (answered, claim));
@@ -293,7 +312,6 @@ impl Engine {
                 break;
             }
         }
-        delivered.refused = breaker.told().cloned();
         Ok(delivered)
     }
 
@@ -317,35 +335,42 @@ impl Engine {
         is_in_vain
     }
 
-    /// Mails that are due and may go, as many as that at most; `None` once there is nothing left or the turn is asked to end.
-    async fn next_sendable(
-        &self,
-        most: usize,
-        began: Moment,
-        clock: &Clock<'_>,
-    ) -> Result<Option<(Moment, Vec<Claim>)>, TurnError> {
-        let Some((now, claims)) = self.next_claims(Channel::Email, most, began, clock).await? else {
-            return Ok(None);
+    /// What of a channel was due when the turn began to deliver; `None` once the turn is asked to end.
+    fn wanted(&self, channel: Channel, most: usize, began: Moment, clock: &Clock<'_>) -> Option<Wanted<'_>> {
+        let wanted = Wanted {
+            channel,
+            by: &self.name,
+            due: began,
+            // A clock that was set back meanwhile makes nothing due that the turn has dealt with.
+            now: clock().max(began),
+            lease: LEASE,
+            most,
         };
-        Ok(Some((now, self.put_back_outside_windows(claims, now).await?)))
+        Some(wanted).filter(|_| !self.pulse.is_stopping())
     }
 
-    /// What of a channel was due when the turn began to deliver, under a lease from now on; `None` once there is nothing
-    /// left or the turn is asked to end.
-    async fn next_claims(
+    /// Marks the answers that came before, and claims as much anew; `None` once there is nothing left. What may not go now
+    /// is given back.
+    async fn mark_and_claim(
         &self,
-        channel: Channel,
-        most: usize,
-        began: Moment,
-        clock: &Clock<'_>,
-    ) -> Result<Option<(Moment, Vec<Claim>)>, TurnError> {
-        // A clock that was set back meanwhile makes nothing due that the turn has dealt with.
-        let now = clock().max(began);
-        if self.pulse.is_stopping() {
+        behind: Option<Answered>,
+        wanted: Option<Wanted<'_>>,
+        delivered: &mut Delivered,
+    ) -> Result<Option<Batch>, TurnError> {
+        let behind = behind.filter(|behind| !behind.tried.is_empty());
+        let claims = match (behind, &wanted) {
+            (Some(Answered { tried, at }), next) => {
+                self.mark_or_keep(tried, true, delivered, at, next.as_ref()).await?
+            }
+            (None, Some(wanted)) => self.store.claim(wanted).await?,
+            (None, None) => Vec::new(),
+        };
+        let Some(Wanted { now, most, .. }) = wanted.filter(|_| !claims.is_empty()) else {
             return Ok(None);
-        }
-        let claims = self.store.claim(channel, &self.name, (began, now), LEASE, most).await?;
-        Ok(Some((now, claims)).filter(|(_, claims)| !claims.is_empty()))
+        };
+        let is_last = claims.len() < most;
+        let claims = self.put_back_outside_windows(claims, now).await?;
+        Ok(Some(Batch { claims, now, is_last }))
     }
 
     /// An endpoint that takes nothing is left alone for a while, and costs the others one wait.
@@ -353,22 +378,23 @@ impl Engine {
         &self,
         breakers: &mut HashMap<String, Breaker>,
         most: usize,
+        began: Moment,
         clock: &Clock<'_>,
     ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
-        let began = clock();
-        while clock() < began + POSTING {
-            let Some((now, claims)) = self.next_claims(Channel::Webhook, most, began, clock).await? else {
-                break;
-            };
+        let overlaps = most > 0;
+        let wanted = || self.wanted(Channel::Webhook, most.max(1), began, clock);
+        let mut behind: Option<Answered> = None;
+        let mut ahead = self.mark_and_claim(None, wanted(), &mut delivered).await?;
+        while let Some(Batch { claims, now, is_last }) = ahead.take() {
             let disabled = &match self.store.disabled_endpoints().await {
                 Ok(disabled) => disabled,
                 Err(error) => {
+                    self.owing().answered.extend(behind);
                     self.keep_unused(claims, now);
                     return Err(error.into());
                 }
             };
-            let claims = self.put_back_outside_windows(claims, now).await?;
             let (mut postable, mut resting) = (Vec::new(), Vec::new());
             let mut probing = HashSet::new();
             for claim in claims {
@@ -381,28 +407,20 @@ impl Engine {
                     _ => postable.push(claim),
                 }
             }
+            let is_last = is_last && resting.iter().all(|(until, _)| *until > began);
+            let wanted = || wanted().filter(|_| !is_last && clock() < began + POSTING);
             if let Err(error) = self.put_back(resting).await {
+                self.owing().answered.extend(behind);
                 self.keep_unused(postable, now);
                 return Err(error);
             }
-            let posts = postable.into_iter().map(|claim| async {
-                // A process that was stopped in between may have lost it to another meanwhile.
-                if clock() >= now + LEASE / 2 {
-                    return (claim, None);
-                }
-                let answer = self.post(&claim, disabled, clock()).await;
-                self.pulse.beat();
-                (claim, Some(answer))
-            });
-            let (mut tried, mut untried) = (Vec::new(), Vec::new());
-            let answered = join_all(posts).await;
+            let besides = async {
+                let wanted = wanted().filter(|_| overlaps);
+                self.mark_and_claim(behind.take(), wanted, &mut delivered).await
+            };
+            let posting = self.post_all(postable, disabled, now, clock);
+            let ((tried, untried), next) = join!(Box::pin(posting), Box::pin(besides));
             let at = clock().max(now);
-            for (claim, answer) in answered {
-                match answer {
-                    Some(answer) => tried.push((claim, answer)),
-                    None => untried.push((at, claim)),
-                }
-            }
             for posted in self.posted(&tried, at) {
                 if posted.is_in_vain() {
                     let breaker = breakers.entry(posted.endpoint.id.clone()).or_default();
@@ -412,11 +430,64 @@ impl Engine {
                     breakers.remove(&posted.endpoint.id);
                 }
             }
-            let marked = self.mark_or_keep(tried, true, &mut delivered, at).await;
-            self.put_back(untried).await?;
-            marked?;
+            let are_taken = tried.iter().all(|(_, answer)| answer.failure().is_none());
+            match next {
+                Ok(Some(next)) if are_taken && untried.is_empty() => {
+                    behind = Some(Answered { tried, at });
+                    ahead = Some(next);
+                }
+                // What an endpoint has against us is written down before more is posted to it.
+                next => {
+                    let wanted = wanted().filter(|_| !overlaps);
+                    let marked = self
+                        .mark_and_claim(Some(Answered { tried, at }), wanted, &mut delivered)
+                        .await;
+                    let (next, failed) = match (next, marked) {
+                        (Ok(next), Ok(other)) => (next.or(other), Ok(())),
+                        (Ok(batch), Err(error)) | (Err(error), Ok(batch)) => (batch, Err(error)),
+                        (Err(error), Err(_)) => (None, Err(error)),
+                    };
+                    let mut unused: Vec<_> = untried.into_iter().map(|claim| (at, claim)).collect();
+                    match failed {
+                        Ok(()) => ahead = next,
+                        Err(_) => unused.extend(next.into_iter().flat_map(|next| next.claims).map(|claim| (at, claim))),
+                    }
+                    if let Err(error) = self.put_back(unused).await {
+                        self.keep_unused(ahead.into_iter().flat_map(|next| next.claims), at);
+                        return Err(error);
+                    }
+                    failed?;
+                }
+            }
         }
         Ok(delivered)
+    }
+
+    /// One post each, side by side; apart those that were not tried.
+    async fn post_all(
+        &self,
+        claims: Vec<Claim>,
+        disabled: &DisabledEndpoints,
+        now: Moment,
+        clock: &Clock<'_>,
+    ) -> (Vec<(Claim, Answer)>, Vec<Claim>) {
+        let posts = claims.into_iter().map(|claim| async {
+            // A process that was stopped in between may have lost it to another meanwhile.
+            if clock() >= now + LEASE / 2 {
+                return (claim, None);
+            }
+            let answer = self.post(&claim, disabled, clock()).await;
+            self.pulse.beat();
+            (claim, Some(answer))
+        });
+        let (mut tried, mut untried) = (Vec::new(), Vec::new());
+        for (claim, answer) in join_all(posts).await {
+            match answer {
+                Some(answer) => tried.push((claim, answer)),
+                None => untried.push(claim),
+            }
+        }
+        (tried, untried)
     }
 
     /// What came of posts, by endpoint; but for what could not be posted at all.
@@ -611,23 +682,27 @@ impl Engine {
         (tried, untried)
     }
 
-    /// Marks answers; where they are fresh also what they show of endpoints.
+    /// Marks answers, where they are fresh also what they show of endpoints; and claims what comes next.
     async fn mark(
         &self,
         tried: &[(Claim, Answer)],
         is_fresh: bool,
         delivered: &mut Delivered,
         at: Moment,
-    ) -> Result<(), TurnError> {
-        if tried.is_empty() {
-            return Ok(());
+        next: Option<&Wanted<'_>>,
+    ) -> Result<Vec<Claim>, TurnError> {
+        if tried.is_empty() && next.is_none() {
+            return Ok(Vec::new());
         }
         let mut ends = Vec::with_capacity(tried.len());
         for (claim, answer) in tried {
             ends.push(self.settlement(claim, answer, at).await?);
         }
         let settlements: Vec<_> = tried.iter().map(|(claim, _)| claim).zip(&ends).collect();
-        let failing = self.store.failing_endpoints().await?;
+        let failing = match tried.iter().any(|(claim, _)| claim.channel == Channel::Webhook) {
+            true => self.store.failing_endpoints().await?,
+            false => FailingEndpoints::default(),
+        };
         let posted = if is_fresh { self.posted(tried, at) } else { Vec::new() };
         let disabling = posted.iter().map(|posted| self.disabling(posted, &failing, at));
         let disabling: Vec<_> = disabling.collect();
@@ -641,6 +716,10 @@ impl Engine {
         for (posted, disabling) in posted.iter().zip(&disabling) {
             note_posted(&mut tx, posted, disabling.as_ref(), &failing, at).await?;
         }
+        let claims = match next {
+            Some(wanted) => tx.claim(wanted).await?,
+            None => Vec::new(),
+        };
         tx.commit().await?;
         for (((claim, answer), end), held) in tried.iter().zip(&ends).zip(held) {
             let class = answer.failure().map_or("", |why| why.kind.class());
@@ -665,7 +744,7 @@ impl Engine {
                 tracing::warn!(mail = %claim.id, channel = claim.channel.word(), unit = %claim.unit, answer = end.answer, detail = %end.detail, "{} not accepted: {}", claim.id, end.detail);
             }
         }
-        Ok(())
+        Ok(claims)
     }
 
     /// Whether an endpoint is to be disabled by what came of posts to it: it wants no more (410), or has taken nothing for

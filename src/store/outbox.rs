@@ -18,7 +18,9 @@ use crate::domain::rule::Channel;
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
      WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $5) \
      AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'paused') ORDER BY next_attempt_at, id LIMIT CAST($3 AS BIGINT)";
-const IS_DUE: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE state = 'waiting' AND channel = $1 AND next_attempt_at <= $2 LIMIT 1) AS first";
+const ARE_DUE: &str = "SELECT \
+     (SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE state = 'waiting' AND channel = $1 AND next_attempt_at <= $3 LIMIT 1) AS first), \
+     (SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE state = 'waiting' AND channel = $2 AND next_attempt_at <= $3 LIMIT 1) AS first)";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
      WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53 OR claimed_until > $54) AND id IN (",
@@ -176,7 +178,7 @@ const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST
 
 pub const STATEMENTS: &[&str] = &[
     CLAIMABLE,
-    IS_DUE,
+    ARE_DUE,
     CLAIM,
     VOID_CLAIMS,
     DUE_AT_ONCE,
@@ -578,6 +580,20 @@ pub struct StateCount {
     pub in_shadow: i64,
 }
 
+/// What is to be claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub channel: Channel,
+    /// The process that sends it.
+    pub by: &'a str,
+    /// Messages whose attempt is due by then.
+    pub due: Moment,
+    /// From when on the lease counts.
+    pub now: Moment,
+    pub lease: TimeDelta,
+    pub most: usize,
+}
+
 #[derive(FromRow)]
 struct ClaimRow {
     id: String,
@@ -592,85 +608,29 @@ struct ClaimRow {
 }
 
 impl Store {
-    /// Claims messages of a channel whose attempt is due at `due`, for `by` and the length of a lease from `now` on; none
-    /// while all sending is paused. A claim left open by a process that ended is recorded as an unknown answer first.
-    pub async fn claim(
-        &self,
-        channel: Channel,
-        by: &str,
-        (due, now): (Moment, Moment),
-        lease: TimeDelta,
-        limit: usize,
-    ) -> Result<Vec<Claim>, StoreError> {
-        // Where nothing is due nobody is kept from writing.
-        let due_ones: i64 = on!(
+    /// The channels with a message that waits and is due.
+    pub async fn channels_due(&self, due: Moment) -> Result<Vec<Channel>, StoreError> {
+        let (mails, posts): (i64, i64) = on!(
             self.db(),
-            fetch_one(sqlx::query_scalar(IS_DUE).bind(channel.word()).bind(micros(due)))
-        );
-        if due_ones == 0 {
-            return Ok(Vec::new());
-        }
-        let mut tx = self.begin().await?;
-        let leases = tx.lease_clock(now);
-        let length = lease.num_microseconds().unwrap_or(i64::MAX);
-        let until = leases.saturating_add(length);
-        let beyond = until.saturating_add(length);
-        // Of this claim alone: a process that lost a message and claimed it again settles by its second claim only.
-        let by = format!("{by}/{}", uuid::Uuid::new_v4().simple());
-        let rows: Vec<ClaimRow> = on!(
-            tx.db(),
-            fetch_all(
-                sqlx::query_as(CLAIMABLE)
+            fetch_one(
+                sqlx::query_as(ARE_DUE)
+                    .bind(Channel::Email.word())
+                    .bind(Channel::Webhook.word())
                     .bind(micros(due))
-                    .bind(leases)
-                    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-                    .bind(channel.word())
-                    .bind(beyond)
             )
         );
-        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        let left_open: Vec<&str> = rows
-            .iter()
-            .filter(|r| r.claimed_by.is_some())
-            .map(|r| r.id.as_str())
-            .collect();
-        tx.left_open(&left_open, now).await?;
-        let mut taken: HashSet<String> = HashSet::with_capacity(ids.len());
-        for chunk in ids.chunks(CHUNK) {
-            let claimed: Vec<String> = on!(
-                tx.db(),
-                fetch_all(
-                    filled(chunk)
-                        .fold(sqlx::query_scalar(CLAIM), |q, id| q.bind(id))
-                        .bind(&by)
-                        .bind(until)
-                        .bind(leases)
-                        .bind(beyond)
-                )
-            );
-            taken.extend(claimed);
-        }
-        let mut claims = Vec::with_capacity(rows.len());
-        for row in rows.into_iter().filter(|row| taken.contains(&row.id)) {
-            let left_open = row.claimed_by.is_some();
-            let recipients = serde_json::from_str(&row.recipients).map_err(|e| StoreError::Corrupt {
-                table: "message",
-                id: row.id.clone(),
-                what: e.to_string(),
-            })?;
-            claims.push(Claim {
-                id: row.id,
-                channel,
-                unit: row.unit,
-                recipients,
-                body: row.bytes,
-                urgent: row.urgent != 0,
-                created_at: moment(row.created_at),
-                attempts: row.attempts + i64::from(left_open),
-                first_attempt_at: row.first_attempt_at.map(moment).or(left_open.then_some(now)),
-                by: by.clone(),
-            });
-        }
+        let due = [(Channel::Email, mails), (Channel::Webhook, posts)];
+        Ok(due
+            .into_iter()
+            .filter(|(_, any)| *any > 0)
+            .map(|(channel, _)| channel)
+            .collect())
+    }
+
+    /// [`Tx::claim`] in a transaction of its own.
+    pub async fn claim(&self, wanted: &Wanted<'_>) -> Result<Vec<Claim>, StoreError> {
+        let mut tx = self.begin().await?;
+        let claims = tx.claim(wanted).await?;
         tx.commit().await?;
         Ok(claims)
     }
@@ -1002,6 +962,80 @@ impl Tx {
             )));
         }
         Ok(made)
+    }
+
+    /// Claims messages of a channel that are due, for the length of a lease; none while all sending is paused. A claim left
+    /// open by a process that ended is recorded as an unknown answer first.
+    pub async fn claim(&mut self, wanted: &Wanted<'_>) -> Result<Vec<Claim>, StoreError> {
+        let Wanted {
+            channel,
+            by,
+            due,
+            now,
+            lease,
+            most,
+        } = *wanted;
+        let leases = self.lease_clock(now);
+        let length = lease.num_microseconds().unwrap_or(i64::MAX);
+        let until = leases.saturating_add(length);
+        let beyond = until.saturating_add(length);
+        // Of this claim alone: a process that lost a message and claimed it again settles by its second claim only.
+        let by = format!("{by}/{}", uuid::Uuid::new_v4().simple());
+        let rows: Vec<ClaimRow> = on!(
+            self.db(),
+            fetch_all(
+                sqlx::query_as(CLAIMABLE)
+                    .bind(micros(due))
+                    .bind(leases)
+                    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+                    .bind(channel.word())
+                    .bind(beyond)
+            )
+        );
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        let left_open: Vec<&str> = rows
+            .iter()
+            .filter(|r| r.claimed_by.is_some())
+            .map(|r| r.id.as_str())
+            .collect();
+        self.left_open(&left_open, now).await?;
+        let mut taken: HashSet<String> = HashSet::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let claimed: Vec<String> = on!(
+                self.db(),
+                fetch_all(
+                    filled(chunk)
+                        .fold(sqlx::query_scalar(CLAIM), |q, id| q.bind(id))
+                        .bind(&by)
+                        .bind(until)
+                        .bind(leases)
+                        .bind(beyond)
+                )
+            );
+            taken.extend(claimed);
+        }
+        let mut claims = Vec::with_capacity(rows.len());
+        for row in rows.into_iter().filter(|row| taken.contains(&row.id)) {
+            let left_open = row.claimed_by.is_some();
+            let recipients = serde_json::from_str(&row.recipients).map_err(|e| StoreError::Corrupt {
+                table: "message",
+                id: row.id.clone(),
+                what: e.to_string(),
+            })?;
+            claims.push(Claim {
+                id: row.id,
+                channel,
+                unit: row.unit,
+                recipients,
+                body: row.bytes,
+                urgent: row.urgent != 0,
+                created_at: moment(row.created_at),
+                attempts: row.attempts + i64::from(left_open),
+                first_attempt_at: row.first_attempt_at.map(moment).or(left_open.then_some(now)),
+                by: by.clone(),
+            });
+        }
+        Ok(claims)
     }
 
     /// Records the answers of attempts; false for a claim that had been taken over: nothing of it was changed.

@@ -538,13 +538,14 @@ async fn what_is_being_sent_or_may_have_arrived_keeps_its_ticket_from_being_forg
     // While it is being sent.
     let claimed = world
         .store()
-        .claim(
-            dondoc::domain::rule::Channel::Email,
-            "another",
-            (at("2021-09-15 08:00"), at("2021-09-15 08:00")),
-            chrono::TimeDelta::minutes(5),
-            10,
-        )
+        .claim(&dondoc::store::outbox::Wanted {
+            channel: dondoc::domain::rule::Channel::Email,
+            by: "another",
+            due: at("2021-09-15 08:00"),
+            now: at("2021-09-15 08:00"),
+            lease: chrono::TimeDelta::minutes(5),
+            most: 10,
+        })
         .await
         .expect("claims");
     assert_eq!(claimed.len(), 1);

@@ -15,7 +15,7 @@ use dondoc::domain::rule::Channel;
 use dondoc::domain::ticket::{Memory, Rating, Status, Ticket};
 use dondoc::store::Store;
 use dondoc::store::as_of::{AsOf, Past};
-use dondoc::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement};
+use dondoc::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement, Wanted};
 use dondoc::store::tellings::{Fate, Tell};
 use dondoc::store::tickets::Kept;
 use tempfile::TempDir;
@@ -164,11 +164,11 @@ impl Kit {
     }
 
     async fn claim(&self, by: &str, when: &str) -> Vec<Claim> {
-        let now = at(when);
-        self.store
-            .claim(Channel::Email, by, (now, now), TimeDelta::minutes(30), 10)
-            .await
-            .expect("claims")
+        self.store.claim(&wanted(by, at(when), 10)).await.expect("claims")
+    }
+
+    async fn channels_due(&self, when: &str) -> Vec<Channel> {
+        self.store.channels_due(at(when)).await.expect("channels")
     }
 
     async fn settle(&self, claim: &Claim, end: &Settlement, when: &str) -> bool {
@@ -307,11 +307,25 @@ fn never() -> Settlement {
     }
 }
 
+/// Mails that are due at an instant, for half an hour from then on.
+fn wanted(by: &str, now: Moment, most: usize) -> Wanted<'_> {
+    Wanted {
+        channel: Channel::Email,
+        by,
+        due: now,
+        now,
+        lease: TimeDelta::minutes(30),
+        most,
+    }
+}
+
 // ---- claims and messages -----------------------------------------------------------------------------------------
 
 async fn a_message_is_claimed_by_one_until_its_lease_ends(on: On) {
     let kit = Kit::ready(on).await;
     assert!(kit.claim("a", "2021-09-14 07:59").await.is_empty(), "not due yet");
+    assert_eq!(kit.channels_due("2021-09-14 07:59").await, []);
+    assert_eq!(kit.channels_due("2021-09-14 08:00").await, [Channel::Email]);
     let claims = kit.claim("a", "2021-09-14 08:00").await;
     assert_eq!((claims.len(), claims[0].id.as_str(), claims[0].attempts), (1, "M1", 0));
     assert_eq!(claims[0].recipients, ["syt@tinh.example"]);

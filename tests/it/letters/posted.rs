@@ -273,6 +273,37 @@ async fn many_tickets_go_in_pages_and_each_page_is_accepted_for_itself() {
 }
 
 #[tokio::test]
+async fn what_an_endpoint_says_against_us_is_known_before_the_next_page_goes_there_and_what_it_takes_goes_on() {
+    for status in [410, 503, 204] {
+        let (mut world, system) = province(&via(HOOK), &Moods::default()).await;
+        // The next page is claimed while one is on its way.
+        world
+            .edit("dondoc.toml", |text| {
+                text.replace("timeout = \"1s\"", "timeout = \"1s\"\nin_flight = 1")
+            })
+            .await;
+        for n in 0..300 {
+            world.ticket(&format!("M{n:03}"), "Sở Y tế", "2021-09-06 09:30").await;
+        }
+        world.turn("2021-09-13 16:30").await;
+        system.answers(status);
+        let report = world.turn("2021-09-14 07:00").await;
+        let posts = system.posts();
+        match status {
+            204 => {
+                let told: usize = posts
+                    .iter()
+                    .map(|(_, body)| body["tickets"].as_array().expect("tickets").len())
+                    .sum();
+                assert_eq!((posts.len() > 2, told), (true, 301));
+                assert_eq!(report.delivered.accepted, posts.len());
+            }
+            _ => assert_eq!((posts.len(), report.delivered.accepted), (1, 0), "{status}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_gone_is_left_alone_its_owner_and_ops_hear_of_it_and_a_new_url_is_posted_to() {
     let (mut world, system) = province(&via(BOTH), &Moods::default()).await;
     system.answers(410);

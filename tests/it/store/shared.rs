@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use dondoc::config::settings::{Database, Server};
-use dondoc::domain::rule::Channel;
 use dondoc::store::{Store, StoreError, Term};
 use futures_util::future::join_all;
 use sqlx::Row as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Kit, Place, accepted, message, telling, ticket};
+use super::{Kit, Place, accepted, message, telling, ticket, wanted};
 use crate::postgres::{On, Postgres};
 use crate::world::at;
 
@@ -64,9 +63,7 @@ async fn processes_that_claim_at_the_same_time_never_get_the_same_message() {
     let now = at("2021-09-14 08:00");
     let claims = stores.iter().flat_map(|store| (0..4).map(move |n| (store, n)));
     let claims = claims.map(|(store, n)| async move {
-        let claimed = store
-            .claim(Channel::Email, &format!("p{n}"), (now, now), TimeDelta::minutes(30), 3)
-            .await;
+        let claimed = store.claim(&wanted(&format!("p{n}"), now, 3)).await;
         claimed.expect("claims").into_iter().map(|c| c.id).collect::<Vec<_>>()
     });
     let claimed: Vec<String> = join_all(claims).await.concat();
@@ -337,12 +334,7 @@ async fn tables_of_a_newer_program_stop_an_older_one_that_is_at_work() {
     is_newer(kit.store.begin().await.err().expect("newer"));
     is_newer(kit.store.begin_deciding(&term).await.err().expect("newer"));
     is_newer(kit.store.lead("a", TimeDelta::minutes(2)).await.expect_err("newer"));
-    is_newer(
-        kit.store
-            .claim(Channel::Email, "a", (now, now), TimeDelta::minutes(30), 1)
-            .await
-            .expect_err("newer"),
-    );
+    is_newer(kit.store.claim(&wanted("a", now, 1)).await.expect_err("newer"));
     is_newer(Store::open(&kit.place.database()).await.expect_err("newer"));
     is_newer(Store::open_read_only(&kit.place.database()).await.expect_err("newer"));
 }
