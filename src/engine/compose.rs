@@ -162,6 +162,7 @@ impl Told {
 
 /// What a message is to be made of.
 pub(super) struct Draft {
+    id: String,
     mode: Mode,
     channel: Channel,
     recipient: Recipient,
@@ -832,6 +833,7 @@ impl Engine {
             Mode::Shadow => format!("shadow|{matter}"),
         };
         Draft {
+            id: self.ids.next(now),
             mode,
             channel,
             recipient,
@@ -882,6 +884,7 @@ impl Engine {
         now: Moment,
     ) -> Result<Written, TurnError> {
         let Draft {
+            id,
             mode,
             channel,
             recipient,
@@ -897,7 +900,6 @@ impl Engine {
         let ready_at = items.iter().map(|i| i.ready_at).min().unwrap_or(now);
         let told: Vec<Told> = items.iter().map(Told::of).collect();
         let unit_name = letter::unit_name(&self.config, &recipient.unit, on);
-        let id = letter::new_id(now);
         let parts = Parts {
             id: &id,
             recipient: &recipient,
@@ -983,7 +985,7 @@ impl Engine {
                         .filter(|t| shown.contains(&(t.ticket.as_str(), t.settled)))
                         .collect();
                     // Each page is accepted for itself, and so has an id of its own.
-                    let id = if n == 0 { id.clone() } else { letter::new_id(now) };
+                    let id = if n == 0 { id.clone() } else { self.ids.next(now) };
                     let subject = format!("{} tickets, page {} of {count}", page.tickets.len(), n + 1);
                     ready(id, recipient.addresses.clone(), subject, page.body, &told)
                 });

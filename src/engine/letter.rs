@@ -1,8 +1,11 @@
 //! A letter: what goes on paper for one recipient, rendered and written as a mail, or as the pages of a webhook. Which
 //! tickets stand in it and whether it is sent at all is decided elsewhere.
 
+use std::sync::Mutex;
+
 use chrono::{DateTime, NaiveDate, Offset};
 use chrono_tz::Tz;
+use uuid::{ClockSequence, ContextV7, NoContext, Timestamp, Uuid};
 
 use crate::channel::mail::{self, Attachment, Mail, MailError};
 use crate::config::Config;
@@ -273,8 +276,23 @@ pub(super) fn unit_name(config: &Config, unit: &str, on: NaiveDate) -> String {
     config.directory.unit(unit).map_or(unit, |u| u.name(on)).to_owned()
 }
 
-/// A new message's id; later ones sort after earlier ones.
+/// A new message's id; those of later instants sort after it.
 pub(super) fn new_id(now: Moment) -> String {
+    id_of(NoContext, now)
+}
+
+fn id_of(context: impl ClockSequence<Output = impl Into<u128>>, now: Moment) -> String {
     let (seconds, nanos) = (now.timestamp().unsigned_abs(), now.timestamp_subsec_nanos());
-    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)).to_string()
+    Uuid::new_v7(Timestamp::from_unix(context, seconds, nanos)).to_string()
+}
+
+/// Ids of many messages: those of one instant too sort as they were made. So what is written together stands together in
+/// the store, and is read and marked together.
+#[derive(Debug, Default)]
+pub(super) struct Ids(Mutex<ContextV7>);
+
+impl Ids {
+    pub(super) fn next(&self, now: Moment) -> String {
+        id_of(&self.0, now)
+    }
 }

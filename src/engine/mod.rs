@@ -79,6 +79,7 @@ use deliver::Owing;
 pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};
 pub use forget::{ForgetError, Forgotten, Named, forget, named};
 pub use holds::{AckError, Acknowledging, Until, acknowledge};
+use letter::Ids;
 pub use letter::{FORM_HEADER, MODE_HEADER};
 use observe::ReadError;
 pub use observe::{Observed, Problem};
@@ -210,6 +211,7 @@ pub struct Engine {
     owing: Mutex<Owing>,
     /// Names this process in claims.
     name: String,
+    ids: Ids,
     /// The first turn of a process sweeps, whatever was read before.
     swept: bool,
     claims_voided: bool,
@@ -300,6 +302,7 @@ impl Engine {
             breakers: Breakers::default(),
             owing: Mutex::default(),
             name,
+            ids: Ids::default(),
             swept: false,
             claims_voided: false,
             looked_for_dead: None,

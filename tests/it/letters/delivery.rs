@@ -701,6 +701,26 @@ async fn at_most_as_many_letters_come_twice_as_may_be_in_flight() {
 }
 
 #[tokio::test]
+async fn the_letters_of_a_turn_go_out_in_the_order_in_which_they_were_written() {
+    let mut world = World::new(&single()).await;
+    world
+        .edit("dondoc.toml", |text| {
+            text.replace("timeout = \"2s\"", "timeout = \"2s\"\nconnections = 1")
+        })
+        .await;
+    world.turn("2021-09-06 07:00").await;
+    let codes: Vec<String> = (10..30).map(|i| format!("T{i}")).collect();
+    for code in &codes {
+        world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+    }
+    world.turn("2021-09-13 16:00").await;
+    world.turn("2021-09-14 07:00").await;
+    let told: Vec<String> = world.letters().iter().map(line).collect();
+    let expected: Vec<String> = codes.iter().map(|c| format!("syt single: {c} overdue/L1")).collect();
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn a_second_process_on_the_same_store_is_refused_and_the_first_goes_on() {
     let moods = Moods::default();
     let mut world = moods.province(&ladder(), &[HEALTH]).await;
