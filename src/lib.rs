@@ -7,6 +7,8 @@
 //! 4. Work follows what is due: each ticket's next instant is stored and indexed.
 //! 5. Things that happen are enums with reasons.
 
+#![deny(unsafe_code)]
+
 pub mod channel;
 pub mod cli;
 mod clock;

@@ -8,6 +8,7 @@
 mod alarm;
 mod alive;
 mod http;
+mod memory;
 mod metrics;
 mod pid;
 mod signals;
@@ -166,6 +167,12 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
         watch.state.backlog(backlog, clock());
         systemd::status(&watch.state.line());
         let is_unfinished = matches!(&turn, Ok(report) if report.outdated > 0 && !report.source_failed());
+        if !is_unfinished {
+            if let Err(error) = watch.over(engine.store().rest()).await? {
+                tracing::warn!(%error, "the store keeps the memory that it does not need: {error}");
+            }
+            memory::give_back();
+        }
         loop {
             if watch.pulse.is_stopping() {
                 return Ok(());

@@ -338,6 +338,14 @@ impl Store {
         }
     }
 
+    /// Nothing is asked for a while: what SQLite keeps of the file in memory is let go.
+    pub async fn rest(&self) -> Result<(), StoreError> {
+        match &self.connections {
+            Either::Sqlite(file) => sqlite::let_go(file).await,
+            Either::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Closes the connections; what was committed is on disk.
     pub async fn close(&self) {
         match &self.connections {

@@ -135,6 +135,18 @@ pub(super) async fn begin(file: &Lending<Sqlite>) -> Result<Tx, StoreError> {
     })
 }
 
+/// Prepared statements and pages in memory: some milliseconds make both anew.
+pub(super) async fn let_go(file: &Lending<Sqlite>) -> Result<(), StoreError> {
+    lent!(file, |connection| async {
+        connection.clear_cached_statements().await?;
+        sqlx::query("PRAGMA shrink_memory")
+            .persistent(false)
+            .execute(connection)
+            .await
+    });
+    Ok(())
+}
+
 /// A consistent state in a new file, durably.
 pub(super) async fn backup(file: &Lending<Sqlite>, to: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::File {
