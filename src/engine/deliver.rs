@@ -172,8 +172,7 @@ impl Engine {
         delivered.refused = mail_server.told().cloned();
         self.connections = connections;
         self.breakers = Breakers { mail_server, endpoints };
-        delivered.add(mailed?);
-        delivered.add(posted?);
+        all_of([mailed, posted].map(|end| end.map(|of_channel| delivered.add(of_channel))))?;
         Ok(delivered)
     }
 
@@ -297,14 +296,11 @@ impl Engine {
                         ahead = Some(next);
                     }
                     next => {
-                        let marked = self.mark_or_keep(tried, true, &mut delivered, answered, None).await;
-                        let (next, failed) = match next {
-                            Ok(next) => (next.map(|next| next.claims).unwrap_or_default(), Ok(())),
-                            Err(error) => (Vec::new(), Err(error)),
-                        };
+                        let (next, failed) = claims_of(next);
                         let unused = untried.into_iter().chain(next).map(|claim| (answered, claim));
-                        self.put_back(unused.collect()).await?;
-                        failed.and(marked)?;
+                        let answered = Answered { tried, at: answered };
+                        let settled = self.settle(answered, unused.collect(), &mut delivered).await;
+                        all_of([failed, settled])?;
                     }
                 }
             }
@@ -373,6 +369,17 @@ impl Engine {
         Ok(Some(Batch { claims, now, is_last }))
     }
 
+    /// Marks answers, and gives back what was claimed and not used, each until an instant.
+    async fn settle(
+        &self,
+        Answered { tried, at }: Answered,
+        unused: Vec<(Moment, Claim)>,
+        delivered: &mut Delivered,
+    ) -> Result<(), TurnError> {
+        let marked = self.mark_or_keep(tried, true, delivered, at, None).await;
+        all_of([marked.map(drop), self.put_back(unused).await])
+    }
+
     /// An endpoint that takes nothing is left alone for a while, and costs the others one wait.
     async fn deliver_posts(
         &self,
@@ -438,25 +445,15 @@ impl Engine {
                 }
                 // What an endpoint has against us is written down before more is posted to it.
                 next => {
-                    let wanted = wanted().filter(|_| !overlaps);
-                    let marked = self
-                        .mark_and_claim(Some(Answered { tried, at }), wanted, &mut delivered)
+                    let (next, failed) = claims_of(next);
+                    let untried = untried.into_iter().map(|claim| (at, claim));
+                    // Due in this turn still.
+                    let next = next.into_iter().map(|claim| (began, claim));
+                    let settled = self
+                        .settle(Answered { tried, at }, untried.chain(next).collect(), &mut delivered)
                         .await;
-                    let (next, failed) = match (next, marked) {
-                        (Ok(next), Ok(other)) => (next.or(other), Ok(())),
-                        (Ok(batch), Err(error)) | (Err(error), Ok(batch)) => (batch, Err(error)),
-                        (Err(error), Err(_)) => (None, Err(error)),
-                    };
-                    let mut unused: Vec<_> = untried.into_iter().map(|claim| (at, claim)).collect();
-                    match failed {
-                        Ok(()) => ahead = next,
-                        Err(_) => unused.extend(next.into_iter().flat_map(|next| next.claims).map(|claim| (at, claim))),
-                    }
-                    if let Err(error) = self.put_back(unused).await {
-                        self.keep_unused(ahead.into_iter().flat_map(|next| next.claims), at);
-                        return Err(error);
-                    }
-                    failed?;
+                    all_of([failed, settled])?;
+                    ahead = self.mark_and_claim(None, wanted(), &mut delivered).await?;
                 }
             }
         }
@@ -920,6 +917,27 @@ impl Engine {
             ..end(MessageState::Waiting, word, why.to_string())
         })
     }
+}
+
+/// The claims of a batch that does not go out, and whether it could be claimed.
+fn claims_of(batch: Result<Option<Batch>, TurnError>) -> (Vec<Claim>, Result<(), TurnError>) {
+    match batch {
+        Ok(batch) => (batch.map(|batch| batch.claims).unwrap_or_default(), Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    }
+}
+
+/// The first that failed; what failed beside it is logged.
+fn all_of<const N: usize>(ends: [Result<(), TurnError>; N]) -> Result<(), TurnError> {
+    let mut first = Ok(());
+    for end in ends {
+        match (&first, end) {
+            (Err(_), Err(error)) => tracing::error!(%error, "delivery failed otherwise too: {error}"),
+            (Ok(()), failed) => first = failed,
+            (Err(_), Ok(())) => {}
+        }
+    }
+    first
 }
 
 /// The addresses that the mail server took no mail for, where it is clear which.
