@@ -24,13 +24,17 @@
 //! | an address or text the envelope cannot carry | never |
 //!
 //! The final dot is given away only after all before it has left, so that whatever fails until then finds no server with
-//! the whole message, whether or not TLS holds bytes back. The body is made so that no earlier line is a lone dot even to
-//! a server that takes a bare LF or CR for a line end.
+//! the whole message: over TCP it is the last thing the kernel takes, over TLS, which may hold bytes back, it is written
+//! apart. The body is made so that no earlier line is a lone dot even to a server that takes a bare LF or CR for a line end.
+//!
+//! Where the server offers PIPELINING (RFC 2920) sender, recipients and DATA are one write, and its answers are read one
+//! after the other; a mail then takes two round trips. Who agrees to DATA though nothing is to be sent after it is left
+//! without a word: the dot that would end it were an empty mail to those recipients that were taken.
 //!
 //! Nothing goes in the clear where TLS is asked for. What was read before the handshake is not read after it, and what the
 //! server offered before is asked again.
 //!
-//! Not here: pipelining; when to try again; who may be written to.
+//! Not here: when to try again; who may be written to.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -98,6 +102,7 @@ pub struct Connection {
     offers: Vec<String>,
     /// A refused transaction is still open and must be reset before the next.
     refused: bool,
+    is_encrypted: bool,
 }
 
 /// A server's reply: its code and its lines.
@@ -191,7 +196,8 @@ impl Smtp {
             Ok(envelope) => envelope,
             Err(why) => return Answer::Never { why },
         };
-        let wire = on_the_wire(bytes);
+        let mut wire = on_the_wire(bytes);
+        wire.extend_from_slice(FINAL_DOT);
         // Taken out for the whole transaction, so that whatever ends it early also ends the connection.
         let idle = conn.take().and_then(Connection::if_still_open);
         let reused = idle.is_some();
@@ -259,6 +265,7 @@ impl Smtp {
             wait: self.wait,
             offers: Vec::new(),
             refused: false,
+            is_encrypted: false,
         };
         if self.tls == SmtpTls::Implicit {
             line = self.encrypt(line).await?;
@@ -293,6 +300,7 @@ impl Smtp {
         Ok(Connection {
             stream: BufReader::new(Box::new(stream)),
             offers: Vec::new(),
+            is_encrypted: true,
             ..line
         })
     }
@@ -396,22 +404,7 @@ impl Connection {
             positive(Stage::Reset, cleared)?;
             self.refused = false;
         }
-        let mail = Mail::new(envelope.from.clone(), self.parameters(wire)?);
-        self.command(Stage::Mail, &mail.to_string()).await?;
-        let mut refused: Vec<(String, Stop)> = Vec::new();
-        for address in &envelope.to {
-            let rcpt = Rcpt::new(address.clone(), Vec::new()).to_string();
-            match self.command(Stage::Recipient, &rcpt).await {
-                Ok(()) => {}
-                Err(stop) if stop.is_about_the_box() => refused.push((address.to_string(), stop)),
-                Err(stop) => return Err(stop),
-            }
-        }
-        if refused.len() == envelope.to.len() {
-            return Err(refused.swap_remove(0).1);
-        }
-        let refused = refused.into_iter().map(|(address, stop)| (address, stop.why)).collect();
-        self.command(Stage::Data, &Data.to_string()).await?;
+        let refused = self.open(envelope, wire).await?;
         // From here to the last reply a refusal leaves no transaction behind.
         self.refused = false;
         self.hand_over(wire).await?;
@@ -420,6 +413,46 @@ impl Connection {
             200..=299 => Ok((last, refused)),
             400..=599 => Err(Stop::refused(Stage::Final, &last)),
             _ => Err(Stop::unknown(garbled(Stage::Final, &last))),
+        }
+    }
+
+    /// A transaction up to the server's agreement to DATA; the recipients that were refused.
+    async fn open(&mut self, envelope: &Envelope, wire: &[u8]) -> Result<Vec<(String, Failure)>, Stop> {
+        let mail = Mail::new(envelope.from.clone(), self.parameters(wire)?).to_string();
+        let rcpt = |address: &Address| Rcpt::new(address.clone(), Vec::new()).to_string();
+        let recipients: Vec<String> = envelope.to.iter().map(rcpt).collect();
+        let data = Data.to_string();
+        let at_once = self.offered("PIPELINING").is_some();
+        self.refused = true;
+        if at_once {
+            let all = [&mail].into_iter().chain(&recipients).chain([&data]);
+            let all: String = all.map(String::as_str).collect();
+            self.say(Stage::Mail, &all).await.map_err(Stop::later)?;
+        }
+        let mut stop = self.answered(at_once, Stage::Mail, &mail).await.err();
+        let mut refused: Vec<(String, Stop)> = Vec::new();
+        for (address, rcpt) in envelope.to.iter().zip(&recipients) {
+            if !Stop::lets_read_on(stop.as_ref(), at_once) {
+                break;
+            }
+            match self.answered(at_once, Stage::Recipient, rcpt).await {
+                Err(no) if no.is_about_the_box() => refused.push((address.to_string(), no)),
+                answer => stop = Stop::first(stop, answer.err()),
+            }
+        }
+        if stop.is_none() && refused.len() == envelope.to.len() {
+            stop = Some(refused.swap_remove(0).1);
+        }
+        if Stop::lets_read_on(stop.as_ref(), at_once) {
+            stop = match (stop, self.answered(at_once, Stage::Data, &data).await) {
+                // It waits for a text that does not come.
+                (Some(stop), Ok(())) => Some(Stop { usable: false, ..stop }),
+                (stop, answer) => Stop::first(stop, answer.err()),
+            };
+        }
+        match stop {
+            Some(stop) => Err(stop),
+            None => Ok(refused.into_iter().map(|(address, no)| (address, no.why)).collect()),
         }
     }
 
@@ -442,10 +475,14 @@ impl Connection {
         })
     }
 
-    /// A command of the transaction, whose refusal leaves it open.
-    async fn command(&mut self, stage: Stage, command: &str) -> Result<(), Stop> {
-        self.refused = true;
-        let reply = self.ask(stage, command).await.map_err(Stop::later)?;
+    /// The answer to a command of the transaction, which is said where it has not been yet. A refusal leaves the
+    /// transaction open.
+    async fn answered(&mut self, is_said: bool, stage: Stage, command: &str) -> Result<(), Stop> {
+        let reply = match is_said {
+            true => self.reply(stage).await,
+            false => self.ask(stage, command).await,
+        };
+        let reply = reply.map_err(Stop::later)?;
         match (stage, reply.code) {
             (Stage::Data, 354) => Ok(()),
             (Stage::Data, 200..=399) => Err(Stop::later(garbled(stage, &reply))),
@@ -454,12 +491,16 @@ impl Connection {
     }
 
     async fn ask(&mut self, stage: Stage, command: &str) -> Result<Reply, Failure> {
+        self.say(stage, command).await?;
+        self.reply(stage).await
+    }
+
+    async fn say(&mut self, stage: Stage, commands: &str) -> Result<(), Failure> {
         // A reply that came without being asked for would be taken for the answer to this command.
         if !self.has_nothing_unread() {
             return Err(unasked(stage));
         }
-        self.write(stage, command.as_bytes()).await?;
-        self.reply(stage).await
+        self.write(stage, commands.as_bytes()).await
     }
 
     /// Writes the message, and its final dot only when all else has left: that tells *later* from *unknown*.
@@ -467,8 +508,13 @@ impl Connection {
         if !self.has_nothing_unread() {
             return Err(Stop::later(unasked(Stage::Body)));
         }
-        self.write(Stage::Body, wire).await.map_err(Stop::later)?;
-        self.write(Stage::Final, FINAL_DOT).await.map_err(Stop::unknown)
+        if self.is_encrypted {
+            let (text, dot) = wire.split_at(wire.len().saturating_sub(FINAL_DOT.len()));
+            self.write(Stage::Body, text).await.map_err(Stop::later)?;
+            return self.write(Stage::Final, dot).await.map_err(Stop::unknown);
+        }
+        // The dot is among the last bytes that the kernel takes: where it did not take all, the server gets no whole message.
+        self.write(Stage::Body, wire).await.map_err(Stop::later)
     }
 
     async fn write(&mut self, stage: Stage, bytes: &[u8]) -> Result<(), Failure> {
@@ -535,6 +581,22 @@ impl Stop {
             why,
             usable: false,
         }
+    }
+
+    /// What stopped a mail first, on a connection that is as good as what came behind it.
+    fn first(stop: Option<Stop>, behind: Option<Stop>) -> Option<Stop> {
+        match (stop, behind) {
+            (Some(stop), Some(behind)) => Some(Stop {
+                usable: stop.usable && behind.usable,
+                ..stop
+            }),
+            (stop, behind) => stop.or(behind),
+        }
+    }
+
+    /// Whether there is another answer to read: to what was said already there is, also where it does not matter any more.
+    fn lets_read_on(stop: Option<&Stop>, is_said: bool) -> bool {
+        stop.is_none_or(|stop| is_said && stop.usable)
     }
 
     /// The server's no, with its 4xx or 5xx.

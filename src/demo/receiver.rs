@@ -322,7 +322,7 @@ impl Session {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 let offers = format!(
-                    "250-dondoc-demo\r\n250-8BITMIME\r\n250-SIZE {}\r\n250 ENHANCEDSTATUSCODES",
+                    "250-dondoc-demo\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-SIZE {}\r\n250 ENHANCEDSTATUSCODES",
                     self.shared.keep.largest
                 );
                 self.step(Step::Ehlo, argument, &offers).await
