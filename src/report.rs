@@ -19,7 +19,7 @@ use crate::domain::figures::{self, Balance, Bounds, Column, Count, Detail, Figur
 use crate::domain::obligation::Members;
 use crate::domain::time::Period;
 use crate::domain::wording::Locale;
-use crate::store::as_of::Lives;
+use crate::store::as_of::{Lives, Place};
 use crate::store::snapshots::Snapshot;
 use crate::store::{Store, StoreError};
 pub use register::Register;
@@ -218,7 +218,6 @@ pub async fn count_within(
         },
     };
     let span = Lives {
-        received_from: Moment::MIN_UTC,
         received_before: end,
         touched_since: previous_start,
         since: start,
@@ -228,7 +227,7 @@ pub async fn count_within(
         ..Figures::default()
     };
     let mut members = Members::new();
-    let mut after = Some(String::new());
+    let mut after = Some(Place::before(Moment::MIN_UTC));
     while let Some(from) = after {
         let (page, next) = store.lives(span, &from, PAGE).await?;
         let codes: Vec<String> = page.iter().map(|life| life.first.ticket.code.clone()).collect();
@@ -291,14 +290,13 @@ async fn received(
     on_page: &(dyn Fn() + Sync),
 ) -> Result<u64, StoreError> {
     let span = Lives {
-        received_from: from,
         received_before: until,
         touched_since: from,
         since: until,
     };
-    let (mut total, mut after) = (0, Some(String::new()));
-    while let Some(code) = after {
-        let (page, next) = store.lives(span, &code, PAGE).await?;
+    let (mut total, mut after) = (0, Some(Place::before(from)));
+    while let Some(last) = after {
+        let (page, next) = store.lives(span, &last, PAGE).await?;
         let received = page.iter().filter(|life| count.is_received(life, from, until));
         total += u64::try_from(received.count()).unwrap_or(0);
         on_page();

@@ -61,15 +61,20 @@ pub async fn in_force(config: &Config, store: &Store, now: Moment) -> Result<Con
 }
 
 impl Engine {
-    /// Reads what came back, and has the directory in force know which addresses are suspended.
-    pub(super) async fn take_bounces(&mut self, now: Moment) -> Result<(), TurnError> {
+    /// Reads what came back, and has the directory in force know which addresses are suspended; `are_suspended` where some
+    /// were as the turn began.
+    pub(super) async fn take_bounces(&mut self, mut are_suspended: bool, now: Moment) -> Result<(), TurnError> {
         if let Some(settings) = self.configured.smtp.bounces.clone()
             && let Some(folder) = settings.maildir.clone()
             && let Some(senders) = self.senders().await?
         {
             self.read_maildir(&settings, folder, &senders, now).await?;
+            are_suspended = true;
         }
-        let suspended = self.store.suspensions(now).await?;
+        let suspended = match are_suspended {
+            true => self.store.suspensions(now).await?,
+            false => Vec::new(),
+        };
         if suspended != self.suspended {
             self.config = Arc::new(without_suspended(&self.configured, &suspended));
             self.suspended = suspended;

@@ -29,6 +29,7 @@ use crate::domain::time::{Period, Span};
 use crate::render::Rendered;
 use crate::render::language::{DUTY_SETTLED, builtin_title};
 use crate::render::view::{Addressee, DeadlineView, DutyView, EndedView, LineView, SectionView};
+use crate::store::StoreError;
 use crate::store::meta::Meta;
 use crate::store::outbox::{Approval, Form, NewMessage};
 use crate::store::tellings::Fate;
@@ -117,9 +118,12 @@ struct SectionKey {
 }
 
 /// Tickets as they are before composing.
+#[derive(Default)]
 struct Refreshed {
     /// Those of which something can be said now.
     there: Vec<String>,
+    /// Those of them that were read again, as they are kept now.
+    kept: Vec<Kept>,
     /// When the data are from, where the source cannot be read.
     data_as_of: Option<Moment>,
 }
@@ -270,15 +274,13 @@ impl Bundle {
 }
 
 impl Engine {
+    /// Whether there is something for [`Engine::compose_due`]: also a storm that is over is written down by it.
+    pub(super) async fn is_anything_to_compose(&self, meta: &Meta, now: Moment) -> Result<bool, StoreError> {
+        Ok(meta.storm.is_some() || self.store.is_anything_to_compose(now).await?)
+    }
+
     /// Makes messages of all that is due: of tickets, of summaries, and of the monthly cycle.
     pub(super) async fn compose_due(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
-        // A storm that is over is written down even where nothing is due.
-        if meta.storm.is_none() && !self.store.is_anything_to_compose(now).await? {
-            return Ok(Composed {
-                is_complete: !self.pulse.is_stopping(),
-                ..Composed::default()
-            });
-        }
         let mut composed = self.compose(meta, now).await?;
         self.compose_summaries(meta, &mut composed, now).await?;
         self.compose_letters(meta, &mut composed, now).await?;
@@ -313,15 +315,16 @@ impl Engine {
                 composed.problems.push("composing waits: the ticket database cannot be read and what is known is older than source.max_age".into());
                 return Ok(composed);
             };
-            oldest = oldest.or(fresh.data_as_of);
+            let data_as_of = fresh.data_as_of;
+            oldest = oldest.or(data_as_of);
             let singles = self
-                .gather(meta, &fresh.there, &released, &mut digests, &mut composed, now)
+                .gather(meta, fresh, &released, &mut digests, &mut composed, now)
                 .await?;
             let singles = singles
                 .into_iter()
                 .map(|(ticket, bundle)| self.draft(bundle, Form::Single, &ticket, now));
             if brake.is_off() {
-                self.make(singles.collect(), &released, fresh.data_as_of, &mut composed, now)
+                self.make(singles.collect(), &released, data_as_of, &mut composed, now)
                     .await?;
             } else {
                 drafts.extend(singles);
@@ -382,8 +385,10 @@ impl Engine {
             composed.reread.decided += self.take_obligations(meta, now).await?;
         }
         if codes.is_empty() {
-            let data_as_of = None;
-            return Ok(Some(Refreshed { there: own, data_as_of }));
+            return Ok(Some(Refreshed {
+                there: own,
+                ..Refreshed::default()
+            }));
         }
         match self.read(async |source| source.by_code(&codes).await).await {
             Ok(page) => {
@@ -394,9 +399,12 @@ impl Engine {
                 let found: HashSet<&str> = rows.chain(unreadable).collect();
                 let there = codes.iter().filter(|c| found.contains(c.as_str())).cloned();
                 let there = there.chain(own).collect();
-                self.take_page(meta, page, None, now, &mut composed.reread).await?;
-                let data_as_of = None;
-                Ok(Some(Refreshed { there, data_as_of }))
+                let kept = self.take_page(meta, page, None, now, &mut composed.reread).await?;
+                Ok(Some(Refreshed {
+                    there,
+                    kept,
+                    data_as_of: None,
+                }))
             }
             Err(ReadError::Turn(error)) => Err(error),
             Err(ReadError::Stopping) => Ok(None),
@@ -412,6 +420,7 @@ impl Engine {
                 let serves = self.age(read, now) <= span_time(self.config.source.max_age);
                 Ok(serves.then(|| Refreshed {
                     there: codes.into_iter().chain(own).collect(),
+                    kept: Vec::new(),
                     data_as_of: Some(read),
                 }))
             }
@@ -423,13 +432,18 @@ impl Engine {
     async fn gather(
         &mut self,
         meta: &Meta,
-        codes: &[String],
+        fresh: Refreshed,
         released: &HashMap<String, Option<String>>,
         digests: &mut BTreeMap<Place, Bundle>,
         composed: &mut Composed,
         now: Moment,
     ) -> Result<Vec<(String, Bundle)>, TurnError> {
-        let kept = self.store.tickets(codes).await?;
+        let codes = fresh.there.as_slice();
+        let read = fresh.kept.into_iter();
+        let mut kept: HashMap<String, Kept> = read.map(|kept| (kept.ticket.code.clone(), kept)).collect();
+        let is_unread = |code: &&String| !kept.contains_key(*code);
+        let unread: Vec<String> = codes.iter().filter(is_unread).cloned().collect();
+        kept.extend(self.store.tickets(&unread).await?);
         let tellings = self.store.tellings(codes).await?;
         let context = self.context(meta, now);
         let mut recipients = Recipients::new(&self.config, self.disabled.clone(), now);
@@ -438,11 +452,26 @@ impl Engine {
         let duties = self.progress(codes).await?;
         let mut singles = Vec::new();
         let (mut fates, mut over) = (Vec::new(), Vec::new());
-        let mut made: HashMap<String, bool> = HashMap::new();
+        let is_due = |n: &&Notice| n.state == NoticeState::Waiting && n.compose_at.is_some_and(|at| at <= now);
+        let today = self.config.calendars.base().date_of(now);
         let mut tx = self.begin_deciding().await?;
         let in_force = holds::read(&self.config, tx.silences(now).await?, tx.acknowledgements(codes).await?);
+        let both = |code: &String| Some((kept.get(code)?, tellings.get(code)?));
+        let mut keys = BTreeSet::new();
+        for (kept, known) in codes.iter().filter_map(both) {
+            for telling in known {
+                for notice in telling.notices.iter().filter(is_due) {
+                    if let Way::Mail(recipient) =
+                        recipients.way(&Addressed::known(telling, notice, known), &kept.ticket)
+                    {
+                        keys.insert(digest_key(telling.key.mode, &recipient, today));
+                    }
+                }
+            }
+        }
+        let made = tx.digests_made(&Vec::from_iter(keys)).await?;
         for code in codes {
-            let (Some(kept), Some(known)) = (kept.get(code), tellings.get(code)) else {
+            let Some((kept, known)) = both(code) else {
                 continue;
             };
             let mut own: BTreeMap<Place, Bundle> = BTreeMap::new();
@@ -460,11 +489,7 @@ impl Engine {
                 let mode = telling.key.mode;
                 let holds = evaluate::still_holds(telling, &subject, &context, now)
                     && evaluate::may_be_told(&telling.key, &subject);
-                for notice in telling
-                    .notices
-                    .iter()
-                    .filter(|n| n.state == NoticeState::Waiting && n.compose_at.is_some_and(|at| at <= now))
-                {
+                for notice in telling.notices.iter().filter(is_due) {
                     if !holds || kept.gone_at.is_some() {
                         let removed = evaluate::removed(&telling.key, &context);
                         fates.push((notice.id, removed.map_or(Fate::Lapsed, Fate::Removed)));
@@ -551,16 +576,8 @@ impl Engine {
                         step: key.step.clone(),
                         released,
                     });
-                    let key = digest_key(mode, &recipient, self.config.calendars.base().date_of(now));
-                    let is_made = match made.get(&key) {
-                        _ if !awaits_digest || apart.is_some() => false,
-                        Some(is_made) => *is_made,
-                        None => {
-                            let is_made = tx.digest_made(&key).await?;
-                            made.insert(key, is_made);
-                            is_made
-                        }
-                    };
+                    let is_made =
+                        awaits_digest && apart.is_none() && made.contains(&digest_key(mode, &recipient, today));
                     if is_made {
                         let schedule = recipients::schedule(&self.config, &recipient.unit, None);
                         fates.push((notice.id, Fate::Postponed(schedule.digest_after(now), Wait::Hours)));

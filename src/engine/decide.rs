@@ -52,10 +52,12 @@ impl Candidate {
 }
 
 /// What taking rows in did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) changed: usize,
     pub(super) decided: usize,
+    /// The tickets as they are kept now, also those of which nothing was new.
+    pub(super) kept: Vec<Kept>,
 }
 
 impl Engine {
@@ -76,19 +78,29 @@ impl Engine {
             self.pulse.beat();
             taken.changed += done.changed;
             taken.decided += done.decided;
+            taken.kept.extend(done.kept);
         }
         Ok(taken)
     }
 
-    /// Evaluates the tickets whose instant has come and those that an older generation of rules evaluated last.
-    pub(super) async fn decide_due(&self, meta: &Meta, now: Moment) -> Result<usize, TurnError> {
+    /// Evaluates the tickets whose instant has come and those that an older generation of rules evaluated last, where there
+    /// are any.
+    pub(super) async fn decide_due(&self, meta: &Meta, has_outdated: bool, now: Moment) -> Result<usize, TurnError> {
         let mut decided = 0;
+        let mut may_be_due = true;
         let mut share = SHARE;
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         loop {
-            let mut codes = self.store.due(now, limit).await?;
+            let mut codes = match may_be_due {
+                true => self.store.due(now, limit).await?,
+                false => Vec::new(),
+            };
+            // What is evaluated now is due later.
+            may_be_due = codes.len() == BATCH;
             if codes.is_empty() {
-                codes = self.store.outdated(meta.generation, limit).await?;
+                if has_outdated {
+                    codes = self.store.outdated(meta.generation, limit).await?;
+                }
                 if codes.is_empty() {
                     self.all_evaluated(meta, now).await?;
                 } else if share == 0 {
@@ -163,7 +175,10 @@ impl Engine {
                 Candidate::Row(row) if forgotten.contains(&row.ticket.code) => continue,
                 Candidate::Row(row) => match self.take_in(*row, &mut before, &context, meta, now) {
                     Some(after) => (after, true),
-                    None => continue,
+                    None => {
+                        taken.kept.extend(before);
+                        continue;
+                    }
                 },
                 Candidate::Due(_) => match &before {
                     Some(kept) => (self.follow(kept, &context, meta, now), false),
@@ -266,6 +281,7 @@ impl Engine {
             tx.put_moments(&[(MetaMoment::Cursor, cursor)]).await?;
         }
         tx.commit().await?;
+        taken.kept.extend(saved.into_iter().map(|(_, after)| after));
         Ok(taken)
     }
 

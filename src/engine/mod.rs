@@ -141,6 +141,8 @@ struct Made {
     decided: usize,
     composed: Composed,
     watched: Watched,
+    /// Tickets waited to be evaluated by a changed configuration.
+    has_outdated: bool,
     /// As it is behind composing.
     meta: Meta,
 }
@@ -415,6 +417,7 @@ impl Engine {
             decided,
             composed,
             mut watched,
+            has_outdated,
             meta,
         } = match self.term {
             Some(_) => match Box::pin(self.prepare(meta, now)).await {
@@ -457,8 +460,8 @@ impl Engine {
         }
         let waiting = self.store.count_waiting_messages().await?;
         let outdated = match self.term {
-            Some(_) => self.store.count_outdated(meta.generation).await?,
-            None => 0,
+            Some(_) if has_outdated => self.store.count_outdated(meta.generation).await?,
+            _ => 0,
         };
         Ok(TurnReport {
             at: now,
@@ -515,24 +518,39 @@ impl Engine {
         }
         let mut meta = self.begin(meta, now).await?;
         self.taken_up.follow(meta.generation, &self.store).await?;
-        self.disabled = self.store.disabled_endpoints().await?;
-        self.take_bounces(now).await?;
-        self.follow_put_off(now).await?;
+        let exceptions = self.store.exceptions(meta.generation, now).await?;
+        self.disabled = match exceptions.disabled_endpoints {
+            true => self.store.disabled_endpoints().await?,
+            false => DisabledEndpoints::default(),
+        };
+        self.take_bounces(exceptions.suspensions, now).await?;
+        self.follow_put_off(exceptions.last_due_at, now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
         let mut observed = self.observe(&mut meta, now).await?;
-        self.note_outcomes(now).await?;
-        let recorded = self.take_obligations(&meta, now).await?;
+        let is_noted = self.note_outcomes(now).await?;
+        let recorded = match is_noted || exceptions.untaken_obligations {
+            true => self.take_obligations(&meta, now).await?,
+            false => 0,
+        };
         let decided = observed.decided
             + recorded
-            + self.decide_due(&meta, now).await?
+            + self.decide_due(&meta, exceptions.outdated_tickets, now).await?
             + self.decide_summaries(now).await?
             + self.decide_letters(now).await?;
-        // Reading and deciding may have taken long enough for ops to have paused or forgotten meanwhile.
-        let fresh = self.store.meta().await?;
-        meta.last_forgetting = fresh.last_forgetting;
-        let mut composed = match fresh.paused {
-            None => self.compose_due(&meta, now).await?,
-            Some(_) => Composed::default(),
+        let mut composed = match self.is_anything_to_compose(&meta, now).await? {
+            true => {
+                // Reading and deciding may have taken long enough for ops to have paused or forgotten meanwhile.
+                let fresh = self.store.meta().await?;
+                meta.last_forgetting = fresh.last_forgetting;
+                match fresh.paused {
+                    None => self.compose_due(&meta, now).await?,
+                    Some(_) => Composed::default(),
+                }
+            }
+            false => Composed {
+                is_complete: meta.paused.is_none() && !self.pulse.is_stopping(),
+                ..Composed::default()
+            },
         };
         let decided = decided + composed.reread.decided;
         observed.join(std::mem::take(&mut composed.reread));
@@ -554,6 +572,7 @@ impl Engine {
             decided,
             composed,
             watched,
+            has_outdated: exceptions.outdated_tickets,
             meta,
         })
     }
@@ -613,9 +632,8 @@ impl Engine {
     }
 
     /// A message that was put off further than any is, by a process whose clock was wrong, is due now.
-    async fn follow_put_off(&self, now: Moment) -> Result<(), StoreError> {
-        let last = self.store.last_due_at().await?;
-        let Some(last) = last.filter(|last| *last > now + self.longest_wait()) else {
+    async fn follow_put_off(&self, last_due_at: Option<Moment>, now: Moment) -> Result<(), StoreError> {
+        let Some(last) = last_due_at.filter(|last| *last > now + self.longest_wait()) else {
             return Ok(());
         };
         let latest = self.latest_attempt(now);

@@ -62,8 +62,10 @@ enum Unsaid {
 }
 
 impl Engine {
-    /// Writes down that the Office has been told who has not replied, for each period of which it now has.
-    pub(super) async fn note_outcomes(&self, now: Moment) -> Result<(), TurnError> {
+    /// Writes down that the Office has been told who has not replied, for each period of which it now has: whether there was
+    /// one.
+    pub(super) async fn note_outcomes(&self, now: Moment) -> Result<bool, TurnError> {
+        let mut is_any = false;
         let base = self.config.calendars.base();
         let from = earliest(last_over(now, self.config.rules.period, base));
         for period in self.store.periods_unseen(from).await? {
@@ -76,10 +78,11 @@ impl Engine {
                 let mut tx = self.begin_deciding().await?;
                 tx.office_saw(period, at).await?;
                 tx.commit().await?;
+                is_any = true;
                 tracing::info!(%period, %at, "the Office has been told who of {period} has not replied");
             }
         }
-        Ok(())
+        Ok(is_any)
     }
 
     /// Makes the tellings of the letters that are owed.

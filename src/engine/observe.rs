@@ -17,7 +17,7 @@ use crate::domain::time::Period;
 use crate::source::{Cursor, Key, Page, Rejected, Row, SourceError};
 use crate::store::StoreError;
 use crate::store::meta::{Meta, MetaMoment};
-use crate::store::tickets::KeptKey;
+use crate::store::tickets::{Kept, KeptKey};
 
 /// Something a turn found that somebody should know. Texts name codes and columns, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -388,7 +388,7 @@ impl Engine {
         Ok(found)
     }
 
-    /// Hands a page's rows to `decide` and records what could not be read.
+    /// Hands a page's rows to `decide` and records what could not be read; the tickets as they are kept now.
     pub(super) async fn take_page(
         &self,
         meta: &Meta,
@@ -396,7 +396,7 @@ impl Engine {
         cursor: Option<Moment>,
         now: Moment,
         seen: &mut Observed,
-    ) -> Result<(), TurnError> {
+    ) -> Result<Vec<Kept>, TurnError> {
         let page = self.without_forgotten(page).await?;
         seen.seen += page.rows.len();
         note_rejected(seen, &page.rejected);
@@ -409,7 +409,7 @@ impl Engine {
         let taken = self.take_rows(meta, page.rows, cursor, now).await?;
         seen.changed += taken.changed;
         seen.decided += taken.decided;
-        Ok(())
+        Ok(taken.kept)
     }
 }
 

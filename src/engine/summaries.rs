@@ -25,7 +25,7 @@ use crate::render::language::builtin_title;
 use crate::render::view::{LongestView, OperationView, SilenceView, SummaryView, TicketsView, UnitView, UrgedView};
 use crate::store::meta::Meta;
 use crate::store::outbox::MessageState;
-use crate::store::summaries::{DueSummary, MadeSummary, NewSummary};
+use crate::store::summaries::{Counted, DueSummary, MadeSummary, NewSummary};
 use crate::store::tellings::Fate;
 use crate::store::tickets::Kept;
 use crate::store::{StoreError, Tx};
@@ -247,26 +247,20 @@ impl Engine {
         let mut figures = TicketFigures::default();
         let mut longest = Vec::new();
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        for is_open in [true, false] {
-            let mut after = String::new();
-            loop {
-                let codes = match is_open {
-                    true => self.store.open_codes(&after, limit).await?,
-                    false => self.store.closed_codes_touched(span.after, &after, limit).await?,
-                };
-                let Some(last) = codes.last() else { break };
-                after.clone_from(last);
-                for kept in self.store.tickets(&codes).await?.into_values() {
-                    let counts = Counts::of(&kept.ticket, &kept.memory, context, span.after, span.until);
-                    figures.add(kept.memory.agency.as_deref(), counts);
-                    if counts.overdue > 0 && !kept.ticket.is_sensitive() {
-                        longest.extend(self.longest(&kept, context, span.until));
-                    }
+        let mut next = Some(Counted::first());
+        while let Some(from) = next {
+            let codes;
+            (codes, next) = self.store.counted(span.after, from, limit).await?;
+            for kept in self.store.tickets(&codes).await?.into_values() {
+                let counts = Counts::of(&kept.ticket, &kept.memory, context, span.after, span.until);
+                figures.add(kept.memory.agency.as_deref(), counts);
+                if counts.overdue > 0 && !kept.ticket.is_sensitive() {
+                    longest.extend(self.longest(&kept, context, span.until));
                 }
-                longest.sort_by_key(|l| (Reverse(l.overdue_working_days), l.deadline.day, l.code.clone()));
-                longest.truncate(NAMED);
-                self.pulse.beat();
             }
+            longest.sort_by_key(|l| (Reverse(l.overdue_working_days), l.deadline.day, l.code.clone()));
+            longest.truncate(NAMED);
+            self.pulse.beat();
         }
         Ok((figures, longest))
     }

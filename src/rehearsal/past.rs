@@ -15,7 +15,7 @@ use crate::domain::ticket::Texts;
 use crate::domain::time::Period;
 use crate::engine::ticket_database;
 use crate::source::{SourceError, State, Timeline};
-use crate::store::as_of::{AsOf, Wanted, by_own_times};
+use crate::store::as_of::{AsOf, Place, Wanted, by_own_times};
 use crate::store::holds::NewSilence;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::tickets::Kept;
@@ -175,7 +175,7 @@ impl Past {
             Data::Log => Wanted::States { open_word },
             Data::Database => Wanted::Before,
         };
-        let mut after = Some(String::new());
+        let mut after = Some(Place::before(Moment::MIN_UTC));
         while let Some(from) = after.take() {
             let (page, next) = log.histories((touched_since, ends), &from, PAGE, wanted).await?;
             after = next;

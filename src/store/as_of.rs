@@ -25,14 +25,16 @@ const CODES: &str = concat!(
     " ORDER BY code LIMIT CAST($3 AS BIGINT)"
 );
 
+/// Pages go by when tickets were received, so that the index leads from each to the next; by the code alone SQLite puts all
+/// that were received in order for every page. `COALESCE` keeps it from another index.
 const BETWEEN: &str = concat!(
     "SELECT ",
-    kept_lines!("$6", "$7"),
+    kept_lines!("$7", "$8"),
     " FROM (SELECT code, state, memory, updated_raw, next_at, generation, missing, gone_at FROM ticket \
-     WHERE code > $1 AND received_at <= $2 AND (gone_at IS NULL OR gone_at > $3) \
-     AND (over_at IS NULL OR over_at >= $4) AND ",
+     WHERE (received_at, code) > ($1, $2) AND received_at <= $3 AND (gone_at IS NULL OR gone_at > $4) \
+     AND COALESCE(over_at, $5) >= $5 AND ",
     of_source!(),
-    " ORDER BY code LIMIT CAST($5 AS BIGINT)) AS page"
+    " ORDER BY received_at, code LIMIT CAST($6 AS BIGINT)) AS page"
 );
 
 /// By when they were seen: `at` of what was seen later may be earlier.
@@ -45,10 +47,9 @@ const RECEIVED: &str = concat!(
     "SELECT ",
     kept_lines!("$6", "$7"),
     " FROM (SELECT code, state, memory, updated_raw, next_at, generation, missing, gone_at FROM ticket \
-     WHERE code > $1 AND received_at >= $2 AND received_at < $3 \
-     AND (over_at IS NULL OR over_at >= $4) AND ",
+     WHERE (received_at, code) > ($1, $2) AND received_at < $3 AND COALESCE(over_at, $4) >= $4 AND ",
     of_source!(),
-    " ORDER BY code LIMIT CAST($5 AS BIGINT)) AS page"
+    " ORDER BY received_at, code LIMIT CAST($5 AS BIGINT)) AS page"
 );
 
 pub const STATEMENTS: &[&str] = &[CHANGES_AFTER, CODES, BETWEEN, CHANGES_SEEN, RECEIVED];
@@ -120,21 +121,22 @@ impl<'a> AsOf<'a> {
         Ok(past)
     }
 
-    /// How tickets went from the instant on that were not over before one instant and were received until another, in byte
-    /// order after one code; `None` as the next code at the end. What came before a ticket was first seen is told by its time
+    /// How tickets went from the instant on that were not over before one instant and were received until another, in order
+    /// after one of them; `None` as the next at the end. What came before a ticket was first seen is told by its time
     /// columns, as by [`by_own_times`].
     pub async fn histories(
         &self,
         (touched_since, until): (Moment, Moment),
-        after: &str,
+        after: &Place,
         limit: i64,
         wanted: Wanted<'_>,
-    ) -> Result<(Vec<History>, Option<String>), StoreError> {
+    ) -> Result<(Vec<History>, Option<Place>), StoreError> {
         let lines: Option<String> = on!(
             self.store.db(),
             fetch_one(
                 sqlx::query_scalar(BETWEEN)
-                    .bind(after)
+                    .bind(micros(after.received_at))
+                    .bind(&after.code)
                     .bind(micros(until))
                     .bind(micros(self.at))
                     .bind(micros(touched_since))
@@ -143,9 +145,9 @@ impl<'a> AsOf<'a> {
                     .bind(NEWLINE)
             )
         );
-        let page = in_order(lines.as_deref())?;
+        let mut page: Vec<Kept> = kept(lines.as_deref()).collect::<Result<_, _>>()?;
+        let next = in_order(&mut page);
         let codes: Vec<String> = page.iter().map(|kept| kept.ticket.code.clone()).collect();
-        let next = codes.last().cloned();
         let mut undone = self.undo(&codes).await?;
         let mut histories = Vec::with_capacity(codes.len());
         for (code, kept) in codes.into_iter().zip(page) {
@@ -250,11 +252,34 @@ fn undone(
     ))
 }
 
+/// Where one is among tickets: by when they were received, of those of one instant by the code.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub(super) received_at: Moment,
+    pub(super) code: String,
+}
+
+impl Place {
+    /// Before all that were received at an instant or later.
+    #[must_use]
+    pub fn before(received_at: Moment) -> Place {
+        Place {
+            received_at,
+            code: String::new(),
+        }
+    }
+
+    fn of(ticket: &Ticket) -> Place {
+        Place {
+            received_at: ticket.received_at,
+            code: ticket.code.clone(),
+        }
+    }
+}
+
 /// Which tickets are gone through, and since when.
 #[derive(Debug, Clone, Copy)]
 pub struct Lives {
-    /// Received from here.
-    pub received_from: Moment,
     /// Received before this.
     pub received_before: Moment,
     /// Not over before this.
@@ -264,15 +289,19 @@ pub struct Lives {
 }
 
 impl Store {
-    /// How tickets went on, in byte order after one code; `None` as the next code at the end. Those that are gone are
-    /// among them.
-    pub async fn lives(&self, span: Lives, after: &str, limit: i64) -> Result<(Vec<Life>, Option<String>), StoreError> {
+    /// How tickets went on, in order after one of them; `None` as the next at the end. Those that are gone are among them.
+    pub async fn lives(
+        &self,
+        span: Lives,
+        after: &Place,
+        limit: i64,
+    ) -> Result<(Vec<Life>, Option<Place>), StoreError> {
         let lines: Option<String> = on!(
             self.db(),
             fetch_one(
                 sqlx::query_scalar(RECEIVED)
-                    .bind(after)
-                    .bind(micros(span.received_from))
+                    .bind(micros(after.received_at))
+                    .bind(&after.code)
                     .bind(micros(span.received_before))
                     .bind(micros(span.touched_since))
                     .bind(limit)
@@ -280,8 +309,7 @@ impl Store {
                     .bind(NEWLINE)
             )
         );
-        let codes = codes_in_order(lines.as_deref());
-        let next = codes.last().cloned();
+        let codes = codes(lines.as_deref());
         let mut page = Vec::with_capacity(codes.len());
         let mut undone: HashMap<String, Vec<(Moment, Moment, Undo)>> = HashMap::new();
         let mut kept = kept(lines.as_deref());
@@ -303,7 +331,7 @@ impl Store {
                 Ok(())
             }
         );
-        page.sort_unstable_by(|a, b| a.ticket.code.cmp(&b.ticket.code));
+        let next = in_order(&mut page);
         let mut lives = Vec::with_capacity(codes.len());
         for kept in page {
             // Most have not changed since, and have none.
@@ -314,22 +342,20 @@ impl Store {
     }
 }
 
-/// The codes of the tickets that lines hold, in byte order.
-fn codes_in_order(lines: Option<&str>) -> Vec<String> {
-    let mut codes: Vec<String> = lines
-        .into_iter()
-        .flat_map(|lines| lines.split('\n'))
-        .map(|line| line.split('\t').next().unwrap_or_default().to_owned())
-        .collect();
-    codes.sort_unstable();
-    codes
+/// The codes of the tickets that lines hold.
+fn codes(lines: Option<&str>) -> Vec<String> {
+    let lines = lines.into_iter().flat_map(|lines| lines.split('\n'));
+    let code = |line: &str| line.split('\t').next().unwrap_or_default().to_owned();
+    lines.map(code).collect()
 }
 
-/// A page of tickets in byte order of the code.
-fn in_order(lines: Option<&str>) -> Result<Vec<Kept>, StoreError> {
-    let mut page: Vec<Kept> = kept(lines).collect::<Result<_, _>>()?;
-    page.sort_unstable_by(|a, b| a.ticket.code.cmp(&b.ticket.code));
-    Ok(page)
+/// Puts a page of tickets in order: where the last of them is, behind which the next page begins.
+fn in_order(page: &mut [Kept]) -> Option<Place> {
+    page.sort_unstable_by(|a, b| {
+        let (a, b) = (&a.ticket, &b.ticket);
+        (a.received_at, &a.code).cmp(&(b.received_at, &b.code))
+    });
+    page.last().map(|kept| Place::of(&kept.ticket))
 }
 
 /// A ticket's states, out of the last one and what each change overwrote, the last change first.

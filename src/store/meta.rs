@@ -7,8 +7,9 @@ use super::{Sizes, Store, StoreError, Tx, micros, moment, on, pieces, rows};
 use crate::domain::Moment;
 use crate::domain::change::{Change, Parts};
 
-/// As one row, since every turn asks several times.
-const ALL: &str = "SELECT string_agg(concat_ws($1, name, replace(value, $2, ' ')), $2) FROM meta";
+/// As one row, since every turn asks several times; without the one that is large and seldom asked for.
+const ALL: &str =
+    "SELECT string_agg(concat_ws($1, name, replace(value, $2, ' ')), $2) FROM meta WHERE name <> 'config_parts'";
 const RULES: &str = "SELECT id, since FROM rule_seen";
 const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";

@@ -9,6 +9,7 @@ pub mod as_of;
 pub mod audit;
 pub mod bounces;
 pub mod endpoints;
+pub mod exceptions;
 pub mod forgotten;
 pub mod holds;
 mod lease;
@@ -65,6 +66,7 @@ pub fn statements() -> Vec<&'static str> {
         bounces::STATEMENTS,
         alarms::STATEMENTS,
         endpoints::STATEMENTS,
+        exceptions::STATEMENTS,
         forgotten::STATEMENTS,
         holds::STATEMENTS,
         modes::STATEMENTS,

@@ -30,8 +30,6 @@ const CLAIM: &str = concat!(
 const VOID_CLAIMS: &str =
     "UPDATE message SET claimed_until = $1 WHERE state = 'waiting' AND claimed_by IS NOT NULL AND claimed_until > $1";
 const DUE_AT_ONCE: &str = "UPDATE message SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $2";
-const LAST_DUE_AT: &str = "SELECT MAX(at) FROM (SELECT MAX(next_attempt_at) AS at FROM message WHERE state = 'waiting' AND channel = 'email' \
-     UNION ALL SELECT MAX(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = 'webhook') AS last";
 /// When the first is due of all that composing begins with; 0 for what is released or to be corrected, which goes at any
 /// time. Minima, as for what waits, of which there may be much, each is the first entry of an index: asked whether there
 /// is one PostgreSQL may prefer to go through the table.
@@ -144,7 +142,7 @@ const CORRECTED_BY: &str = "UPDATE message SET corrected_by = $2 WHERE id = $1 A
 const TICKETS_OF: &str = "SELECT DISTINCT t.subject FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.message = $1 AND t.subject_kind = 'ticket' ORDER BY t.subject";
 const ROLES_TOLD: &str = "SELECT DISTINCT role FROM notice WHERE message = $1 ORDER BY role";
-const DIGEST_MADE: &str = "SELECT COUNT(*) FROM message WHERE digest_key = $1";
+const DIGESTS_MADE: &str = concat!("SELECT digest_key FROM message WHERE digest_key IN (", keys_50!(), ")");
 /// The last twenty of each matter, oldest first.
 const THREADS: &str = concat!(
     "SELECT matter, id FROM (SELECT matter, id, ROW_NUMBER() OVER (PARTITION BY matter ORDER BY created_at DESC, id DESC) AS back \
@@ -182,7 +180,6 @@ pub const STATEMENTS: &[&str] = &[
     CLAIM,
     VOID_CLAIMS,
     DUE_AT_ONCE,
-    LAST_DUE_AT,
     FIRST_TO_COMPOSE,
     LEFT_OPEN,
     SETTLE,
@@ -221,7 +218,7 @@ pub const STATEMENTS: &[&str] = &[
     CORRECTED_BY,
     TICKETS_OF,
     ROLES_TOLD,
-    DIGEST_MADE,
+    DIGESTS_MADE,
     THREADS,
     LAST_WRITTEN,
     WAITING_ALONE,
@@ -663,12 +660,6 @@ impl Store {
         Ok((!claimed.is_empty()).then_some(by))
     }
 
-    /// When the last of the waiting messages is due.
-    pub async fn last_due_at(&self) -> Result<Option<Moment>, StoreError> {
-        let last: Option<i64> = on!(self.db(), fetch_one(sqlx::query_scalar(LAST_DUE_AT)));
-        Ok(last.map(moment))
-    }
-
     /// Whether composing finds anything by now: a notice or a replacement that is due, an approval to remind of, a message
     /// that was released or is to be corrected.
     pub async fn is_anything_to_compose(&self, now: Moment) -> Result<bool, StoreError> {
@@ -853,12 +844,17 @@ impl Store {
 }
 
 impl Tx {
-    /// Whether the digest of a recipient and date has been made.
-    pub async fn digest_made(&mut self, digest_key: &str) -> Result<bool, StoreError> {
-        Ok(on!(
-            self.db(),
-            fetch_one(sqlx::query_scalar::<_, i64>(DIGEST_MADE).bind(digest_key))
-        ) > 0)
+    /// The digests of recipients and dates that have been made, among some.
+    pub async fn digests_made(&mut self, digest_keys: &[String]) -> Result<HashSet<String>, StoreError> {
+        let mut made = HashSet::new();
+        for chunk in digest_keys.chunks(CHUNK) {
+            let some: Vec<String> = on!(
+                self.db(),
+                fetch_all(filled(chunk).fold(sqlx::query_scalar(DIGESTS_MADE), |q, key| q.bind(key)))
+            );
+            made.extend(some);
+        }
+        Ok(made)
     }
 
     /// Records attempts: message, answer's word, detail.

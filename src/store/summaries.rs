@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::TimeDelta;
 use sqlx::FromRow;
 
+use super::as_of::Place;
 use super::{CHUNK, Store, StoreError, Tx, filled, keys_50, micros, moment, of_source, on};
 use crate::domain::Moment;
 use crate::domain::figures::Reminder;
@@ -31,11 +33,18 @@ const OPEN: &str = concat!(
     of_source!(),
     " ORDER BY code LIMIT CAST($2 AS BIGINT)"
 );
-/// Closed ones of which something happened within the span.
-const TOUCHED: &str = concat!(
-    "SELECT code FROM ticket WHERE is_open = 0 AND gone_at IS NULL AND code > $1 AND ",
+const RECEIVED: &str = concat!(
+    "SELECT received_at, code FROM ticket WHERE is_open = 0 AND gone_at IS NULL AND (received_at, code) > ($1, $2) AND ",
     of_source!(),
-    " AND (received_at > $2 OR code IN (SELECT code FROM change WHERE at > $2)) ORDER BY code LIMIT CAST($3 AS BIGINT)"
+    " ORDER BY received_at, code LIMIT CAST($3 AS BIGINT)"
+);
+/// Of those received before, each by the first that happened to it within the span.
+const CHANGED: &str = concat!(
+    "SELECT at, id, code FROM change c WHERE (at, id) > ($1, $2) AND ",
+    of_source!(),
+    " AND NOT EXISTS (SELECT 1 FROM change e WHERE e.code = c.code AND e.at > $3 AND (e.at, e.id) < (c.at, c.id)) \
+     AND EXISTS (SELECT 1 FROM ticket t WHERE t.code = c.code AND t.is_open = 0 AND t.gone_at IS NULL AND t.received_at <= $3) \
+     ORDER BY at, id LIMIT CAST($4 AS BIGINT)"
 );
 const TOLD: &str = "SELECT t.rule, t.step, COUNT(DISTINCT t.subject) FROM notice n JOIN telling t ON t.id = n.telling \
      WHERE n.state = 'accepted' AND n.cc = 0 AND n.state_at > $1 AND n.state_at <= $2 AND t.subject_kind = 'ticket' AND t.mode = 'live' \
@@ -68,7 +77,8 @@ pub const STATEMENTS: &[&str] = &[
     BEFORE,
     KEEP,
     OPEN,
-    TOUCHED,
+    RECEIVED,
+    CHANGED,
     TOLD,
     REMINDERS,
     ANSWERS,
@@ -100,6 +110,29 @@ pub struct MadeSummary {
     /// It counted up to then.
     pub until: Moment,
     pub figures: Figures,
+}
+
+/// How far one is among the tickets that a summary counts: those that are open, those that were received, and those received
+/// before to which something happened.
+#[derive(Debug, Clone)]
+pub enum Counted {
+    /// In byte order of the code.
+    Open {
+        after: String,
+    },
+    Received(Place),
+    /// In order of the changes.
+    Changed {
+        at: Moment,
+        id: i64,
+    },
+}
+
+impl Counted {
+    #[must_use]
+    pub fn first() -> Counted {
+        Counted::Open { after: String::new() }
+    }
 }
 
 /// The last summary of an id that had gone out by an instant, as another store begins with it.
@@ -193,17 +226,57 @@ impl Store {
         ))
     }
 
-    /// Tickets that are not open, but were received or changed after an instant, in byte order after one code.
-    pub async fn closed_codes_touched(
+    /// Tickets that are open, or were received or changed after an instant, each once, some at a time; `None` as the next
+    /// at the end.
+    pub async fn counted(
         &self,
         since: Moment,
-        after: &str,
+        from: Counted,
         limit: i64,
-    ) -> Result<Vec<String>, StoreError> {
-        Ok(on!(
-            self.db(),
-            fetch_all(sqlx::query_scalar(TOUCHED).bind(after).bind(micros(since)).bind(limit))
-        ))
+    ) -> Result<(Vec<String>, Option<Counted>), StoreError> {
+        let behind = since + TimeDelta::microseconds(1);
+        Ok(match from {
+            Counted::Open { after } => {
+                let codes = self.open_codes(&after, limit).await?;
+                let next = match codes.last() {
+                    Some(last) => Counted::Open { after: last.clone() },
+                    None => Counted::Received(Place::before(behind)),
+                };
+                (codes, Some(next))
+            }
+            Counted::Received(after) => {
+                let at = micros(after.received_at);
+                let rows: Vec<(i64, String)> = on!(
+                    self.db(),
+                    fetch_all(sqlx::query_as(RECEIVED).bind(at).bind(&after.code).bind(limit))
+                );
+                let next = match rows.last() {
+                    Some((at, code)) => Counted::Received(Place {
+                        received_at: moment(*at),
+                        code: code.clone(),
+                    }),
+                    None => Counted::Changed { at: behind, id: 0 },
+                };
+                (rows.into_iter().map(|(_, code)| code).collect(), Some(next))
+            }
+            Counted::Changed { at, id } => {
+                let rows: Vec<(i64, i64, String)> = on!(
+                    self.db(),
+                    fetch_all(
+                        sqlx::query_as(CHANGED)
+                            .bind(micros(at))
+                            .bind(id)
+                            .bind(micros(since))
+                            .bind(limit)
+                    )
+                );
+                let next = rows.last().map(|(at, id, _)| Counted::Changed {
+                    at: moment(*at),
+                    id: *id,
+                });
+                (rows.into_iter().map(|(_, _, code)| code).collect(), next)
+            }
+        })
     }
 
     /// How many tickets were told live and accepted after one instant up to another, by rule and step.

@@ -21,8 +21,7 @@ const OF_TICKETS: &str = concat!(
     keys_50!(),
     ")"
 );
-const MAX_TELLING: &str = "SELECT COALESCE(MAX(id), 0) FROM telling";
-const MAX_NOTICE: &str = "SELECT COALESCE(MAX(id), 0) FROM notice";
+const MAX_IDS: &str = "SELECT (SELECT COALESCE(MAX(id), 0) FROM telling), (SELECT COALESCE(MAX(id), 0) FROM notice)";
 const UNSETTLE: &str = "UPDATE telling SET settled_by = NULL WHERE settled_by = $1";
 /// The messages that carried notices, the last one of each at the end.
 const CARRIED: &str = concat!(
@@ -44,8 +43,7 @@ const BRAKE: &str = concat!(
 
 pub const STATEMENTS: &[&str] = &[
     OF_TICKETS,
-    MAX_TELLING,
-    MAX_NOTICE,
+    MAX_IDS,
     UNSETTLE,
     CARRIED,
     BRAKE,
@@ -352,7 +350,7 @@ impl Tx {
         if list.is_empty() {
             return Ok(Vec::new());
         }
-        let last: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_TELLING)));
+        let (last, last_notice): (i64, i64) = on!(self.db(), fetch_one(sqlx::query_as(MAX_IDS)));
         let numbered: Vec<(i64, &Tell)> = (last + 1..).zip(list).collect();
         let mut made = HashSet::new();
         for (place, piece) in pieces(&numbered) {
@@ -374,13 +372,12 @@ impl Tx {
             )));
             made.extend(ids);
         }
-        let last: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_NOTICE)));
         let told = numbered.iter().filter(|(id, _)| made.contains(id));
         let notices = told.flat_map(|(id, tell)| {
             let each = tell.telling.notices.iter().zip(&tell.compose_at);
             each.map(move |(notice, at)| (*id, notice, *at))
         });
-        let notices: Vec<(i64, (i64, &NewNotice, Moment))> = (last + 1..).zip(notices).collect();
+        let notices: Vec<(i64, (i64, &NewNotice, Moment))> = (last_notice + 1..).zip(notices).collect();
         for (place, piece) in pieces(&notices) {
             on!(self.db(), |kind| execute(piece.iter().fold(
                 sqlx::query(NOTICE.text(place, kind)),

@@ -14,8 +14,9 @@ use dondoc::domain::notice::{Mode, NewNotice, NewTelling, NoticeState, Telling, 
 use dondoc::domain::rule::Channel;
 use dondoc::domain::ticket::{Memory, Rating, Status, Ticket};
 use dondoc::store::Store;
-use dondoc::store::as_of::{AsOf, Past};
+use dondoc::store::as_of::{self, AsOf, Lives, Past};
 use dondoc::store::outbox::{Claim, Form, MessageState, NewMessage, Settlement, Wanted};
+use dondoc::store::summaries::Counted;
 use dondoc::store::tellings::{Fate, Tell};
 use dondoc::store::tickets::Kept;
 use tempfile::TempDir;
@@ -43,6 +44,8 @@ on_both! {
     any_number_of_tickets_is_read_by_key
     many_tickets_saved_at_once_keep_each_its_own_past
     the_sweep_gets_every_key_in_byte_order_page_by_page
+    a_summary_counts_each_ticket_of_its_span_once
+    tickets_received_at_one_instant_are_gone_through_each_once
     a_ticket_is_shown_as_it_was_at_every_instant_between_its_changes
     a_change_without_a_new_updated_at_happened_when_it_was_seen
     changes_are_undone_from_the_last_backwards_whatever_times_the_source_gives_them
@@ -482,7 +485,9 @@ async fn there_is_one_digest_a_recipient_and_date(on: On) {
     kit.see(&ticket("T2"), "2021-09-14 08:00").await;
     kit.tell(&telling("T2", "L1"), "2021-09-14 08:00").await.expect("new");
     let mut tx = kit.store.begin().await.expect("a transaction");
-    assert!(tx.digest_made("SYT/contact/2021-09-14").await.expect("an answer"));
+    let days: Vec<String> = (1..=60).map(|day| format!("SYT/contact/2021-09-{day:02}")).collect();
+    let made = tx.digests_made(&days).await.expect("an answer");
+    assert_eq!(Vec::from_iter(made), ["SYT/contact/2021-09-14"]);
     drop(tx);
     assert!(!kit.message("M2", "T2", "2021-09-14 08:10").await);
     assert_eq!(
@@ -786,6 +791,73 @@ async fn the_sweep_gets_every_key_in_byte_order_page_by_page(on: On) {
     }
 }
 
+async fn a_summary_counts_each_ticket_of_its_span_once(on: On) {
+    let kit = Kit::new(on).await;
+    let since = at("2021-09-06 08:00");
+    let row = |code: &str, received: &str, status| Ticket {
+        received_at: at(received),
+        status,
+        status_word: format!("{status:?}"),
+        updated_at: Some(at(received)),
+        ..ticket(code)
+    };
+    let (before, exactly, within) = ("2021-08-30 08:00", "2021-09-06 08:00", "2021-09-06 10:00");
+    for (code, received, status) in [
+        ("open before", before, Status::Open),
+        ("open within", within, Status::Open),
+        ("long closed", before, Status::Closed),
+        ("closed at the instant", exactly, Status::Closed),
+        ("closed within", within, Status::Closed),
+        ("closed within too", within, Status::Answered),
+        ("gone", before, Status::Open),
+        ("@obligation/2021-08/sxd/unanswered", within, Status::Closed),
+    ] {
+        kit.see(&row(code, received, status), received).await;
+    }
+    // One that changes three times, one before and within, one received and changed within.
+    for (code, received) in [("often", before), ("twice", before), ("new", within)] {
+        kit.see(&row(code, received, Status::Open), received).await;
+    }
+    for (code, when, status) in [
+        ("often", "2021-09-06 09:00", Status::Waiting),
+        ("often", "2021-09-06 09:30", Status::Open),
+        ("often", "2021-09-06 11:00", Status::Closed),
+        ("twice", "2021-09-05 09:00", Status::Waiting),
+        ("twice", "2021-09-06 09:00", Status::Closed),
+        ("new", "2021-09-06 11:00", Status::Closed),
+        ("gone", "2021-09-06 11:00", Status::Closed),
+    ] {
+        let mut changed = row(code, within, status);
+        changed.received_at = kit.kept(code).await.expect(code).ticket.received_at;
+        changed.updated_at = Some(at(when));
+        kit.see(&changed, when).await;
+    }
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.gone("gone", at("2021-09-07 02:00")).await.expect("gone");
+    tx.commit().await.expect("committed");
+    let expected = [
+        "closed within",
+        "closed within too",
+        "new",
+        "often",
+        "open before",
+        "open within",
+        "twice",
+    ];
+    for limit in [1, 2, 3, 50] {
+        let mut all = Vec::new();
+        let mut next = Some(Counted::first());
+        while let Some(from) = next {
+            let codes;
+            (codes, next) = kit.store.counted(since, from, limit).await.expect("codes");
+            assert!(codes.len() <= usize::try_from(limit).expect("small"));
+            all.extend(codes);
+        }
+        all.sort();
+        assert_eq!(all, expected, "{limit} at a time");
+    }
+}
+
 // ---- as it was ---------------------------------------------------------------------------------------------------
 
 async fn as_of(kit: &Kit, when: &str) -> Vec<Past> {
@@ -860,6 +932,57 @@ async fn a_ticket_is_shown_as_it_was_at_every_instant_between_its_changes(on: On
         "what we remember of it goes back too"
     );
     assert!(past.logged);
+}
+
+async fn tickets_received_at_one_instant_are_gone_through_each_once(on: On) {
+    let kit = Kit::new(on).await;
+    let mut expected = Vec::new();
+    for (code, received) in [
+        ("z", "2021-09-05 00:00"),
+        ("b", "2021-09-06 00:00"),
+        ("Đ", "2021-09-06 00:00"),
+        ("a", "2021-09-06 00:00"),
+        ("B", "2021-09-06 00:00"),
+        ("c", "2021-09-07 00:00"),
+    ] {
+        let row = Ticket {
+            received_at: at(received),
+            ..ticket(code)
+        };
+        kit.see(&row, "2021-09-08 10:00").await;
+        expected.push((row.received_at, code.to_owned()));
+    }
+    expected.sort();
+    let begins = at("2021-09-01 00:00");
+    let span = Lives {
+        received_before: at("2021-09-08 00:00"),
+        touched_since: begins,
+        since: begins,
+    };
+    for limit in [1, 2, 3, 4, 50] {
+        let (mut lives, mut next) = (Vec::new(), Some(as_of::Place::before(begins)));
+        while let Some(from) = next {
+            let page;
+            (page, next) = kit.store.lives(span, &from, limit).await.expect("lives");
+            lives.extend(page);
+        }
+        let gone_through = lives.iter().map(|life| &life.first.ticket);
+        let gone_through: Vec<_> = gone_through.map(|t| (t.received_at, t.code.clone())).collect();
+        assert_eq!(gone_through, expected, "{limit} at a time");
+
+        let log = AsOf::new(&kit.store, at("2021-09-10 00:00"));
+        let (mut histories, mut next) = (Vec::new(), Some(as_of::Place::before(begins)));
+        while let Some(from) = next {
+            let page;
+            let span = (begins, at("2021-09-06 12:00"));
+            (page, next) = log
+                .histories(span, &from, limit, as_of::Wanted::Before)
+                .await
+                .expect("histories");
+            histories.extend(page.into_iter().map(|history| history.code));
+        }
+        assert_eq!(histories, ["z", "B", "a", "b", "Đ"], "{limit} at a time");
+    }
 }
 
 async fn a_change_without_a_new_updated_at_happened_when_it_was_seen(on: On) {
