@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use province::{Province, RULES};
+use province::{KEEPING, Province, RULES};
 use sqlx::Executor as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use support::{Daemon, TicketDatabase, Tickets, Took, dondoc, median, move_to_postgres, server, timed, work};
@@ -100,7 +100,7 @@ struct Place {
 
 /// A province without tickets.
 async fn on_sqlite(rules: &str) -> Place {
-    beside_relay(&[], rules).await
+    beside_relay(&KEEPING, rules).await
 }
 
 async fn beside_relay(options: &[&str], rules: &str) -> Place {
@@ -113,8 +113,8 @@ async fn beside_relay(options: &[&str], rules: &str) -> Place {
     }
 }
 
-async fn on_server(rules: &str, server: &str) -> Place {
-    let province = Province::under(rules, dondoc(), 0, 0).await;
+async fn on_server(options: &[&str], rules: &str, server: &str) -> Place {
+    let province = Province::with_relay(options, rules, dondoc(), 0, 0).await;
     let moved = move_to_postgres(&province.config(), server).await;
     Place {
         name: "PostgreSQL",
@@ -128,7 +128,7 @@ async fn on_server(rules: &str, server: &str) -> Place {
 async fn places(rules: &str, server: Option<&str>) -> Vec<Place> {
     let mut places = vec![on_sqlite(rules).await];
     if let Some(server) = server {
-        places.push(on_server(rules, server).await);
+        places.push(on_server(&KEEPING, rules, server).await);
     }
     places
 }
@@ -210,18 +210,25 @@ impl Place {
     }
 }
 
-/// Mails that are written already, out of the store to the relay over eight connections.
+/// Mails that are written already, out of the store over eight connections to a relay that throws them away.
 async fn delivery(server: Option<&str>) {
     const MAILS: usize = 20_000;
-    let offers_all = places(RULES, server).await.into_iter().map(|place| ("", place));
-    let no_pipelining = beside_relay(&["-p"], RULES).await;
-    for (relay, place) in offers_all.chain([(", a relay without PIPELINING", no_pipelining)]) {
+    let mut beside = vec![
+        ("", beside_relay(&[], RULES).await),
+        (", a relay without PIPELINING", beside_relay(&["-p"], RULES).await),
+    ];
+    if let Some(server) = server {
+        beside.push(("", on_server(&[], RULES, server).await));
+    }
+    for (relay, place) in beside {
         let written = place.write_mails(MAILS).await;
         let reference = smtp_source(&place.province, MAILS);
         let mut send = place.once(A_MINUTE_LATER);
         send.env("DONDOC__SMTP__CONNECTIONS", "8");
         let sent = timed(&send);
-        let count = f64::from(u32::try_from(place.received()).expect("a number"));
+        let report: serde_json::Value = serde_json::from_str(&sent.reported).expect("a report in JSON");
+        assert_eq!(report["accepted"], MAILS, "the mails that the relay took");
+        let count = f64::from(u32::try_from(MAILS).expect("a number"));
         println!(
             "delivery, {}{relay}: {count} mails, {:.0} a second, {:.0} µs of CPU each, {:.0} MiB; smtp-source -d -s 8: {:.0} a second; ratio {:.2}; \
              writing them had taken {:.0} µs of CPU each",
@@ -279,7 +286,7 @@ async fn webhooks(server: Option<&str>) {
             .run("UPDATE ticket SET agency = 'Xã ' || substr(code, 4)")
             .await;
         // The inbox goes on meanwhile.
-        let Took { wall, cpu, mib } = block_in_place(|| timed(&place.once(province::AT)));
+        let Took { wall, cpu, mib, .. } = block_in_place(|| timed(&place.once(province::AT)));
         let (count, seconds) = inbox.taken();
         println!(
             "webhooks, {}: {count} posts, {:.0} a second from the first to the last; a client that does nothing else {:.0} a second; ratio {:.2}; \
@@ -376,7 +383,7 @@ async fn first(server: Option<&str>) {
         };
         place.tickets.insert(&open).await;
         for (what, at) in [("first turn", province::AT), ("sweep", A_MINUTE_LATER)] {
-            let Took { wall, cpu, mib } = timed(&place.once(at));
+            let Took { wall, cpu, mib, .. } = timed(&place.once(at));
             println!(
                 "{what}, 1 000 000 open, {}: {wall:.1} s, {cpu:.1} s of CPU, {mib:.0} MiB",
                 place.name
@@ -527,7 +534,7 @@ async fn idle() {
 
 /// Turns in which nothing is due or changed.
 async fn quiet(server: &str) {
-    let place = on_server(RULES, server).await;
+    let place = on_server(&KEEPING, RULES, server).await;
     let (at, long_ago) = (some_hours_ago(), local(chrono::TimeDelta::days(900)));
     for (prefix, count, status, at) in [("PA", 50_000, OPEN, &at), ("CU", 950_000, CLOSED, &long_ago)] {
         let tickets = Tickets {
@@ -619,7 +626,7 @@ async fn replicas(server: &str) {
     const MAILS: usize = 10_000;
     let mut rates = Vec::new();
     for processes in [1, 3, 1, 3, 1, 3] {
-        let place = on_server(RULES, server).await;
+        let place = on_server(&KEEPING, RULES, server).await;
         place.write_mails(MAILS).await;
         let began = Instant::now();
         let mut all: Vec<_> = (0..processes)

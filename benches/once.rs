@@ -105,7 +105,7 @@ async fn on_postgres(province: &Province, server: &str) {
 
 /// Prints what a turn took, and of that each of the mails that it sent.
 fn report(name: &str, province: &Province, mails: usize) {
-    let Took { wall, cpu, mib } = timed(&province.once(dondoc()));
+    let Took { wall, cpu, mib, .. } = timed(&province.once(dondoc()));
     print!("{name}: {wall:.2} s, {cpu:.2} s of CPU, {mib:.0} MiB at most");
     if mails > 0 {
         let count = f64::from(u32::try_from(mails).expect("a number of mails"));

@@ -133,7 +133,7 @@ pub async fn move_to_postgres(config: &Path, server: &str) -> OnServer {
 }
 
 /// What a process took.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Took {
     /// Seconds on the clock.
     pub wall: f64,
@@ -141,6 +141,8 @@ pub struct Took {
     pub cpu: f64,
     /// At most.
     pub mib: f64,
+    /// What it wrote to its output.
+    pub reported: String,
 }
 
 /// Runs a command under time(1), which measures that process and not this one.
@@ -149,10 +151,7 @@ pub fn timed(command: &Command) -> Took {
     timed.args(["-f", "%e %U %S %M"]);
     timed.arg(command.get_program()).args(command.get_args());
     timed.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    let output = timed
-        .stdout(Stdio::null())
-        .output()
-        .expect("time: apt-get install time");
+    let output = timed.output().expect("time: apt-get install time");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     // What the program says comes first.
@@ -165,6 +164,7 @@ pub fn timed(command: &Command) -> Took {
         wall,
         cpu: user + system,
         mib: kib / 1024.0,
+        reported: String::from_utf8_lossy(&output.stdout).into_owned(),
     }
 }
 

@@ -168,9 +168,7 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
         systemd::status(&watch.state.line());
         let is_unfinished = matches!(&turn, Ok(report) if report.outdated > 0 && !report.source_failed());
         if !is_unfinished {
-            if let Err(error) = watch.over(engine.store().rest()).await? {
-                tracing::warn!(%error, "the store keeps the memory that it does not need: {error}");
-            }
+            watch.over(engine.rest()).await?;
             memory::give_back();
         }
         loop {

@@ -396,6 +396,16 @@ impl Engine {
         &self.store
     }
 
+    /// Nothing is to be done for a while: memory that both databases keep for it is let go.
+    pub async fn rest(&self) {
+        if let Err(error) = self.store.rest().await {
+            tracing::warn!(%error, "the store keeps the memory that it does not need: {error}");
+        }
+        if let Err(error) = self.source.rest().await {
+            tracing::warn!(%error, "the ticket database keeps the memory that it does not need: {error}");
+        }
+    }
+
     /// One turn at an instant.
     pub async fn turn(&mut self, now: Moment) -> Result<TurnReport, TurnError> {
         self.turn_by(&|| now).await

@@ -208,6 +208,14 @@ impl TicketDatabase {
         }
     }
 
+    /// Nothing is asked for a while: what a SQLite file's connections keep of it in memory is let go.
+    pub async fn rest(&self) -> Result<(), SourceError> {
+        match self.opened.get() {
+            Some(Source::Database(reader)) => reader.rest().await,
+            Some(Source::Past(_)) | None => Ok(()),
+        }
+    }
+
     /// The open database. One that could not be opened is tried anew each time.
     pub async fn open(&self) -> Result<&Source, SourceError> {
         let open = async || {

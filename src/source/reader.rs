@@ -130,6 +130,14 @@ impl Reader {
         rows
     }
 
+    /// A server keeps what it does in its own memory.
+    pub(super) async fn rest(&self) -> Result<(), SourceError> {
+        match &self.database {
+            Kinds::Sqlite(sqlite) => sqlite.rest().await,
+            Kinds::Postgres(_) | Kinds::MySql(_) => Ok(()),
+        }
+    }
+
     fn answered(&self) {
         if let Some(act) = self.on_answer.get() {
             act();

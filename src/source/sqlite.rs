@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Column as _, Executor as _, Row as _, SqlSafeStr, Statement as _, TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, Column as _, Connection as _, Executor as _, Row as _, SqlSafeStr, Statement as _, TypeInfo as _,
+    ValueRef as _,
 };
 
 use super::decode::{Value, Values};
@@ -98,6 +99,22 @@ impl Sqlite {
             named.map(|(n, output)| (output.name, value(row, n))).collect()
         };
         Ok(rows.iter().map(values).collect())
+    }
+
+    /// Lets go of what idle connections keep in memory: prepared statements, and pages of the file.
+    pub(super) async fn rest(&self) -> Result<(), SourceError> {
+        let failed = |error| SourceError::Read {
+            database: self.name(),
+            error,
+        };
+        // All before the first of them is idle again.
+        let idle: Vec<_> = std::iter::from_fn(|| self.pool.try_acquire()).collect();
+        for mut connection in idle {
+            connection.clear_cached_statements().await.map_err(failed)?;
+            let shrunk = sqlx::query("PRAGMA shrink_memory").persistent(false);
+            shrunk.execute(&mut *connection).await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Rows of three columns, in the order of the first. They come as one row: each row costs a change of threads.

@@ -36,6 +36,9 @@ id = "normal"
 due = "5wd"
 "#;
 
+/// Each mail becomes a file.
+pub const KEEPING: [&str; 2] = ["-d", "mails/m."];
+
 pub struct Province {
     dir: TempDir,
     sink: Child,
@@ -49,10 +52,10 @@ impl Province {
 
     /// The same under rules of one's own.
     pub async fn under(rules: &str, dondoc: &str, overdue: usize, open: usize) -> Province {
-        Province::with_relay(&[], rules, dondoc, overdue, open).await
+        Province::with_relay(&KEEPING, rules, dondoc, overdue, open).await
     }
 
-    /// The same with a relay of further options of smtp-sink.
+    /// The same with a relay of other options of smtp-sink.
     pub async fn with_relay(options: &[&str], rules: &str, dondoc: &str, overdue: usize, open: usize) -> Province {
         let dir = tempfile::tempdir().expect("a folder");
         let config = dir.path().join("config");
@@ -139,15 +142,14 @@ impl Drop for Province {
     }
 }
 
-/// Starts the relay on a port of its own; each mail becomes a file.
+/// Starts the relay on a port of its own.
 fn start_sink(dir: &Path, options: &[&str]) -> (Child, u16) {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = free.local_addr().expect("its address").port();
     drop(free);
     let mails = dir.join("mails");
     std::fs::create_dir(&mails).expect("a folder");
-    let mut arguments = vec!["-d".to_owned(), "mails/m.".to_owned()];
-    arguments.extend(options.iter().map(|option| (*option).to_owned()));
+    let mut arguments: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
     if mails.metadata().expect("the folder").uid() == 0 {
         // It refuses to run as root, and then has to reach its folder as somebody else.
         for folder in [dir, &mails] {
