@@ -48,6 +48,7 @@ use futures_util::FutureExt;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParameter};
+use memchr::memchr2;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use secrecy::ExposeSecret as _;
@@ -749,10 +750,7 @@ fn on_the_wire(bytes: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(bytes.len() + bytes.len() / 64 + 8);
     let mut rest = bytes;
     while !rest.is_empty() {
-        let end = rest
-            .iter()
-            .position(|b| matches!(b, b'\r' | b'\n'))
-            .unwrap_or(rest.len());
+        let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
         let (line, after) = rest.split_at(end);
         if line.first() == Some(&b'.') {
             wire.push(b'.');

@@ -12,6 +12,7 @@ use dondoc::config::settings::{SmtpLogin, SmtpSettings, SmtpTls, WebhookSettings
 use dondoc::demo::receiver::{Do, Keep, Receiver, Step};
 use futures_util::future::join_all;
 use secrecy::SecretString;
+use tokio::net::TcpSocket;
 
 use crate::smtp_tls::relay::{Authority, Manners, Relay, Shake};
 use crate::webhooks::receiver::{self, Receiver as Endpoint};
@@ -40,10 +41,12 @@ fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// A port at which nobody listens.
-fn nobody() -> u16 {
-    let ear = Ear::bind(loopback()).expect("a port");
-    ear.local_addr().expect("an address").port()
+/// A port that is ours, and at which nobody listens.
+pub fn nobody() -> (TcpSocket, SocketAddr) {
+    let held = TcpSocket::new_v4().expect("a socket");
+    held.bind(loopback()).expect("a port");
+    let address = held.local_addr().expect("its address");
+    (held, address)
 }
 
 /// What a row that ends in silence waits; the others have more time than they need.
@@ -129,7 +132,10 @@ async fn behind_tls(server: &str, change: impl FnOnce(&mut Manners)) -> Answer {
 
 async fn play_mail(at: &str, server: &str) -> Answer {
     match (at, server) {
-        ("connection", "nobody listens") => mail(&smtp_settings(nobody(), SmtpTls::None, server), 1).await,
+        ("connection", "nobody listens") => {
+            let (_held, nobody) = nobody();
+            mail(&smtp_settings(nobody.port(), SmtpTls::None, server), 1).await
+        }
         ("TLS", "does not offer it") => behind_tls(server, |m| m.shake = Shake::NotOffered).await,
         ("TLS", "has a stranger's certificate") => {
             behind_tls(server, |m| m.identity = Authority::new().identity(&["localhost"], 2999)).await
@@ -186,7 +192,10 @@ async fn play_post(endpoint: &str) -> Answer {
     let trusted = authority.identity(&["127.0.0.1"], 2999);
     let status = |code: &str, more: &str| format!("HTTP/1.1 {code} Whatever\r\n{more}content-length: 0\r\n\r\n");
     let (identity, doing) = match endpoint {
-        "nobody listens" => return post(&settings, &format!("https://127.0.0.1:{}/", nobody())).await,
+        "nobody listens" => {
+            let (_held, nobody) = nobody();
+            return post(&settings, &format!("https://{nobody}/")).await;
+        }
         "has an address that may not be posted to" => return post(&settings, "https://10.0.0.1/").await,
         "has a name that does not exist" => return post(&settings, "https://no-such-host.invalid/").await,
         "does not shake hands" => {

@@ -260,9 +260,7 @@ async fn replies_of_several_lines_are_one_reply(offers: Offers) {
 
 #[tokio::test]
 async fn when_nobody_listens_it_is_for_later() {
-    let free = std::net::TcpListener::bind(loopback()).unwrap();
-    let nobody = free.local_addr().unwrap();
-    drop(free);
+    let (_held, nobody) = crate::failures::nobody();
     let answer = Smtp::new(&settings(nobody, 10_000))
         .send(&mut None, FROM, &["a@b.example".to_owned()], TEXT)
         .await;
