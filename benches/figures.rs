@@ -43,6 +43,8 @@ const LOOK: Duration = Duration::from_millis(20);
 
 #[tokio::main]
 async fn main() {
+    let tls = rustls::crypto::ring::default_provider().install_default();
+    tls.expect("nobody was before");
     // Cargo says that it is a benchmark.
     let named: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     if let Some(other) = named.iter().find(|name| !FIGURES.contains(&name.as_str())) {
@@ -342,11 +344,6 @@ impl Inbox {
 
     /// Posts a second of a client that only posts, as many at a time as dondoc by itself; then the inbox is empty again.
     async fn alone(&self, count: usize) -> f64 {
-        let tls = rustls::crypto::ring::default_provider().install_default();
-        assert!(
-            tls.is_ok() || rustls::crypto::CryptoProvider::get_default().is_some(),
-            "a provider"
-        );
         let client = reqwest::Client::new();
         let left = Arc::new(AtomicUsize::new(count));
         let posting = (0..32).map(|_| {

@@ -8,8 +8,7 @@ use crate::domain::Moment;
 use crate::domain::change::{Change, Parts};
 
 /// As one row, since every turn asks several times; without the one that is large and seldom asked for.
-const ALL: &str =
-    "SELECT string_agg(concat_ws($1, name, replace(value, $2, ' ')), $2) FROM meta WHERE name <> 'config_parts'";
+const ALL: &str = "SELECT string_agg(concat_ws($1, name, replace(value, $2, ' ')), $2) FROM meta WHERE name <> $3";
 const RULES: &str = "SELECT id, since FROM rule_seen";
 const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
@@ -127,7 +126,10 @@ fn number(text: Option<&str>, name: &str) -> Result<Option<i64>, StoreError> {
 impl Store {
     /// Reads all single values.
     pub async fn meta(&self) -> Result<Meta, StoreError> {
-        let all: Option<String> = on!(self.db(), fetch_one(sqlx::query_scalar(ALL).bind(BETWEEN).bind(BEHIND)));
+        let all: Option<String> = on!(
+            self.db(),
+            fetch_one(sqlx::query_scalar(ALL).bind(BETWEEN).bind(BEHIND).bind(PARTS))
+        );
         let each = all.iter().flat_map(|all| all.split(BEHIND)).map(|one| {
             one.split_once(BETWEEN).ok_or_else(|| StoreError::Corrupt {
                 table: "meta",
