@@ -6,6 +6,7 @@
 use std::time::SystemTime;
 
 use chrono::FixedOffset;
+use lettre::address::Envelope;
 use lettre::message::header::{self, ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Mailboxes, Message, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, error::Error as BuildError};
@@ -104,7 +105,14 @@ pub fn build(mail: &Mail<'_>) -> Result<Vec<u8>, MailError> {
 
 /// The address, from and threading headers.
 fn headed(mail: &Mail<'_>) -> Result<MessageBuilder, MailError> {
+    if mail.to.is_empty() {
+        return Err(MailError::NoRecipient);
+    }
+    let to = mailboxes("To", mail.to_name, mail.to.iter().map(String::as_str))?;
+    // Nobody asks for it, but lettre would read the addresses back from the headers to have one.
+    let envelope = Envelope::new(None, to.iter().map(|mailbox| mailbox.email.clone()).collect())?;
     let mut builder = Message::builder()
+        .envelope(envelope)
         // Some date must be there, or lettre reads the clock; `build` writes the one that stays.
         .date(SystemTime::UNIX_EPOCH)
         .message_id(Some(bracketed(mail.message_id, mail.domain)?))
@@ -113,16 +121,9 @@ fn headed(mail: &Mail<'_>) -> Result<MessageBuilder, MailError> {
             mail.from_name,
             [mail.from_address],
         )?))
-        .subject(header_text(mail.subject));
-    if mail.to.is_empty() {
-        return Err(MailError::NoRecipient);
-    }
-    // All boxes at once: adding one by one, lettre reads the former back and forgets them if it can't.
-    builder = builder.header(header::To::from(mailboxes(
-        "To",
-        mail.to_name,
-        mail.to.iter().map(String::as_str),
-    )?));
+        .subject(header_text(mail.subject))
+        // All boxes at once: adding one by one, lettre reads the former back and forgets them if it can't.
+        .header(header::To::from(to));
     if let Some(address) = mail.reply_to {
         builder = builder.header(header::ReplyTo::from(mailboxes("Reply-To", "", [address])?));
     }
@@ -214,10 +215,10 @@ fn alternative(mail: &Mail<'_>, id: &str) -> MultiPart {
 
 /// One part, always quoted-printable: no long lines, no trailing spaces lost, no line that starts with `From `.
 fn part(kind: ContentType, content: &str) -> SinglePart {
-    let crlf = content.replace("\r\n", "\n").replace('\r', "\n");
-    let encoded = Body::new_with_encoding(crlf, ContentTransferEncoding::QuotedPrintable);
-    // lettre takes quoted-printable for any text; should it ever not, its own choice is right too.
-    let body = encoded.unwrap_or_else(Body::new);
+    let lines = content.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
+    // lettre would encode it the same way, after it has looked what would be best and gone back to each line's end.
+    let encoded = quoted_printable::encode(lines);
+    let body = Body::dangerous_pre_encoded(encoded, ContentTransferEncoding::QuotedPrintable);
     SinglePart::builder().header(kind).body(body)
 }
 
@@ -306,14 +307,16 @@ fn header_text(value: &str) -> String {
 }
 
 fn checked(bytes: Vec<u8>) -> Result<Vec<u8>, MailError> {
-    match bytes
-        .split(|b| *b == b'\n')
-        .map(|line| line.len().saturating_sub(1))
-        .max()
-    {
-        Some(longest) if longest > LONGEST_LINE => Err(MailError::LongLine(longest)),
-        _ => Ok(bytes),
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', &bytes).chain([bytes.len()]) {
+        // Without the CR before it.
+        let length = (end - start).saturating_sub(1);
+        if length > LONGEST_LINE {
+            return Err(MailError::LongLine(length));
+        }
+        start = end + 1;
     }
+    Ok(bytes)
 }
 
 #[cfg(test)]

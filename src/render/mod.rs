@@ -352,7 +352,7 @@ impl Renderer {
             .filter_map(|sample| self.render(&sample).failed)
             .collect();
         let offered = names.iter().flat_map(|name| samples::of(name)).chain(offered);
-        errors.extend(offered.filter_map(|sample| self.sections(&sample).err()));
+        errors.extend(offered.filter_map(|sample| self.sections(&sample, &Value::from(Serde(&sample))).err()));
         errors.extend(self.strange_blocks());
         // Each sample meets it again.
         let mut seen = HashSet::new();
@@ -402,11 +402,12 @@ impl Renderer {
     }
 
     fn by_templates(&self, message: &MessageView) -> Result<(String, String, String), TemplateError> {
-        let (first, sections) = self.sections(message)?;
+        let shown = Value::from(Serde(message));
+        let (first, sections) = self.sections(message, &shown)?;
         let glance = Value::from(Serde(&glance(message, &sections)));
-        let subject = self.subject(message, &first)?;
+        let subject = self.subject(message, &shown, &first)?;
         let said = context! {
-            message => Value::from(Serde(message)),
+            message => shown,
             sections => Value::from(Serde(&sections)),
             glance => glance,
         };
@@ -418,11 +419,15 @@ impl Renderer {
         Ok((subject, layout(TEXT)?, layout(HTML)?))
     }
 
-    /// What the steps' templates say of a message's sections, and the subject of the first.
-    fn sections<'m>(&self, message: &'m MessageView) -> Result<(String, Vec<Composed<'m>>), TemplateError> {
+    /// What the steps' templates say of a message's sections, and the subject of the first. `shown` is the message as
+    /// templates see it.
+    fn sections<'m>(
+        &self,
+        message: &'m MessageView,
+        shown: &Value,
+    ) -> Result<(String, Vec<Composed<'m>>), TemplateError> {
         let mut sections: Vec<Composed<'m>> = Vec::with_capacity(message.sections.len());
         let mut first = None;
-        let said_once = Value::from(Serde(message));
         for section in &message.sections {
             let facts = Facts {
                 section,
@@ -433,7 +438,7 @@ impl Renderer {
             };
             let template = self.template(&format!("{}{STEP}", section.template))?;
             let failed = |e: &minijinja::Error| TemplateError::new(template.name(), e);
-            let said = context! { message => said_once.clone(), section => Value::from(Serde(&facts)) };
+            let said = context! { message => shown.clone(), section => Value::from(Serde(&facts)) };
             let mut blocks = template.render_captured(said).map_err(|e| failed(&e))?;
             let mut block = |name: &str| match blocks.with_state_mut(|state| state.render_block(name)) {
                 Ok(text) => Ok(text.trim().to_owned()),
@@ -457,7 +462,7 @@ impl Renderer {
     }
 
     /// The subject in one line: what the highest step says, with how much else there is.
-    fn subject(&self, message: &MessageView, first: &str) -> Result<String, TemplateError> {
+    fn subject(&self, message: &MessageView, shown: &Value, first: &str) -> Result<String, TemplateError> {
         let words = self.template(WORDS)?;
         let failed = |e: minijinja::Error| TemplateError::new(words.name(), &e);
         let is_extended = |s: &SectionView| s.settled && s.step == "extended";
@@ -479,9 +484,9 @@ impl Renderer {
             settled => count(&|s| s.settled && !is_extended(s)),
             extended => count(&is_extended),
         };
-        let said = context! { message => Value::from(Serde(message)) };
+        let said = context! { message => shown.clone() };
         let mut words = words.render_captured(said).map_err(failed)?;
-        let line = words.with_state_mut(|state| state.call_macro("subject", &[Value::from(Serde(message)), more]));
+        let line = words.with_state_mut(|state| state.call_macro("subject", &[shown.clone(), more]));
         let line = line.map_err(failed)?;
         Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
     }
