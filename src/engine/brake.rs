@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 
-use super::compose::{Composed, Draft};
+use super::compose::Composed;
 use super::observe::Problem;
+use super::writing::Draft;
 use super::{Engine, TurnError};
 use crate::domain::Moment;
 use crate::store::meta::{Meta, Storm};

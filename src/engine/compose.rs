@@ -4,15 +4,17 @@
 //! rendered before its transaction and stored with its notices in one. It never changes afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
+use tokio::join;
 
-use super::approval;
 use super::holds;
-use super::letter::{self, Parts};
+use super::letter;
 use super::obligations::show_progress;
 use super::observe::Observed;
 use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
+use super::writing::{Apart, Draft, Item, Pen, Rank, Ready, SectionKey, Written, digest_key};
 use super::{Engine, ReadError, TurnError, down, span_time};
 use crate::cores;
 use crate::domain::Moment;
@@ -23,15 +25,15 @@ use crate::domain::evaluate::{self, Ending, Subject};
 use crate::domain::facts::{self, Context};
 use crate::domain::notice::{COMPETENCE, Mode, Notice, NoticeState, SETTLED, Telling, Wait};
 use crate::domain::obligation;
-use crate::domain::rule::{Approver, Channel, Digest, Rule, When};
+use crate::domain::rule::{Channel, Digest, Rule, When};
 use crate::domain::scrub;
 use crate::domain::time::{Period, Span};
 use crate::render::Rendered;
-use crate::render::language::{DUTY_SETTLED, builtin_title};
-use crate::render::view::{Addressee, DeadlineView, DutyView, EndedView, LineView, SectionView};
+use crate::render::language::builtin_title;
+use crate::render::view::{DeadlineView, DutyView, EndedView, LineView};
 use crate::store::StoreError;
 use crate::store::meta::Meta;
-use crate::store::outbox::{Approval, Form, NewMessage};
+use crate::store::outbox::{Form, NewMessage};
 use crate::store::tellings::Fate;
 use crate::store::tickets::Kept;
 
@@ -73,50 +75,6 @@ impl Composed {
     }
 }
 
-/// A notice that goes into a message now, with what its line says.
-pub(super) struct Item {
-    notice: i64,
-    section: SectionKey,
-    /// Place in the message: the highest step first.
-    rank: Rank,
-    ticket: String,
-    pub(super) line: LineView,
-    /// By when its step asks for an answer.
-    reply_by: Option<DeadlineView>,
-    is_cc: bool,
-    /// Of a weekly list, on a day after it.
-    is_between_lists: bool,
-    /// Since when it could be composed.
-    ready_at: Moment,
-    /// How the line is named when another section shows it.
-    told_by: String,
-    urgent: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    /// Endings come last.
-    settled: bool,
-    step_from_top: std::cmp::Reverse<usize>,
-    /// At one height what nobody has and what is late come before what is left over, and that before what is near.
-    pressing: u8,
-    rule: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct SectionKey {
-    rule: String,
-    step: String,
-    opening: bool,
-    cc: bool,
-    wanted: Desk,
-    for_want_of_contact: bool,
-    /// Id and name of the unit whose desk is away.
-    stands_in_for: Option<(String, String)>,
-    /// What is owed by a directive never shares a section with tickets.
-    is_duty: bool,
-}
-
 /// Tickets as they are before composing.
 #[derive(Default)]
 struct Refreshed {
@@ -143,114 +101,11 @@ fn pressing(when: When) -> u8 {
     }
 }
 
-/// What a message tells by one of its notices.
-struct Told {
-    notice: i64,
-    ticket: String,
-    settled: bool,
-    rule: String,
-    step: String,
-}
-
-impl Told {
-    fn of(item: &Item) -> Told {
-        Told {
-            notice: item.notice,
-            ticket: item.ticket.clone(),
-            settled: item.rank.settled,
-            rule: item.section.rule.clone(),
-            step: item.section.step.clone(),
-        }
-    }
-}
-
-/// What a message is to be made of.
-pub(super) struct Draft {
-    id: String,
-    mode: Mode,
-    channel: Channel,
-    recipient: Recipient,
-    items: Vec<Item>,
-    apart: Option<Apart>,
-    form: Form,
-    /// The thread: unit, role and period for digests, the ticket for single mails.
-    pub(super) matter: String,
-}
-
-impl Draft {
-    pub(super) fn is_urgent(&self) -> bool {
-        self.items.iter().any(|item| item.urgent)
-    }
-
-    /// Since when the first of its notices could be composed.
-    pub(super) fn ready_at(&self) -> Option<Moment> {
-        self.items.iter().map(|item| item.ready_at).min()
-    }
-
-    pub(super) fn notices(&self) -> impl Iterator<Item = i64> + '_ {
-        self.items.iter().map(|item| item.notice)
-    }
-
-    /// Unit and desk.
-    pub(super) fn recipient(&self) -> (String, String) {
-        (self.recipient.unit.clone(), self.recipient.desk.word().to_owned())
-    }
-}
-
-/// A rendered message that is not stored yet.
-pub(super) struct Ready {
-    pub(super) message: NewMessage,
-    /// Since when the first of its notices could be composed.
-    ready_at: Moment,
-    /// Notices that a higher step in it replaces today.
-    passed_over: Vec<i64>,
-    /// When its notices wait for the next digest, should this one have been made already.
-    next_digest: Moment,
-    /// The message with which its notices were released.
-    released: Option<String>,
-}
-
-/// What was written of a draft.
-#[derive(Default)]
-pub(super) struct Written {
-    pub(super) ready: Vec<Ready>,
-    /// The letter, where it is one.
-    rendered: Option<Rendered>,
-    /// The unit whose letter goes without its list, and why.
-    annex_failed: Option<(String, String)>,
-}
-
-impl Written {
-    /// Tells what failed of it, for the log and the report.
-    pub(super) fn tell(&self, composed: &mut Composed) {
-        if let Some(rendered) = &self.rendered {
-            if let Some(failed) = &rendered.failed {
-                letter::log_failed(failed);
-            }
-            composed.rendered(rendered);
-        }
-        if let Some((unit, failed)) = &self.annex_failed {
-            tracing::error!(%failed, %unit, "the list could not be attached; the mail went out without it: {failed}");
-            composed.problems.push(format!("annex: {failed}"));
-        }
-    }
-}
-
 /// Messages rendered and stored together.
 const TOGETHER: usize = 50;
 
 /// Where bundles go: mode, unit, desk and channel, and apart what has to be approved.
 pub(super) type Place = (Mode, String, Desk, Channel, Option<Apart>);
-
-/// What has to be approved is a message of its own for each rule and step, so that it holds nothing else back.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Apart {
-    approver: Approver,
-    rule: String,
-    step: String,
-    /// The message with which it was released: what is read again is held against what was approved.
-    released: Option<String>,
-}
 
 /// What goes to one recipient by one channel. In shadow it is what would go there.
 pub(super) struct Bundle {
@@ -280,7 +135,7 @@ impl Engine {
     }
 
     /// Makes messages of all that is due: of tickets, of summaries, and of the monthly cycle.
-    pub(super) async fn compose_due(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
+    pub(super) async fn compose_due(&self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
         let mut composed = self.compose(meta, now).await?;
         self.compose_summaries(meta, &mut composed, now).await?;
         self.compose_letters(meta, &mut composed, now).await?;
@@ -288,7 +143,7 @@ impl Engine {
     }
 
     /// What is due of tickets, corrections and approvals.
-    async fn compose(&mut self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
+    async fn compose(&self, meta: &Meta, now: Moment) -> Result<Composed, TurnError> {
         let mut composed = Composed {
             given_up: self.replace_unaccepted(now).await?,
             forgets: meta.last_forgetting.clone(),
@@ -373,7 +228,7 @@ impl Engine {
     /// Reads the tickets again and evaluates what changed. `None`: the source is down and what is known is too old, or
     /// the turn ends.
     async fn refresh(
-        &mut self,
+        &self,
         meta: &Meta,
         codes: &[String],
         composed: &mut Composed,
@@ -430,7 +285,7 @@ impl Engine {
     /// Sorts the due notices of some tickets: digests and what goes to endpoints are collected, single mails handed back,
     /// the rest postponed, passed over, lapsed or given up.
     async fn gather(
-        &mut self,
+        &self,
         meta: &Meta,
         fresh: Refreshed,
         released: &HashMap<String, Option<String>>,
@@ -861,157 +716,60 @@ impl Engine {
         }
     }
 
-    /// Renders messages and stores them, some at a time.
+    pub(super) fn pen(&self) -> Pen {
+        Pen {
+            config: Arc::clone(&self.config),
+            renderer: Arc::clone(&self.renderer),
+            ids: Arc::clone(&self.ids),
+        }
+    }
+
+    /// Writes messages and stores them, some at a time: while some are stored, the next are written.
     async fn make(
-        &mut self,
+        &self,
         drafts: Vec<Draft>,
         released: &HashMap<String, Option<String>>,
         data_as_of: Option<Moment>,
         composed: &mut Composed,
         now: Moment,
     ) -> Result<(), TurnError> {
-        let mut drafts = drafts.into_iter().peekable();
-        while drafts.peek().is_some() && !self.pulse.is_stopping() {
-            let some: Vec<Draft> = drafts.by_ref().take(TOGETHER).collect();
-            let matters: Vec<String> = some.iter().map(|draft| draft.matter.clone()).collect();
-            let threads = self.store.threads(&matters).await?;
-            // Writing letters is most of what the engine itself does for a turn in which much is due.
-            let written = cores::map(some, 1, |draft: Draft| {
-                let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
-                self.finish(draft, thread, data_as_of, now)
-            });
+        let mut drafts = drafts.into_iter();
+        let mut some = || drafts.by_ref().take(TOGETHER).collect::<Vec<Draft>>();
+        let mut written = self.write(some(), data_as_of, now).await?;
+        while !written.is_empty() && !self.pulse.is_stopping() {
             let mut ready = Vec::with_capacity(written.len());
             for written in written {
-                let written = written?;
                 written.tell(composed);
                 ready.extend(written.ready);
             }
-            self.enqueue(ready, released, composed, now).await?;
+            let storing = self.enqueue(ready, released, composed, now);
+            let (stored, next) = join!(storing, self.write(some(), data_as_of, now));
+            stored?;
+            written = next?;
             self.pulse.beat();
+            if !written.is_empty() {
+                self.hand_on();
+            }
         }
         Ok(())
     }
 
-    /// Renders one message: a mail, or the pages of a webhook.
-    pub(super) fn finish(
+    /// Writes some messages, on all cores.
+    async fn write(
         &self,
-        draft: Draft,
-        thread: &[String],
+        drafts: Vec<Draft>,
         data_as_of: Option<Moment>,
         now: Moment,
-    ) -> Result<Written, TurnError> {
-        let Draft {
-            id,
-            mode,
-            channel,
-            recipient,
-            items,
-            apart,
-            form,
-            matter,
-        } = draft;
-        let calendar = self.config.calendars.of(&recipient.unit);
-        let on = calendar.date_of(now);
-        let (items, mut passed_over) = highest_only(items, &self.config.rules.rules);
-        let urgent = items.iter().any(|i| i.urgent);
-        let ready_at = items.iter().map(|i| i.ready_at).min().unwrap_or(now);
-        let told: Vec<Told> = items.iter().map(Told::of).collect();
-        let unit_name = letter::unit_name(&self.config, &recipient.unit, on);
-        let parts = Parts {
-            id: &id,
-            recipient: &recipient,
-            form,
-            sections: self.sections(items, &recipient, &unit_name),
-            data_as_of,
-        };
-        let view = letter::view(&self.config, parts, now);
-        let says = match &apart {
-            None => Vec::new(),
-            Some(_) => approval::lines(&view)?,
-        };
-        let schedule = recipients::schedule(&self.config, &recipient.unit, Some(now));
-        // In shadow what would be posted is shown in a mail, at the hour at which it would be.
-        let is_posted = channel == Channel::Webhook && mode == Mode::Live;
-        let is_shown_post = channel == Channel::Webhook && mode == Mode::Shadow;
-        let mut ready = |id: String, recipients: Vec<String>, subject: String, body: Vec<u8>, told: &[&Told]| {
-            let mut notices: Vec<i64> = told.iter().map(|t| t.notice).collect();
-            notices.sort_unstable();
-            let (rules, steps) = named(told);
-            let approval = apart.as_ref().map(|apart| Approval {
-                by: apart.approver.word(),
-                said: approval::fingerprint(&recipient.addresses, &says, |line| {
-                    told.iter().any(|t| line.is_about(&t.ticket, t.settled))
-                }),
-            });
-            let is_mail = channel == Channel::Email;
-            let message = NewMessage {
-                id,
-                mode: mode.word(),
-                channel: if is_posted { channel } else { Channel::Email },
-                form,
-                unit: recipient.unit.clone(),
-                desk: recipient.desk.word(),
-                matter: matter.clone(),
-                digest_key: (is_mail && form == Form::Digest && approval.is_none())
-                    .then(|| digest_key(mode, &recipient, on)),
-                recipients,
-                subject,
-                body,
-                rules,
-                steps,
-                notices,
-                urgent: urgent || is_shown_post,
-                // What a system does not take is worth as much tomorrow as it was today; what was approved is sent as it is.
-                replace_at: (is_mail && approval.is_none()).then(|| match form {
-                    Form::Digest => schedule.digest_after(now),
-                    Form::Single => schedule.opening_after(now),
-                }),
-                approval,
-            };
-            Ready {
-                message,
-                ready_at,
-                passed_over: std::mem::take(&mut passed_over),
-                next_digest: schedule.digest_after(now),
-                released: apart.as_ref().and_then(|apart| apart.released.clone()),
-            }
-        };
-        match is_posted {
-            false => {
-                let going = letter::Going {
-                    thread,
-                    in_shadow: (mode == Mode::Shadow).then_some(channel),
-                    ..letter::Going::default()
-                };
-                let letter = letter::write(&self.config, &self.renderer, &recipient, view, going, now)?;
-                let told: Vec<&Told> = told.iter().collect();
-                let subject = letter.rendered.subject.clone();
-                Ok(Written {
-                    ready: vec![ready(id, letter.recipients, subject, letter.bytes, &told)],
-                    annex_failed: letter.annex_failed.map(|failed| (recipient.unit.clone(), failed)),
-                    rendered: Some(letter.rendered),
-                })
-            }
-            true => {
-                let pages = letter::pages(&self.config, &recipient, &view, now)?;
-                let count = pages.len();
-                let pages = pages.into_iter().enumerate().map(|(n, page)| {
-                    let shown: HashSet<(&str, bool)> = page.tickets.iter().map(|(t, s)| (t.as_str(), *s)).collect();
-                    let told: Vec<&Told> = told
-                        .iter()
-                        .filter(|t| shown.contains(&(t.ticket.as_str(), t.settled)))
-                        .collect();
-                    // Each page is accepted for itself, and so has an id of its own.
-                    let id = if n == 0 { id.clone() } else { self.ids.next(now) };
-                    let subject = format!("{} tickets, page {} of {count}", page.tickets.len(), n + 1);
-                    ready(id, recipient.addresses.clone(), subject, page.body, &told)
-                });
-                Ok(Written {
-                    ready: pages.collect(),
-                    ..Written::default()
-                })
-            }
-        }
+    ) -> Result<Vec<Written>, TurnError> {
+        let matters: Vec<String> = drafts.iter().map(|draft| draft.matter.clone()).collect();
+        let threads = self.store.threads(&matters).await?;
+        let pen = self.pen();
+        let written = cores::aside(drafts, move |draft: Draft| {
+            let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
+            pen.write(draft, thread, data_as_of, now)
+        });
+        let written = written.await;
+        written.into_iter().collect()
     }
 
     /// Stores rendered messages with their notices. What was released and says the same as when it was approved goes out
@@ -1063,120 +821,6 @@ impl Engine {
         tx.commit().await?;
         Ok(())
     }
-
-    /// The items as sections, the highest step first; a ticket stands once, in its highest section, and names the others.
-    fn sections(&self, mut items: Vec<Item>, recipient: &Recipient, unit_name: &str) -> Vec<SectionView> {
-        // What a desk has to do comes before what it only gets for information.
-        items.sort_by(|a, b| {
-            (a.rank.settled, a.is_cc, &a.rank, &a.section, &a.ticket).cmp(&(
-                b.rank.settled,
-                b.is_cc,
-                &b.rank,
-                &b.section,
-                &b.ticket,
-            ))
-        });
-        // An ending has a line of its own beside what else is told of the ticket.
-        let mut shown: HashMap<(String, bool), (usize, usize)> = HashMap::new();
-        let mut sections: Vec<(SectionKey, SectionView)> = Vec::new();
-        for item in items {
-            if let Some((section, line)) = shown.get(&(item.ticket.clone(), item.rank.settled)).copied() {
-                let (key, view) = &mut sections[section];
-                // The same step as `to` and as cc, or by two desks that share an address: one line says it.
-                if (&key.rule, &key.step) != (&item.section.rule, &item.section.step)
-                    && !view.lines[line].rules.contains(&item.told_by)
-                {
-                    view.lines[line].rules.push(item.told_by);
-                }
-                continue;
-            }
-            let at = sections
-                .iter()
-                .position(|(key, _)| *key == item.section)
-                .unwrap_or_else(|| {
-                    sections.push((item.section.clone(), self.section(&item, recipient, unit_name)));
-                    sections.len() - 1
-                });
-            let view = &mut sections[at].1;
-            view.between_lists &= item.is_between_lists;
-            view.reminder = view.reminder.max(item.line.reminder);
-            view.earlier.extend(item.line.earlier.iter().copied());
-            let sooner = |d: &DeadlineView| view.reply_by.as_ref().is_none_or(|known| d.day < known.day);
-            if let Some(reply_by) = item.reply_by.filter(sooner) {
-                view.reply_by = Some(reply_by);
-            }
-            view.lines.push(item.line);
-            shown.insert((item.ticket, item.rank.settled), (at, view.lines.len() - 1));
-        }
-        for (_, view) in &mut sections {
-            view.earlier.sort_unstable();
-            view.earlier.dedup();
-            if self.renderer.breaks_down(&view.template) {
-                self.by_locality(&mut view.lines);
-            }
-        }
-        sections.into_iter().map(|(_, view)| view).collect()
-    }
-
-    /// Lines by locality as the directory lists them, the oldest first.
-    fn by_locality(&self, lines: &mut [LineView]) {
-        let units = &self.config.directory.units;
-        let place = |name: &String| units.iter().position(|u| u.names.iter().any(|n| n.value == *name));
-        lines.sort_by_cached_key(|l| {
-            let place = l.locality.as_ref().and_then(place).unwrap_or(usize::MAX);
-            (place, std::cmp::Reverse(l.age_days), l.code.clone())
-        });
-    }
-
-    fn section(&self, item: &Item, recipient: &Recipient, unit_name: &str) -> SectionView {
-        let away = item.section.stands_in_for.as_ref();
-        let rule = self.config.rules.rules.iter().find(|r| r.id == item.section.rule);
-        let step = rule.and_then(|r| r.steps.iter().find(|s| s.id == item.section.step));
-        let template = match item.section.rule.as_str() {
-            SETTLED if item.section.is_duty => "obligation-settled",
-            SETTLED => "settled",
-            COMPETENCE => "competence",
-            _ => step.map_or("", |s| &s.template),
-        };
-        let addressee = Addressee {
-            unit_name: unit_name.to_owned(),
-            wanted: item.section.wanted.word().to_owned(),
-            is_office: *away.map_or(&recipient.unit, |(id, _)| id) == self.config.directory.office,
-            fell_back: item.section.wanted != recipient.desk,
-            for_want_of_contact: item.section.for_want_of_contact,
-            stands_in_for: away.map(|(_, name)| name.clone()),
-        };
-        SectionView {
-            rule: item.section.rule.clone(),
-            step: item.section.step.clone(),
-            rule_title: rule.map_or_else(
-                || {
-                    let rule = match item.section.is_duty && item.section.rule == SETTLED {
-                        true => DUTY_SETTLED,
-                        false => &item.section.rule,
-                    };
-                    builtin_title(self.config.wording.locale, rule, &item.section.step).to_owned()
-                },
-                |r| r.title.clone(),
-            ),
-            when: rule.map_or("", |r| r.when.word()).to_owned(),
-            for_information: item.is_cc,
-            opening: item.section.opening,
-            between_lists: item.is_between_lists,
-            settled: item.section.rule == SETTLED,
-            ..SectionView::bare(template, addressee)
-        }
-    }
-}
-
-/// Names the digest of a recipient, role and local date; unique in the store.
-fn digest_key(mode: Mode, recipient: &Recipient, on: NaiveDate) -> String {
-    format!(
-        "{}|email|{}|{}|{on}",
-        mode.word(),
-        recipient.unit,
-        recipient.desk.word()
-    )
 }
 
 /// A day until its office hours end.
@@ -1187,39 +831,6 @@ fn closing_of(day: NaiveDate, cal: &Calendar) -> DeadlineView {
         is_day: true,
         provisional: cal.is_provisional(day),
     }
-}
-
-/// For each ticket and rule only the highest step reaches the recipient today; the lower ones are passed over.
-fn highest_only(items: Vec<Item>, rules: &[crate::domain::rule::Rule]) -> (Vec<Item>, Vec<i64>) {
-    let place = |item: &Item| {
-        rules
-            .iter()
-            .find(|r| r.id == item.section.rule)
-            .and_then(|r| r.steps.iter().position(|s| s.id == item.section.step))
-            .unwrap_or(0)
-    };
-    let mut highest: HashMap<(String, String), usize> = HashMap::new();
-    for item in &items {
-        let top = highest
-            .entry((item.ticket.clone(), item.section.rule.clone()))
-            .or_default();
-        *top = (*top).max(place(item));
-    }
-    let is_top = |item: &Item| {
-        item.section.rule == SETTLED
-            || highest.get(&(item.ticket.clone(), item.section.rule.clone())) == Some(&place(item))
-    };
-    let (kept, passed): (Vec<Item>, Vec<Item>) = items.into_iter().partition(is_top);
-    (kept, passed.into_iter().map(|i| i.notice).collect())
-}
-
-fn named(told: &[&Told]) -> (Vec<String>, Vec<String>) {
-    let rules: BTreeSet<&str> = told.iter().map(|t| t.rule.as_str()).collect();
-    let steps: BTreeSet<String> = told.iter().map(|t| format!("{}/{}", t.rule, t.step)).collect();
-    (
-        rules.into_iter().map(str::to_owned).collect(),
-        steps.into_iter().collect(),
-    )
 }
 
 /// The dates on which this ticket was told before under the same rule and occurrence, from messages accepted.

@@ -6,7 +6,6 @@
 //! endpoint does.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -15,12 +14,14 @@ use tokio::join;
 use tokio::time::timeout;
 
 use super::breaker::{self, Breaker, Breakers, Gate};
+use super::lanes::Lanes;
 use super::letter::{self, Alone};
 use super::{Clock, Engine, LEAVE, TurnError, recipients};
 use crate::channel::bounce::Senders;
 use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::webhook::LONGEST_WAIT;
 use crate::channel::{Answer, Concerns, Failure, FailureKind, Stage};
+use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::{Desk, Endpoint, OPS};
 use crate::domain::notice::Mode;
@@ -50,7 +51,7 @@ pub struct Delivered {
     pub dead: usize,
     /// The attempts by channel, word of the answer and class of failure, which is empty where there was none.
     pub by: BTreeMap<(Channel, &'static str, &'static str), usize>,
-    /// Why the mail server takes no mail at all, until it has taken one.
+    /// Why the mail server takes no mail at all, until it has taken one; as it was last.
     pub refused: Option<String>,
     /// From the making of each accepted message to its acceptance.
     pub lateness: Vec<TimeDelta>,
@@ -65,7 +66,7 @@ impl Delivered {
         for (what, count) in other.by {
             *self.by.entry(what).or_default() += count;
         }
-        self.refused = self.refused.take().or(other.refused);
+        self.refused = other.refused;
         self.lateness.extend(other.lateness);
     }
 }
@@ -82,6 +83,26 @@ struct Batch {
     now: Moment,
     /// Fewer were due than could have been claimed: there are no more.
     is_last: bool,
+}
+
+/// The ways out, and what is known of each. A turn takes them with it while it delivers.
+#[derive(Default)]
+pub(super) struct Ways {
+    /// A place for each connection to the mail server.
+    pub(super) connections: Vec<Option<Connection>>,
+    /// On which of them a mail stalled; they take no more in this turn.
+    stalled: Vec<bool>,
+    breakers: Breakers,
+}
+
+impl Ways {
+    /// None opened yet, nothing known.
+    pub(super) fn new(config: &Config) -> Ways {
+        Ways {
+            connections: (0..config.smtp.connections.max(1)).map(|_| None).collect(),
+            ..Ways::default()
+        }
+    }
 }
 
 /// What the store could not be told when it was to be.
@@ -133,8 +154,21 @@ struct Disabling {
 
 impl Engine {
     /// Sends what is due until nothing is, the turn is asked to end, or no connection to the mail server works any more.
-    /// Mails and webhooks go side by side, so that neither waits for the other.
     pub(super) async fn deliver(&mut self, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
+        let mut ways = std::mem::take(&mut self.ways);
+        let delivered = self.send_due(&mut ways, clock).await;
+        self.give_back(ways);
+        delivered
+    }
+
+    /// A turn's end of delivering.
+    pub(super) fn give_back(&mut self, ways: Ways) {
+        self.ways = ways;
+        self.ways.stalled.clear();
+    }
+
+    /// As [`Engine::deliver`]. Mails and webhooks go side by side, so that neither waits for the other.
+    pub(super) async fn send_due(&self, ways: &mut Ways, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
         let mut delivered = self.mark_kept().await?;
         // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
         let began = clock();
@@ -143,25 +177,21 @@ impl Engine {
         // One half goes out while the other one is written down.
         let mails = share / 2;
         let posts = self.config.webhooks.in_flight.min(share / 2);
-        let mut connections = std::mem::take(&mut self.connections);
         // A turn that was dropped on its way has left none behind.
-        connections.resize_with(self.config.smtp.connections.max(1), || None);
-        let Breakers {
-            mut mail_server,
-            mut endpoints,
-        } = std::mem::take(&mut self.breakers);
+        ways.connections
+            .resize_with(self.config.smtp.connections.max(1), || None);
+        ways.stalled.resize(ways.connections.len(), false);
+        let Breakers { mail_server, endpoints } = &mut ways.breakers;
+        let lanes = (&mut *ways.connections, &mut *ways.stalled);
         let mailing = async {
             match due.contains(&Channel::Email) {
-                true => {
-                    self.deliver_mails(&mut connections, &mut mail_server, mails, began, clock)
-                        .await
-                }
+                true => self.deliver_mails(lanes, mail_server, mails, began, clock).await,
                 false => Ok(Delivered::default()),
             }
         };
         let posting = async {
             match due.contains(&Channel::Webhook) {
-                true => self.deliver_posts(&mut endpoints, posts, began, clock).await,
+                true => self.deliver_posts(endpoints, posts, began, clock).await,
                 false => Ok(Delivered::default()),
             }
         };
@@ -169,10 +199,8 @@ impl Engine {
             0 => (mailing.await, posting.await),
             _ => join!(mailing, posting),
         };
-        delivered.refused = mail_server.told().cloned();
-        self.connections = connections;
-        self.breakers = Breakers { mail_server, endpoints };
         all_of([mailed, posted].map(|end| end.map(|of_channel| delivered.add(of_channel))))?;
+        delivered.refused = mail_server.told().cloned();
         Ok(delivered)
     }
 
@@ -255,16 +283,14 @@ impl Engine {
 
     async fn deliver_mails(
         &self,
-        connections: &mut [Option<Connection>],
+        (connections, stalled): (&mut [Option<Connection>], &mut [bool]),
         breaker: &mut Breaker,
         most: usize,
         began: Moment,
         clock: &Clock<'_>,
     ) -> Result<Delivered, TurnError> {
         let mut delivered = Delivered::default();
-        let mut stalled = vec![false; connections.len()];
         let senders = self.senders().await?;
-        let mut behind: Option<Answered> = None;
         loop {
             let (most, overlaps) = match breaker.gate(clock().max(began)) {
                 Gate::All if most > 0 => (most, true),
@@ -275,35 +301,51 @@ impl Engine {
                 }
             };
             let wanted = || self.wanted(Channel::Email, most, began, clock);
-            let mut ahead = self.mark_and_claim(None, wanted(), &mut delivered).await?;
-            let mut is_over = ahead.is_none();
-            while let Some(Batch { claims, now, is_last }) = ahead.take() {
-                // Once nothing of what was sent before is open any more, as much is claimed anew.
-                let besides = async {
-                    let wanted = wanted().filter(|_| overlaps && !is_last);
-                    self.mark_and_claim(behind.take(), wanted, &mut delivered).await
-                };
-                let until = now + LEASE / 2;
-                let mailing = self.mail_all(claims, connections, &mut stalled, senders.as_ref(), until, clock);
-                let ((tried, untried), next) = join!(Box::pin(mailing), Box::pin(besides));
-                // What was sent was answered meanwhile; a clock that was set back does not turn that round.
-                let answered = clock().max(now);
-                let is_in_vain = self.judge(&tried, breaker, answered);
-                is_over = is_in_vain || !untried.is_empty() || overlaps && matches!(next, Ok(None));
-                match next {
-                    Ok(Some(next)) if !is_over => {
-                        behind = Some(Answered { tried, at: answered });
-                        ahead = Some(next);
+            let Some(first) = self.mark_and_claim(None, wanted(), &mut delivered).await? else {
+                break;
+            };
+            let lanes = Lanes::new(connections.len());
+            let mut is_last = !overlaps || first.is_last;
+            lanes.add(first.claims, first.now);
+            let mailing = connections
+                .iter_mut()
+                .zip(&mut *stalled)
+                .map(|(connection, stalled)| self.mail(&lanes, connection, stalled, senders.as_ref(), clock));
+            let mut is_over = overlaps;
+            let marking = async {
+                let mut end = Ok(());
+                let mut gone = None;
+                loop {
+                    // Once nothing of the batch before is open any more, as much is claimed anew.
+                    let wanted = wanted().filter(|_| !is_last);
+                    match self.mark_and_claim(gone, wanted, &mut delivered).await {
+                        Ok(Some(next)) => {
+                            is_last = next.is_last;
+                            lanes.add(next.claims, next.now);
+                        }
+                        Ok(None) => is_last = true,
+                        Err(error) => {
+                            is_last = true;
+                            lanes.close();
+                            end = all_of([end, Err(error)]);
+                        }
                     }
-                    next => {
-                        let (next, failed) = claims_of(next);
-                        let unused = untried.into_iter().chain(next).map(|claim| (answered, claim));
-                        let answered = Answered { tried, at: answered };
-                        let settled = self.settle(answered, unused.collect(), &mut delivered).await;
-                        all_of([failed, settled])?;
+                    let Some(batch) = lanes.gone().await else { break };
+                    // What was sent was answered meanwhile; a clock that was set back does not turn that round.
+                    let at = clock().max(batch.claimed_at);
+                    if self.judge(&batch.tried, breaker, at) || !batch.untried.is_empty() {
+                        (is_over, is_last) = (true, true);
+                        lanes.close();
                     }
+                    let unused = batch.untried.into_iter().map(|claim| (at, claim)).collect();
+                    end = all_of([end, self.put_back(unused).await]);
+                    gone = Some(Answered { tried: batch.tried, at });
                 }
-            }
+                lanes.close();
+                end
+            };
+            let (_, end) = join!(join_all(mailing), Box::pin(marking));
+            end?;
             if is_over {
                 break;
             }
@@ -315,7 +357,7 @@ impl Engine {
     fn judge(&self, tried: &[(Claim, Answer)], breaker: &mut Breaker, at: Moment) -> bool {
         // What cannot be put into an envelope says nothing of the server.
         let judged = || tried.iter().filter(|(_, answer)| !is_unsendable(answer));
-        let is_in_vain = judged().next().is_some() && judged().all(|(_, answer)| concerns_peer(answer));
+        let is_in_vain = judged().next().is_some() && !judged().any(|(_, answer)| has_got_through(answer));
         if is_in_vain {
             let messages = judged().map(|(claim, _)| claim.id.as_str());
             breaker.failed(messages, &self.config.delivery.retry, None, at);
@@ -631,52 +673,35 @@ impl Engine {
             .any(|role| recipients::is_kept_back(&self.config, role, &claim.unit, now)))
     }
 
-    /// One attempt each, over the connections side by side; apart those that were not tried. A connection on which a mail
-    /// stalled takes no more in this turn, none does once the turn is asked to end, or at `until`.
-    async fn mail_all(
+    /// Sends over one connection what comes, one mail after the other. Once a mail stalls on it it takes no more in this
+    /// turn; none does once the turn is asked to end, or when the claims are too old.
+    async fn mail(
         &self,
-        claims: Vec<Claim>,
-        connections: &mut [Option<Connection>],
-        stalled: &mut [bool],
+        lanes: &Lanes<Claim>,
+        connection: &mut Option<Connection>,
+        stalled: &mut bool,
         senders: Option<&Senders>,
-        until: Moment,
         clock: &Clock<'_>,
-    ) -> (Vec<(Claim, Answer)>, Vec<Claim>) {
-        let (out, from, pulse) = (&self.out, &self.config.delivery.from_address, &self.pulse);
-        let (next, list) = (&AtomicUsize::new(0), &claims);
-        // Counts beginnings and ends of attempts in the order in which they come.
-        let steps = &AtomicUsize::new(0);
-        let lanes = connections.iter_mut().zip(stalled);
-        let lanes = lanes.map(|(connection, stalled)| async move {
-            let mut answers = Vec::new();
-            while !*stalled && !pulse.is_stopping() && clock() < until {
-                let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some(claim) = list.get(place) else { break };
-                // A slow server may have let the window close meanwhile.
-                if !self.is_in_window(claim, clock()) {
-                    continue;
-                }
-                // The server's own reports go to the sender; the letter says who wrote it.
-                let sender = senders.and_then(|senders| senders.of(&claim.id));
-                let began = steps.fetch_add(1, Ordering::Relaxed);
-                let answer = out.mail(connection, sender.as_deref().unwrap_or(from), claim).await;
-                let ended = steps.fetch_add(1, Ordering::Relaxed);
-                pulse.beat();
-                *stalled = has_stalled(&answer);
-                answers.push((place, Attempted { began, ended, answer }));
+    ) {
+        while !*stalled && let Some(begun) = lanes.next().await {
+            if self.pulse.is_stopping() || clock() >= begun.claimed_at + LEASE / 2 {
+                lanes.hand_back(begun);
+                break;
             }
-            answers
-        });
-        let mut answers: BTreeMap<usize, Attempted> = join_all(lanes).await.into_iter().flatten().collect();
-        make_never_of_policy(answers.values_mut());
-        let (mut tried, mut untried) = (Vec::with_capacity(answers.len()), Vec::new());
-        for (place, claim) in claims.into_iter().enumerate() {
-            match answers.remove(&place) {
-                Some(Attempted { answer, .. }) => tried.push((claim, answer)),
-                None => untried.push(claim),
+            // A slow server may have let the window close meanwhile.
+            if !self.is_in_window(&begun.mail, clock()) {
+                lanes.hand_back(begun);
+                continue;
             }
+            // The server's own reports go to the sender; the letter says who wrote it.
+            let sender = senders.and_then(|senders| senders.of(&begun.mail.id));
+            let from = sender.as_deref().unwrap_or(&self.config.delivery.from_address);
+            let answer = self.out.mail(connection, from, &begun.mail).await;
+            self.pulse.beat();
+            *stalled = has_stalled(&answer);
+            lanes.answered(begun, answer);
         }
-        (tried, untried)
+        lanes.leave();
     }
 
     /// Marks answers, where they are fresh also what they show of endpoints; and claims what comes next.
@@ -988,15 +1013,15 @@ async fn note_posted(
 }
 
 /// An attempt with the counts at which it began and ended.
-struct Attempted {
-    began: usize,
-    ended: usize,
-    answer: Answer,
+pub(super) struct Attempted {
+    pub(super) began: usize,
+    pub(super) ended: usize,
+    pub(super) answer: Answer,
 }
 
 /// A refusal by policy is about the mail itself where the server took another one that came after it; else it may be about
 /// all of ours (a blocklist, a limit that is reached), and is tried again.
-fn make_never_of_policy<'a>(attempts: impl Iterator<Item = &'a mut Attempted>) {
+pub(super) fn make_never_of_policy<'a>(attempts: impl Iterator<Item = &'a mut Attempted>) {
     let all: Vec<&mut Attempted> = attempts.collect();
     let taken = all.iter().filter(|a| a.answer.failure().is_none()).map(|a| a.began);
     let Some(last_taken) = taken.max() else { return };
@@ -1016,6 +1041,11 @@ fn make_never_of_policy<'a>(attempts: impl Iterator<Item = &'a mut Attempted>) {
 /// It cannot be put into an envelope, or not be posted, whoever is on the other side.
 fn is_unsendable(answer: &Answer) -> bool {
     answer.failure().is_some_and(|why| why.kind == FailureKind::Unsendable)
+}
+
+/// The server has dealt with the mail, whatever it said of it.
+pub(super) fn has_got_through(answer: &Answer) -> bool {
+    !is_unsendable(answer) && !concerns_peer(answer)
 }
 
 /// The server let time pass or is not there: the next mail on this connection would fare the same.

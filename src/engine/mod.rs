@@ -19,6 +19,7 @@ mod deliver;
 mod explain;
 mod forget;
 mod holds;
+mod lanes;
 mod letter;
 mod modes;
 mod monthly;
@@ -32,14 +33,18 @@ mod retention;
 mod send_test;
 mod summaries;
 mod titles;
+mod writing;
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use futures_util::future::join_all;
+use tokio::join;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::channel::Answer;
@@ -49,7 +54,6 @@ use crate::channel::smtp::{Connection, Smtp};
 use crate::channel::webhook::{WebhookError, Webhooks};
 use alarms::Watched;
 use audit::AuditFailure;
-use breaker::Breakers;
 use modes::{Modes, TakenUp};
 use periods::Unbalanced;
 
@@ -75,7 +79,7 @@ pub use bounces::in_force;
 pub use compose::Composed;
 pub use confirmation::{ASKED_ANEW_AFTER, Known as KnownContact, RequestError, contacts, request};
 pub use deliver::Delivered;
-use deliver::Owing;
+use deliver::{Owing, Ways};
 pub use explain::{Ahead, Explained, NoticeShown, Waiting, explain};
 pub use forget::{ForgetError, Forgotten, Named, forget, named};
 pub use holds::{AckError, Acknowledging, Until, acknowledge};
@@ -133,7 +137,17 @@ pub struct TurnReport {
     pub alarms: usize,
 }
 
-/// What the process that decides has of a turn before it delivers.
+/// What the process that decides has of a turn before it composes.
+struct Decided {
+    observed: Observed,
+    /// Tellings.
+    decided: usize,
+    /// Tickets waited to be evaluated by a changed configuration.
+    has_outdated: bool,
+    meta: Meta,
+}
+
+/// What it has of it before it watches over it.
 #[derive(Default)]
 struct Made {
     observed: Observed,
@@ -145,6 +159,8 @@ struct Made {
     has_outdated: bool,
     /// As it is behind composing.
     meta: Meta,
+    /// The turn, once it is recorded.
+    recorded: Option<Moment>,
 }
 
 /// Tells the time: the system's, or a simulated one.
@@ -202,18 +218,19 @@ pub struct Engine {
     suspended: Vec<Suspension>,
     source: TicketDatabase,
     store: Store,
-    renderer: Renderer,
+    renderer: Arc<Renderer>,
     out: Out,
     alive: Option<Arc<Alive>>,
-    connections: Vec<Option<Connection>>,
+    ways: Ways,
     /// Of the configuration, until they have been compared with those before.
     parts: Option<Parts>,
-    breakers: Breakers,
     /// What the store could not be told when it was to be.
     owing: Mutex<Owing>,
     /// Names this process in claims.
     name: String,
-    ids: Ids,
+    ids: Arc<Ids>,
+    /// There is something to be sent while more is composed.
+    made: Notify,
     /// The first turn of a process sweeps, whatever was read before.
     swept: bool,
     claims_voided: bool,
@@ -286,7 +303,7 @@ impl Engine {
             smtp: Box::new(Smtp::new(&config.smtp)),
             webhooks,
         };
-        let connections = lanes(&config);
+        let ways = Ways::new(&config);
         let name = uuid::Uuid::new_v4().simple().to_string();
         let pulse = Arc::default();
         feel(&source, &pulse);
@@ -296,15 +313,15 @@ impl Engine {
             config,
             source,
             store,
-            renderer,
+            renderer: Arc::new(renderer),
             out,
             alive,
-            connections,
+            ways,
             parts: Some(parts),
-            breakers: Breakers::default(),
             owing: Mutex::default(),
             name,
-            ids: Ids::default(),
+            ids: Arc::default(),
+            made: Notify::new(),
             swept: false,
             claims_voided: false,
             looked_for_dead: None,
@@ -375,14 +392,13 @@ impl Engine {
         };
         self.alive = prepared.alive;
         self.parts = Some(prepared.parts);
-        self.connections = lanes(&prepared.config);
-        self.breakers = Breakers::default();
+        self.ways = Ways::new(&prepared.config);
         self.configured = Arc::clone(&prepared.config);
         self.suspended.clear();
         self.config = prepared.config;
         self.source = prepared.source;
         feel(&self.source, &self.pulse);
-        self.renderer = prepared.renderer;
+        self.renderer = Arc::new(prepared.renderer);
         // As after a restart: what the new query or mapping shows otherwise is found.
         self.swept = false;
         self.audit_failed = None;
@@ -422,6 +438,30 @@ impl Engine {
         if let Some(paused) = &meta.paused {
             tracing::warn!(since = %paused.at, by = %paused.by, "paused: nothing is composed or sent");
         }
+        let decided = match self.term {
+            Some(_) => match Box::pin(self.decide(meta, now)).await {
+                Err(error @ TurnError::BackInTime { .. }) => return Err(error),
+                decided => decided.map(Some),
+            },
+            None => Ok(None),
+        };
+        // Also without a turn of its own what is made goes out.
+        let (made, delivered) = Box::pin(self.compose_and_deliver(decided, clock, now)).await;
+        let made = match made {
+            Err(TurnError::Store(error @ StoreError::Deposed)) => {
+                tracing::warn!(%error, "the turn took longer than its process may be silent; it went on by delivering");
+                self.term = None;
+                Made::default()
+            }
+            Err(error) => {
+                // What comes first is what is wrong; what keeps delivery from going on as well may follow from it.
+                if let Err(follows) = delivered {
+                    tracing::error!(error = %follows, "nor can what is made be delivered: {follows}");
+                }
+                return Err(error);
+            }
+            Ok(made) => made,
+        };
         let Made {
             observed,
             decided,
@@ -429,27 +469,9 @@ impl Engine {
             mut watched,
             has_outdated,
             meta,
-        } = match self.term {
-            Some(_) => match Box::pin(self.prepare(meta, now)).await {
-                Err(TurnError::Store(error @ StoreError::Deposed)) => {
-                    tracing::warn!(%error, "the turn took longer than its process may be silent; it goes on by delivering");
-                    self.term = None;
-                    Default::default()
-                }
-                // Without a turn of its own what is made goes out.
-                Err(error @ TurnError::BackInTime { .. }) => return Err(error),
-                Err(error) => {
-                    // What comes first is what is wrong; what keeps delivery from going on as well may follow from it.
-                    if let Err(follows) = Box::pin(self.deliver(clock)).await {
-                        tracing::error!(error = %follows, "nor can what is made be delivered: {follows}");
-                    }
-                    return Err(error);
-                }
-                Ok(prepared) => prepared,
-            },
-            None => Default::default(),
-        };
-        let mut delivered = Box::pin(self.deliver(clock)).await?;
+            recorded: _,
+        } = made;
+        let mut delivered = delivered?;
         delivered.dead += composed.given_up;
         watched.delivered(&delivered);
         let (alarms, delivered) = self.watch_and_tell(watched, delivered, is_paused, clock).await?;
@@ -514,8 +536,8 @@ impl Engine {
         }
     }
 
-    /// Observes, decides and composes: one process at a time does.
-    async fn prepare(&mut self, meta: Meta, now: Moment) -> Result<Made, TurnError> {
+    /// Observes and decides: one process at a time does.
+    async fn decide(&mut self, meta: Meta, now: Moment) -> Result<Decided, TurnError> {
         if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
             return Err(TurnError::BackInTime { asked: now, last });
         }
@@ -536,7 +558,7 @@ impl Engine {
         self.take_bounces(exceptions.suspensions, now).await?;
         self.follow_put_off(exceptions.last_due_at, now).await?;
         // Observing learns how fresh the source is; what is decided next must know it.
-        let mut observed = self.observe(&mut meta, now).await?;
+        let observed = self.observe(&mut meta, now).await?;
         let is_noted = self.note_outcomes(now).await?;
         let recorded = match is_noted || exceptions.untaken_obligations {
             true => self.take_obligations(&meta, now).await?,
@@ -547,6 +569,75 @@ impl Engine {
             + self.decide_due(&meta, exceptions.outdated_tickets, now).await?
             + self.decide_summaries(now).await?
             + self.decide_letters(now).await?;
+        Ok(Decided {
+            observed,
+            decided,
+            has_outdated: exceptions.outdated_tickets,
+            meta,
+        })
+    }
+
+    /// Composes and delivers. What is made is sent while more is, so that neither the mail server nor the store's server
+    /// waits for the other.
+    async fn compose_and_deliver(
+        &mut self,
+        decided: Result<Option<Decided>, TurnError>,
+        clock: &Clock<'_>,
+        now: Moment,
+    ) -> (Result<Made, TurnError>, Result<Delivered, TurnError>) {
+        let mut ways = std::mem::take(&mut self.ways);
+        let is_made = AtomicBool::new(false);
+        let making = async {
+            let made = match decided {
+                Ok(Some(decided)) => self.make_messages(decided, now).await,
+                Ok(None) => Ok(Made::default()),
+                Err(error) => Err(error),
+            };
+            is_made.store(true, Ordering::Relaxed);
+            self.made.notify_one();
+            made
+        };
+        let delivering = async {
+            let mut delivered = Delivered::default();
+            loop {
+                self.made.notified().await;
+                let is_last = is_made.load(Ordering::Relaxed);
+                match self.send_due(&mut ways, clock).await {
+                    Ok(sent) => delivered.add(sent),
+                    Err(error) if is_last => return Err(error),
+                    // Behind composing all is tried once more, also what could not be written down.
+                    Err(error) => {
+                        tracing::warn!(%error, "what is made cannot be delivered while more is composed: {error}");
+                    }
+                }
+                if is_last {
+                    return Ok(delivered);
+                }
+            }
+        };
+        let (made, delivered) = join!(Box::pin(making), Box::pin(delivering));
+        self.give_back(ways);
+        if let Ok(Made { recorded: Some(at), .. }) = made {
+            self.recorded = Some(at);
+        }
+        (made, delivered)
+    }
+
+    /// There is something to be sent while more is composed. In a rehearsal nothing that is sent takes time.
+    fn hand_on(&self) {
+        if let Out::Servers { .. } = self.out {
+            self.made.notify_one();
+        }
+    }
+
+    /// Composes what is due, and records how far the turn has come.
+    async fn make_messages(&self, decided: Decided, now: Moment) -> Result<Made, TurnError> {
+        let Decided {
+            mut observed,
+            decided,
+            has_outdated,
+            mut meta,
+        } = decided;
         let mut composed = match self.is_anything_to_compose(&meta, now).await? {
             true => {
                 // Reading and deciding may have taken long enough for ops to have paused or forgotten meanwhile.
@@ -565,7 +656,6 @@ impl Engine {
         let decided = decided + composed.reread.decided;
         observed.join(std::mem::take(&mut composed.reread));
         self.record(&meta, &observed, &composed, now).await?;
-        self.recorded = Some(now);
         // As it is by now: composing writes down whether it holds messages back.
         let meta = self.store.meta().await?;
         let watched = Watched::prepared(
@@ -582,8 +672,9 @@ impl Engine {
             decided,
             composed,
             watched,
-            has_outdated: exceptions.outdated_tickets,
+            has_outdated,
             meta,
+            recorded: Some(now),
         })
     }
 
@@ -699,7 +790,7 @@ impl Engine {
     /// Takes leave of the mail server on all connections at once; what that leaves open is closed without.
     async fn take_leave(&mut self) {
         let Out::Servers { smtp, .. } = &self.out else { return };
-        let all = join_all(self.connections.iter_mut().map(|connection| smtp.quit(connection)));
+        let all = join_all(self.ways.connections.iter_mut().map(|connection| smtp.quit(connection)));
         if timeout(LEAVE, all).await.is_err() {
             tracing::debug!("the mail server takes long to take leave; its connections are closed");
         }
@@ -842,11 +933,6 @@ pub fn ticket_database(config: &Config) -> TicketDatabase {
 fn feel(source: &TicketDatabase, pulse: &Arc<Pulse>) {
     let pulse = Arc::clone(pulse);
     source.on_answer(move || pulse.beat());
-}
-
-/// A place for each connection to the mail server, none opened yet.
-fn lanes(config: &Config) -> Vec<Option<Connection>> {
-    (0..config.smtp.connections.max(1)).map(|_| None).collect()
 }
 
 /// What decides beside the ticket.

@@ -16,7 +16,7 @@ use crate::store::{StoreError, Tx};
 
 impl Engine {
     /// Takes in what was recorded since the last time: how much is told because of it.
-    pub(super) async fn take_obligations(&mut self, meta: &Meta, now: Moment) -> Result<usize, TurnError> {
+    pub(super) async fn take_obligations(&self, meta: &Meta, now: Moment) -> Result<usize, TurnError> {
         let mut decided = 0;
         for period in self.store.untaken_periods().await? {
             let list = self.store.untaken_obligations(period).await?;

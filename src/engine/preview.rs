@@ -116,10 +116,10 @@ impl Engine {
         drafts.extend(digests.map(|bundle| self.draft(bundle, Form::Digest, "", now)));
         let matters: Vec<String> = drafts.iter().map(|draft| draft.matter.clone()).collect();
         let threads = self.store.threads(&matters).await?;
-        let mut composed = Composed::default();
+        let (pen, mut composed) = (self.pen(), Composed::default());
         for draft in drafts {
             let thread = threads.get(&draft.matter).map_or(&[][..], Vec::as_slice);
-            let written = self.finish(draft, thread, None, now)?;
+            let written = pen.write(draft, thread, None, now)?;
             written.tell(&mut composed);
             previewed.messages.extend(written.ready.into_iter().map(|r| r.message));
         }

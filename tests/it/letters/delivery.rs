@@ -1,10 +1,11 @@
 //! The guarantee (`spec.md` §6): at least once and never silently lost, whatever the relay does and whenever we die.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use dondoc::demo::reading::{self, Letter};
 use dondoc::demo::receiver::{Do, Step};
+use dondoc::engine::Pulse;
 use dondoc::store::{Store, StoreError};
 use tokio::sync::Notify;
 
@@ -16,6 +17,7 @@ use crate::world::{FIVE_DAYS, LADDER, World, at};
 on_both! {
     a_process_that_dies_wherever_in_its_turn_loses_nothing_and_repeats_only_what_was_in_flight
     through_bad_relays_and_sudden_deaths_everything_is_told_in_one_letter_and_within_hours
+    what_is_made_is_sent_while_more_is_composed_and_each_is_told_once
 }
 
 /// A mail server whose moods change: what it does at a step, for addresses that contain a word.
@@ -498,6 +500,44 @@ async fn what_was_tried_before_its_fact_was_over_has_all_its_time_when_the_fact_
         letters_of(&mut world, "2021-10-05", "2021-10-05").await,
         ["05/10 08:00 syt digest: T1 overdue/L1"]
     );
+}
+
+async fn what_is_made_is_sent_while_more_is_composed_and_each_is_told_once(on: On) {
+    // With its first mail the mail server has us asked to end: what is not composed by then is not in this turn.
+    let pulse: Arc<OnceLock<Arc<Pulse>>> = Arc::default();
+    let stops = Arc::clone(&pulse);
+    let script = move |step: Step, _: &str| {
+        if let (Step::Final, Some(pulse)) = (step, stops.get()) {
+            pulse.stop();
+        }
+        Do::Go
+    };
+    let mut world = World::with_mail_server(&single(), script).await.on(on).await;
+    world.turn("2021-09-06 07:00").await;
+    let mut codes: Vec<String> = (0..600).map(|n| format!("T{n:03}")).collect();
+    for code in &codes {
+        world.ticket(code, "Sở Y tế", "2021-09-06 09:00").await;
+    }
+    world.turn("2021-09-13 16:00").await;
+    assert!(pulse.set(world.pulse()).is_ok());
+    let first = world.turn("2021-09-14 08:00").await;
+    assert!(first.delivered.accepted > 0, "{first:?}");
+    assert!(
+        (50..600).contains(&first.composed.messages),
+        "{}",
+        first.composed.messages
+    );
+    assert!(!first.composed.is_complete);
+    world.restart().await;
+    let second = world.turn("2021-09-14 08:01").await;
+    assert_eq!(first.composed.messages + second.composed.messages, 600);
+    assert_eq!(first.delivered.accepted + second.delivered.accepted, 600);
+    let letters = world.letters();
+    let told = letters.iter().flat_map(Letter::told);
+    let mut told: Vec<&str> = told.map(|(code, ..)| code).collect();
+    told.sort();
+    codes.sort();
+    assert_eq!(told, codes);
 }
 
 #[tokio::test]
