@@ -23,7 +23,8 @@ use province::{KEEPING, Province, RULES};
 use sqlx::Executor as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use support::{Daemon, TicketDatabase, Tickets, Took, dondoc, median, move_to_postgres, server, timed, work};
-use tokio::task::block_in_place;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep};
 
 /// Local time of a Monday morning, some minutes before the turns that are taken by [`province::AT`].
@@ -193,6 +194,27 @@ impl Place {
         timed(&write)
     }
 
+    /// Waits until so many messages are written.
+    async fn until_written(&self, count: usize) {
+        const WRITTEN: &str = "SELECT COUNT(*) FROM message";
+        let file = SqliteConnectOptions::new()
+            .filename(self.province.config().join("dondoc.db"))
+            .read_only(true);
+        let file = SqlitePool::connect_lazy_with(file);
+        let mut looks = interval(LOOK);
+        loop {
+            looks.tick().await;
+            let written = match &self.store {
+                Some(server) => sqlx::query_scalar(WRITTEN).fetch_one(server).await,
+                None => sqlx::query_scalar(WRITTEN).fetch_one(&file).await,
+            };
+            // Before the turn has made it there is no table.
+            if written.is_ok_and(|written: i64| usize::try_from(written).is_ok_and(|written| written >= count)) {
+                break;
+            }
+        }
+    }
+
     /// Waits until the relay has taken so many mails.
     async fn until_received(&self, count: usize) {
         let mut looks = interval(LOOK);
@@ -263,7 +285,7 @@ fn empty(folder: &Path) {
     }
 }
 
-/// Posts to as many communes' own systems, one for each, signed; from the first that arrives to the last.
+/// Posts to as many communes' own systems, one for each, signed: none is let in before all are written.
 async fn webhooks(server: Option<&str>) {
     const COMMUNES: usize = 8_000;
     let rules = RULES.replace(
@@ -272,7 +294,7 @@ async fn webhooks(server: Option<&str>) {
     );
     assert_ne!(rules, RULES, "the step has a template");
     for place in places(&rules.replace("digest = \"ticket\"", "digest = \"day\""), server).await {
-        let inbox = Inbox::open().await;
+        let inbox = Inbox::new().await;
         let alone = inbox.alone(COMMUNES).await;
         communes(&place.province.config(), COMMUNES, inbox.address);
         let late = Tickets {
@@ -287,11 +309,14 @@ async fn webhooks(server: Option<&str>) {
             .tickets
             .run("UPDATE ticket SET agency = 'Xã ' || substr(code, 4)")
             .await;
-        // The inbox goes on meanwhile.
-        let Took { wall, cpu, mib, .. } = block_in_place(|| timed(&place.once(province::AT)));
-        let (count, seconds) = inbox.taken();
+        let once = place.once(province::AT);
+        let turn = spawn_blocking(move || timed(&once));
+        place.until_written(COMMUNES).await;
+        let opened = inbox.open();
+        let Took { wall, cpu, mib, .. } = turn.await.expect("a turn");
+        let (count, seconds) = inbox.taken_since(opened);
         println!(
-            "webhooks, {}: {count} posts, {:.0} a second from the first to the last; a client that does nothing else {:.0} a second; ratio {:.2}; \
+            "webhooks, {}: {count} posts, {:.0} a second once all are written; a client that does nothing else {:.0} a second; ratio {:.2}; \
              the whole turn {wall:.1} s, {:.0} µs of CPU a post, {mib:.0} MiB",
             place.name,
             count / seconds,
@@ -321,29 +346,44 @@ fn communes(config: &Path, count: usize, address: SocketAddr) {
     std::fs::write(&file, near).expect("dondoc.toml");
 }
 
-/// Takes every post, and knows when the first came and when the last.
+/// Takes every post once it is open, and knows when each came.
 struct Inbox {
     address: SocketAddr,
     posts: Arc<Mutex<Vec<Instant>>>,
+    is_open: watch::Sender<bool>,
 }
 
 impl Inbox {
-    async fn open() -> Inbox {
+    async fn new() -> Inbox {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let posts = Arc::new(Mutex::new(Vec::new()));
         let of = Arc::clone(&posts);
+        let (is_open, opens) = watch::channel(false);
         let take = axum::routing::post(async move |_body: axum::body::Bytes| {
+            let mut opens = opens.clone();
+            opens.wait_for(|is_open| *is_open).await.expect("the inbox");
             of.lock().expect("the posts").push(Instant::now());
             axum::http::StatusCode::NO_CONTENT
         });
         let app = axum::Router::new().route("/{commune}", take);
         tokio::spawn(async move { axum::serve(listener, app).await.expect("a server") });
-        Inbox { address, posts }
+        Inbox {
+            address,
+            posts,
+            is_open,
+        }
     }
 
-    /// Posts a second of a client that only posts, as many at a time as dondoc by itself; then the inbox is empty again.
+    fn open(&self) -> Instant {
+        self.is_open.send_replace(true);
+        Instant::now()
+    }
+
+    /// Posts a second of a client that only posts, as many at a time as dondoc by itself; then the inbox is empty and closed
+    /// again.
     async fn alone(&self, count: usize) -> f64 {
+        let opened = self.open();
         let client = reqwest::Client::new();
         let left = Arc::new(AtomicUsize::new(count));
         let posting = (0..32).map(|_| {
@@ -359,17 +399,18 @@ impl Inbox {
         for posted in posting.collect::<Vec<_>>() {
             posted.await.expect("its end");
         }
-        let (count, seconds) = self.taken();
+        let (count, seconds) = self.taken_since(opened);
         self.posts.lock().expect("the posts").clear();
+        self.is_open.send_replace(false);
         count / seconds
     }
 
-    /// How many, and the seconds from the first to the last.
-    fn taken(&self) -> (f64, f64) {
+    /// How many, and the seconds from an instant to the last.
+    fn taken_since(&self, opened: Instant) -> (f64, f64) {
         let posts = self.posts.lock().expect("the posts");
-        let (first, last) = (posts.iter().min().expect("a post"), posts.iter().max().expect("a post"));
+        let last = posts.iter().max().expect("a post");
         let count = f64::from(u32::try_from(posts.len()).expect("a number"));
-        (count, last.duration_since(*first).as_secs_f64())
+        (count, last.duration_since(opened).as_secs_f64())
     }
 }
 

@@ -753,7 +753,7 @@ impl Engine {
         self.pulse.beat();
     }
 
-    /// Records how far the turn has come, before anything is sent.
+    /// Records how far the turn has come, once all is composed; some of it may have been sent by then.
     async fn record(
         &self,
         meta: &Meta,
