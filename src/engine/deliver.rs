@@ -156,7 +156,9 @@ impl Engine {
     /// Sends what is due until nothing is, the turn is asked to end, or no connection to the mail server works any more.
     pub(super) async fn deliver(&mut self, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
         let mut ways = std::mem::take(&mut self.ways);
-        let delivered = self.send_due(&mut ways, clock).await;
+        let delivered = self
+            .send_due(&mut ways, &[Channel::Email, Channel::Webhook], clock)
+            .await;
         self.give_back(ways);
         delivered
     }
@@ -167,12 +169,18 @@ impl Engine {
         self.ways.stalled.clear();
     }
 
-    /// As [`Engine::deliver`]. Mails and webhooks go side by side, so that neither waits for the other.
-    pub(super) async fn send_due(&self, ways: &mut Ways, clock: &Clock<'_>) -> Result<Delivered, TurnError> {
+    /// As [`Engine::deliver`], of some channels. Mails and webhooks go side by side, so that neither waits for the other.
+    pub(super) async fn send_due(
+        &self,
+        ways: &mut Ways,
+        channels: &[Channel],
+        clock: &Clock<'_>,
+    ) -> Result<Delivered, TurnError> {
         let mut delivered = self.mark_kept().await?;
         // What falls due again while this goes on is the next turn's: slow failures would else keep it for ever.
         let began = clock();
-        let due = self.store.channels_due(began).await?;
+        let mut due = self.store.channels_due(began).await?;
+        due.retain(|channel| channels.contains(channel));
         let share = self.config.limits.in_flight / due.len().max(1);
         // One half goes out while the other one is written down.
         let mails = share / 2;

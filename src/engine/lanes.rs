@@ -161,7 +161,11 @@ impl<T> Lanes<T> {
                 let oldest = road.batches.front()?;
                 if oldest.open == 0 && (oldest.ahead.is_empty() || road.is_closed) {
                     road.gone += 1;
-                    return road.batches.pop_front().map(OnTheWay::ended);
+                    let gone = road.batches.pop_front().map(OnTheWay::ended);
+                    drop(road);
+                    // The next one waits for it no more.
+                    self.more.notify_waiters();
+                    return gone;
                 }
             }
             self.news.notified().await;
@@ -289,6 +293,17 @@ mod tests {
         lanes.leave();
         assert_eq!(gone(&lanes).await, (vec!["a2"], vec!["a1"]));
         assert_eq!(gone(&lanes).await, (vec![], vec!["b1", "b2"]));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_batch_that_got_nothing_through_goes_on_once_it_is_gone() {
+        let lanes = two_batches(1);
+        for mail in begun(&lanes).await {
+            lanes.answered(mail, cut_off());
+        }
+        let (next, ended) = tokio::join!(lanes.next(), gone(&lanes));
+        assert_eq!(ended, (vec!["a1", "a2"], vec![]));
+        assert_eq!(next.map(|begun| begun.mail), Some("b1"));
     }
 
     #[tokio::test]

@@ -63,7 +63,7 @@ use crate::domain::change::{Change, Parts};
 use crate::domain::directory::Endpoint;
 use crate::domain::facts::Context;
 use crate::domain::matcher::Column;
-use crate::domain::rule::RuleSet;
+use crate::domain::rule::{Channel, RuleSet};
 use crate::domain::time::Span;
 use crate::render::Renderer;
 use crate::source::{Source, SourceError, TicketDatabase, Timeline};
@@ -577,8 +577,8 @@ impl Engine {
         })
     }
 
-    /// Composes and delivers. What is made is sent while more is, so that neither the mail server nor the store's server
-    /// waits for the other.
+    /// Composes and delivers. Mails that are made are sent while more are, so that neither the mail server nor the store's
+    /// server waits for the other.
     async fn compose_and_deliver(
         &mut self,
         decided: Result<Option<Decided>, TurnError>,
@@ -586,6 +586,8 @@ impl Engine {
         now: Moment,
     ) -> (Result<Made, TurnError>, Result<Delivered, TurnError>) {
         let mut ways = std::mem::take(&mut self.ways);
+        // A turn that was dropped on its way may have left a sign.
+        self.made = Notify::new();
         let is_made = AtomicBool::new(false);
         let making = async {
             let made = match decided {
@@ -598,20 +600,23 @@ impl Engine {
             made
         };
         let delivering = async {
-            let mut delivered = Delivered::default();
+            let (mut delivered, mut failed) = (Delivered::default(), None);
             loop {
                 self.made.notified().await;
                 let is_last = is_made.load(Ordering::Relaxed);
-                match self.send_due(&mut ways, clock).await {
+                // Slow endpoints must not keep mails that are made meanwhile from going out.
+                let channels = match is_last {
+                    true => &[Channel::Email, Channel::Webhook][..],
+                    false => &[Channel::Email],
+                };
+                match self.send_due(&mut ways, channels, clock).await {
                     Ok(sent) => delivered.add(sent),
-                    Err(error) if is_last => return Err(error),
                     // Behind composing all is tried once more, also what could not be written down.
-                    Err(error) => {
-                        tracing::warn!(%error, "what is made cannot be delivered while more is composed: {error}");
-                    }
+                    Err(error) if failed.is_none() => failed = Some(error),
+                    Err(error) => tracing::error!(%error, "nor can what is made be delivered: {error}"),
                 }
                 if is_last {
-                    return Ok(delivered);
+                    return failed.map_or(Ok(delivered), Err);
                 }
             }
         };

@@ -1,7 +1,8 @@
 //! A store on PostgreSQL: opened, and asked within limits of time.
 //!
 //! What a session is set to goes with its start: a proxy that shares sessions between clients (PgBouncer, in transaction
-//! mode) refuses it by itself, and one that drops it is found out. Every text column sorts by bytes there, whatever the
+//! mode) refuses it by itself, and one that drops it is found out. Only how letters are packed is set behind it, since a server
+//! may not know it. Every text column sorts by bytes there, whatever the
 //! database's own order is.
 
 use std::str::FromStr as _;
