@@ -4,7 +4,6 @@
 //! rendered before its transaction and stored with its notices in one. It never changes afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use tokio::join;
@@ -14,7 +13,7 @@ use super::letter;
 use super::obligations::show_progress;
 use super::observe::Observed;
 use super::recipients::{self, Addressed, NoPost, Recipients, Way, digest_of};
-use super::writing::{Apart, Draft, Item, Pen, Rank, Ready, SectionKey, Written, digest_key};
+use super::writing::{Apart, Draft, Item, Rank, Ready, SectionKey, Written, digest_key};
 use super::{Engine, ReadError, TurnError, down, span_time};
 use crate::cores;
 use crate::domain::Moment;
@@ -713,14 +712,6 @@ impl Engine {
             apart,
             form,
             matter,
-        }
-    }
-
-    pub(super) fn pen(&self) -> Pen {
-        Pen {
-            config: Arc::clone(&self.config),
-            renderer: Arc::clone(&self.renderer),
-            ids: Arc::clone(&self.ids),
         }
     }
 

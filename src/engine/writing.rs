@@ -12,7 +12,7 @@ use chrono::NaiveDate;
 use super::compose::Composed;
 use super::letter::{self, Ids, Parts};
 use super::recipients;
-use super::{TurnError, approval};
+use super::{Engine, TurnError, approval};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::domain::directory::{Desk, Recipient};
@@ -139,9 +139,9 @@ pub(super) struct Ready {
 pub(super) struct Written {
     pub(super) ready: Vec<Ready>,
     /// The letter, where it is one.
-    pub(super) rendered: Option<Rendered>,
+    rendered: Option<Rendered>,
     /// The unit whose letter goes without its list, and why.
-    pub(super) annex_failed: Option<(String, String)>,
+    annex_failed: Option<(String, String)>,
 }
 
 impl Written {
@@ -171,11 +171,20 @@ pub(super) struct Apart {
 }
 
 /// What messages are written with.
-#[derive(Clone)]
 pub(super) struct Pen {
-    pub(super) config: Arc<Config>,
-    pub(super) renderer: Arc<Renderer>,
-    pub(super) ids: Arc<Ids>,
+    config: Arc<Config>,
+    renderer: Arc<Renderer>,
+    ids: Arc<Ids>,
+}
+
+impl Engine {
+    pub(super) fn pen(&self) -> Pen {
+        Pen {
+            config: Arc::clone(&self.config),
+            renderer: Arc::clone(&self.renderer),
+            ids: Arc::clone(&self.ids),
+        }
+    }
 }
 
 impl Pen {

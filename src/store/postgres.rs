@@ -1,9 +1,8 @@
 //! A store on PostgreSQL: opened, and asked within limits of time.
 //!
 //! What a session is set to goes with its start: a proxy that shares sessions between clients (PgBouncer, in transaction
-//! mode) refuses it by itself, and one that drops it is found out. Only how letters are packed is set behind it, since a server
-//! may not know it. Every text column sorts by bytes there, whatever the
-//! database's own order is.
+//! mode) refuses it by itself, and one that drops it is found out. Only how letters are packed is set behind
+//! it, since a server may not know it. Every text column sorts by bytes there, whatever the database's own order is.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -45,8 +44,9 @@ const TABLES: &str = "SELECT COUNT(*), COUNT(*) FILTER (WHERE c.relname = '_sqlx
      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')";
 const VERSION: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
 
-/// Letters are packed by lz4 where the server can: a tenth of the work that its own way costs it.
-const PACK: &str = "SELECT set_config(name, 'lz4', FALSE) FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
+/// Letters are packed by lz4 where the server can: its own way is a fifth of its work for a turn that sends much.
+const PACK: &str = "SELECT set_config(name, 'lz4', FALSE) FROM pg_settings \
+     WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
 
 /// What grows with tickets.
 const ANALYZE: &str = "ANALYZE (SKIP_LOCKED) ticket, change, telling, notice, message, message_notice, attempt";

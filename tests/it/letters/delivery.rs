@@ -20,6 +20,17 @@ on_both! {
     what_is_made_is_sent_while_more_is_composed_and_each_is_told_once
 }
 
+/// A mail server that, once the pulse is there, has us asked to end with the first mail that it takes.
+pub(super) fn ending_with_a_mail(pulse: &Arc<OnceLock<Arc<Pulse>>>) -> impl Fn(Step, &str) -> Do + use<> {
+    let pulse = Arc::clone(pulse);
+    move |step, _| {
+        if let (Step::Final, Some(pulse)) = (step, pulse.get()) {
+            pulse.stop();
+        }
+        Do::Go
+    }
+}
+
 /// A mail server whose moods change: what it does at a step, for addresses that contain a word.
 #[derive(Clone, Default)]
 pub(super) struct Moods(Arc<Mutex<Vec<Mood>>>);
@@ -505,13 +516,7 @@ async fn what_was_tried_before_its_fact_was_over_has_all_its_time_when_the_fact_
 async fn what_is_made_is_sent_while_more_is_composed_and_each_is_told_once(on: On) {
     // With its first mail the mail server has us asked to end: what is not composed by then is not in this turn.
     let pulse: Arc<OnceLock<Arc<Pulse>>> = Arc::default();
-    let stops = Arc::clone(&pulse);
-    let script = move |step: Step, _: &str| {
-        if let (Step::Final, Some(pulse)) = (step, stops.get()) {
-            pulse.stop();
-        }
-        Do::Go
-    };
+    let script = ending_with_a_mail(&pulse);
     let mut world = World::with_mail_server(&single(), script).await.on(on).await;
     world.turn("2021-09-06 07:00").await;
     let mut codes: Vec<String> = (0..600).map(|n| format!("T{n:03}")).collect();

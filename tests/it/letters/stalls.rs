@@ -10,7 +10,7 @@ use dondoc::demo::receiver::{Do, Step};
 use dondoc::domain::rule::Channel;
 use dondoc::engine::{Pulse, longest_wait};
 
-use super::delivery::{BUILDING, HEALTH, Moods, fates};
+use super::delivery::{BUILDING, HEALTH, Moods, ending_with_a_mail, fates};
 use super::{ladder, letters_at};
 use crate::world::{World, at};
 
@@ -74,13 +74,7 @@ async fn a_recipient_on_whom_the_server_stalls_delays_nobody_on_the_other_connec
 #[tokio::test]
 async fn asked_to_stop_it_ends_with_the_mail_on_its_way_and_the_rest_goes_when_it_is_back() {
     let pulse: Arc<OnceLock<Arc<Pulse>>> = Arc::default();
-    let stops = Arc::clone(&pulse);
-    let script = move |step: Step, _: &str| {
-        if let (Step::Final, Some(pulse)) = (step, stops.get()) {
-            pulse.stop();
-        }
-        Do::Go
-    };
+    let script = ending_with_a_mail(&pulse);
     let mut world = World::with_mail_server(&ladder(), script).await;
     with_one_connection(&mut world).await;
     world.turn("2021-09-06 07:00").await;
