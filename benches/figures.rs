@@ -141,6 +141,12 @@ impl Place {
         self.province.command(dondoc(), &["once", "--json", "--at", at])
     }
 
+    /// A command that only has to succeed.
+    fn say(&self, arguments: &[&str]) {
+        let said = self.province.command(dondoc(), arguments).output().expect("dondoc");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    }
+
     fn run(&self, every: &str) -> Daemon {
         Daemon::start(self.province.command(dondoc(), &["run"]), every)
     }
@@ -234,7 +240,8 @@ impl Place {
     }
 }
 
-/// Mails that are written already, out of the store over eight connections to a relay that throws them away.
+/// Mails that are written already, out of the store over eight connections to a relay that throws them away: a turn that sends
+/// them, without what the same turn takes while it must not.
 async fn delivery(server: Option<&str>) {
     const MAILS: usize = 20_000;
     let mut beside = vec![
@@ -249,7 +256,11 @@ async fn delivery(server: Option<&str>) {
         let reference = smtp_source(&place.province, MAILS);
         let mut send = place.once(A_MINUTE_LATER);
         send.env("DONDOC__SMTP__CONNECTIONS", "8");
+        place.say(&["pause", "--reason", "to look without sending"]);
+        let looked = timed(&send);
+        place.say(&["resume"]);
         let sent = timed(&send);
+        let (wall, cpu) = (sent.wall - looked.wall, sent.cpu - looked.cpu);
         let report: serde_json::Value = serde_json::from_str(&sent.reported).expect("a report in JSON");
         // Those that were tried without a server wait for longer.
         let count = report["accepted"].as_f64().expect("how many mails the relay took");
@@ -257,11 +268,11 @@ async fn delivery(server: Option<&str>) {
             "delivery, {}{relay}: {count} mails, {:.0} a second, {:.0} µs of CPU each, {:.0} MiB; smtp-source -d -s 8: {:.0} a second; ratio {:.2}; \
              writing them had taken {:.0} µs of CPU each",
             place.name,
-            count / sent.wall,
-            sent.cpu * 1e6 / count,
+            count / wall,
+            cpu * 1e6 / count,
             sent.mib,
             count / reference,
-            reference / sent.wall,
+            reference / wall,
             written.cpu * 1e6 / count,
         );
     }

@@ -8,7 +8,6 @@
 mod alarm;
 mod alive;
 mod http;
-mod memory;
 mod metrics;
 mod pid;
 mod signals;
@@ -27,6 +26,7 @@ use tokio::time::{Interval, MissedTickBehavior, Timeout, timeout};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::engine::{AuditError, Engine, Prepared, Pulse, TurnError, TurnReport, longest_wait};
+use crate::memory;
 use crate::store::{Store, StoreError};
 
 use alarm::Alarm;

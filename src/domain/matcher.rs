@@ -3,8 +3,6 @@
 //! Words are compared folded (no case, diacritics or tone placement), because the same word reaches us from ops' files
 //! and from the source in more than one spelling; `matches` alone sees the text as it is.
 
-use std::borrow::Cow;
-
 use super::text::{Folded, fold};
 use super::ticket::{Texts, Ticket};
 
@@ -79,35 +77,28 @@ impl Column {
         }
     }
 
-    /// What the ticket has in this column: nothing, one value, or several (tags, title and body).
-    fn values<'a>(self, ticket: &'a Ticket, texts: &'a Texts) -> Vec<Cow<'a, str>> {
-        let one = |value: &'a Option<String>| value.iter().map(|v| Cow::Borrowed(v.as_str())).collect();
-        let flag = |set: bool| vec![Cow::Borrowed(if set { "true" } else { "false" })];
+    /// Whether something of what the ticket has in this column, which may be nothing, one value or several (tags, title and
+    /// body), is as asked for.
+    fn has(self, ticket: &Ticket, texts: &Texts, is_it: impl Fn(&str) -> bool) -> bool {
+        let one = |value: Option<&str>| value.is_some_and(&is_it);
+        let flag = |set: bool| is_it(if set { "true" } else { "false" });
         match self {
-            Column::Kind => one(&ticket.kind),
-            Column::Category => ticket.category().map(Cow::Borrowed).into_iter().collect(),
-            Column::Priority => one(&ticket.priority),
-            Column::Channel => one(&ticket.channel),
-            Column::Area => one(&ticket.area),
-            Column::Level => ticket
-                .level
-                .map(|level| Cow::Owned(level.to_string()))
-                .into_iter()
-                .collect(),
-            Column::Tags => ticket.tags().iter().map(|tag| Cow::Borrowed(tag.as_str())).collect(),
+            Column::Kind => one(ticket.kind.as_deref()),
+            Column::Category => one(ticket.category()),
+            Column::Priority => one(ticket.priority.as_deref()),
+            Column::Channel => one(ticket.channel.as_deref()),
+            Column::Area => one(ticket.area.as_deref()),
+            Column::Level => ticket.level.is_some_and(|level| is_it(&level.to_string())),
+            Column::Tags => ticket.tags().iter().any(|tag| is_it(tag)),
             Column::IsProcedure => flag(ticket.is_procedure),
-            Column::Agency => one(&ticket.agency),
-            Column::SubjectAgency => one(&ticket.subject_agency),
-            Column::WaitingOn => one(&ticket.waiting_on),
-            Column::Stage => one(&ticket.stage),
-            Column::Status => vec![Cow::Borrowed(ticket.status.word())],
+            Column::Agency => one(ticket.agency.as_deref()),
+            Column::SubjectAgency => one(ticket.subject_agency.as_deref()),
+            Column::WaitingOn => one(ticket.waiting_on.as_deref()),
+            Column::Stage => one(ticket.stage.as_deref()),
+            Column::Status => is_it(ticket.status.word()),
             Column::Confidential => flag(ticket.confidential),
             Column::RatingExcluded => flag(ticket.rating_excluded),
-            Column::Text => [&texts.title, &texts.body]
-                .into_iter()
-                .flatten()
-                .map(|t| Cow::Borrowed(t.as_str()))
-                .collect(),
+            Column::Text => one(texts.title.as_deref()) || one(texts.body.as_deref()),
         }
     }
 }
@@ -141,24 +132,23 @@ impl Matcher {
 
     #[must_use]
     pub fn holds(&self, ticket: &Ticket, texts: &Texts) -> bool {
-        let has = |column: &Column, wanted: &[Folded]| {
-            let values = column.values(ticket, texts);
-            values.iter().any(|value| is_one_of(Some(value), wanted))
-        };
+        let has = |column: &Column, wanted: &[Folded]| column.has(ticket, texts, |value| is_one_of(value, wanted));
         match self {
             Matcher::All(all) => all.iter().all(|m| m.holds(ticket, texts)),
             Matcher::Any(any) => any.iter().any(|m| m.holds(ticket, texts)),
             Matcher::Is(column, wanted) => has(column, std::slice::from_ref(wanted)),
             // What was only proposed takes a ticket out of no rule: its agency is reminded as if nothing had been.
-            Matcher::Not(Column::Category, unwanted) => !is_one_of(ticket.category.as_deref(), unwanted),
-            Matcher::Not(Column::Tags, unwanted) => !ticket.tags.iter().any(|tag| is_one_of(Some(tag), unwanted)),
+            Matcher::Not(Column::Category, unwanted) => !ticket
+                .category
+                .as_deref()
+                .is_some_and(|category| is_one_of(category, unwanted)),
+            Matcher::Not(Column::Tags, unwanted) => !ticket.tags.iter().any(|tag| is_one_of(tag, unwanted)),
             Matcher::Not(column, unwanted) => !has(column, unwanted),
             Matcher::OneOf(column, wanted) => has(column, wanted),
-            Matcher::Matches(column, pattern) => column.values(ticket, texts).iter().any(|v| pattern.is_match(v)),
-            Matcher::TextHas(column, phrase) => column
-                .values(ticket, texts)
-                .iter()
-                .any(|value| contains_phrase(&words(value), phrase)),
+            Matcher::Matches(column, pattern) => column.has(ticket, texts, |value| pattern.is_match(value)),
+            Matcher::TextHas(column, phrase) => {
+                column.has(ticket, texts, |value| contains_phrase(&words(value), phrase))
+            }
         }
     }
 
@@ -176,8 +166,8 @@ impl Matcher {
     }
 }
 
-fn is_one_of(value: Option<&str>, words: &[Folded]) -> bool {
-    value.is_some_and(|value| words.contains(&value.into()))
+fn is_one_of(value: &str, words: &[Folded]) -> bool {
+    words.iter().any(|word| word.is(value))
 }
 
 fn words(text: &str) -> Vec<String> {

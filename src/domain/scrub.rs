@@ -111,6 +111,27 @@ const OFFICES: [&str; 34] = [
 /// A text without what points at a person; the codes in it that are known stay.
 #[must_use]
 pub fn scrub(text: &str, codes: &[&str]) -> String {
+    if is_of_common_words(text) {
+        return text.trim().to_owned();
+    }
+    looked_through(text, codes)
+}
+
+/// Words in small letters behind the first one and nothing else, as most words of a list are: no number, no address, and none
+/// of the two names that are known without a capital.
+fn is_of_common_words(text: &str) -> bool {
+    let rest = text.strip_prefix(char::is_alphabetic).unwrap_or(text);
+    // An `@` may be written as words, however they are marked.
+    let is_telling = |word: &str| {
+        let is_a = word.chars().map(plain).eq(['a']);
+        is_a || ["nguyễn", "huỳnh"].contains(&word.to_lowercase().as_str())
+    };
+    text.chars().all(|c| c <= '\u{1EFF}')
+        && rest.chars().all(|c| c.is_lowercase() || c == ' ')
+        && !text.split(' ').any(is_telling)
+}
+
+fn looked_through(text: &str, codes: &[&str]) -> String {
     let mut page = Page::of(text, codes);
     page.addresses();
     page.plates();
@@ -506,6 +527,7 @@ fn is_of_address(c: char) -> bool {
 /// A character without its marks and case; spaces, dashes, and digits of any script are the ordinary ones.
 fn plain(c: char) -> char {
     match c {
+        'a'..='z' | '0'..='9' | ' ' => return c,
         'đ' | 'Đ' | 'ð' | 'Ð' => return 'd',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE63}' | '\u{FF0D}' => return '-',
         '\u{2022}' | '\u{2027}' | '\u{22C5}' => return '·',
@@ -751,6 +773,13 @@ mod tests {
                 let shown = scrub(&format!("{name} PA-2021-0907123456"), &["PA-2021-0907123456"]);
                 prop_assert!(shown.contains("PA-2021-0907123456"), "{}", shown);
             }
+        }
+
+        #[test]
+        fn common_words_are_shown_as_if_they_had_been_looked_through(
+            text in "[ \\p{Ll}\\p{Lu}a\u{300}]{0,6}( (a|á|còng|cong|nguyễn|Nguyễn|huỳnh|www|anh|an)){0,4}[ \\PC]{0,3}"
+        ) {
+            prop_assert_eq!(scrub(&text, &[]), looked_through(&text, &[]));
         }
 
         #[test]

@@ -91,6 +91,20 @@ impl Folded {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text folds to this. Most differ within their first letters, and need not be folded to the end.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        let mut own = self.0.chars();
+        for c in text.trim_start_matches(|c: char| !c.is_alphanumeric()).chars() {
+            match (bare(c), own.next()) {
+                (Some(c), Some(own)) if c == own => {}
+                (Some(c), Some(own)) if c.is_alphanumeric() && own.is_alphanumeric() => return false,
+                _ => return self.0 == fold(text),
+            }
+        }
+        own.next().is_none()
+    }
 }
 
 impl<T: AsRef<str>> From<T> for Folded {
@@ -292,6 +306,16 @@ mod tests {
             prop_assert_eq!(nfc(&stored), stored);
             let folded = fold(&text);
             prop_assert_eq!(fold(&folded), folded);
+        }
+
+        #[test]
+        fn a_text_is_what_it_folds_to(
+            text in "[ .“-]{0,2}[aAáĐđoO0\u{300}\u{31B}\u{200B}я]{0,3}[ .,]{0,2}[aAáĐđoO0\u{300}\u{31B}\u{200B}я]{0,2}[ .!]{0,2}",
+            other in "[ ado0áя]{0,5}"
+        ) {
+            let (folded, wanted) = (Folded::from(&text), Folded::from(&other));
+            prop_assert!(folded.is(&text));
+            prop_assert_eq!(wanted.is(&text), wanted == folded);
         }
 
         #[test]

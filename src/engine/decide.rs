@@ -3,7 +3,7 @@
 //! Atomic are one ticket's new row, memory, tellings, notices and next instant; a batch of tickets shares a
 //! transaction, and the cursor moves in the transaction of its batch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::observe::candidates;
 use super::recipients::{self, Addressed, Recipients, Way, digest_of, goes_daily};
@@ -20,6 +20,7 @@ use crate::domain::rule::{Approver, Digest, Step};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
 use crate::source::Row;
+use crate::store::forgotten::Unknown;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::tellings::{Fate, Tell};
 use crate::store::tickets::Kept;
@@ -163,9 +164,12 @@ impl Engine {
         let is_unknown = |c: &&Candidate| matches!(c, Candidate::Row(_)) && !kept.contains_key(c.code());
         let unknown: Vec<String> = batch.iter().filter(is_unknown).map(|c| c.code().to_owned()).collect();
         // Somebody may have pruned or forgotten since the turn began.
-        let (forgotten, kept_from) = match unknown.is_empty() {
-            true => (HashSet::new(), context.kept_from),
-            false => (tx.forgotten(&unknown).await?, tx.kept_from().await?),
+        let Unknown { forgotten, kept_from } = match unknown.is_empty() {
+            true => Unknown {
+                kept_from: context.kept_from,
+                ..Unknown::default()
+            },
+            false => tx.unknown(&unknown).await?,
         };
         let context = Context { kept_from, ..context };
         let mut looked_at = Vec::with_capacity(batch.len());

@@ -68,7 +68,7 @@ impl Engine {
         let mut is_any = false;
         let base = self.config.calendars.base();
         let from = earliest(last_over(now, self.config.rules.period, base));
-        for period in self.store.periods_unseen(from).await? {
+        for period in self.store.outcomes_unseen(from).await? {
             let Some(directive) = self.store.directive(period).await? else {
                 continue;
             };
@@ -114,6 +114,9 @@ impl Engine {
             return Ok(0);
         }
         let told = self.store.letters_told(period).await?;
+        if find(&told, Letter::Final).is_some() {
+            return Ok(0);
+        }
         let frozen = self.store.frozen_since(period).await?;
         let key = period.to_string();
         let Some((_, frozen)) = frozen.into_iter().find(|(period, _)| *period == key) else {
@@ -155,7 +158,7 @@ impl Engine {
             return Ok(0);
         };
         let due_at = base.instant(base.date_of(is_checked_at(period, base)), at);
-        if find(&told, Letter::Final).is_some() || now < due_at {
+        if now < due_at {
             return Ok(0);
         }
         let Some((last, before)) = self.balanced_since(period, given).await? else {

@@ -6,7 +6,7 @@
 use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use chrono::NaiveTime;
+use chrono::{NaiveTime, TimeDelta};
 use tokio::join;
 
 use super::decide::{Candidate, SHARE_OF_TURN};
@@ -222,7 +222,12 @@ impl Engine {
         now: Moment,
         seen: &mut Observed,
     ) -> Result<(), ReadError> {
-        let latest = now - self.config.source.overlap;
+        // Who sees everything at once needs no second look at what came late.
+        let overlap = match self.source.shows_all_changes() {
+            true => TimeDelta::zero(),
+            false => self.config.source.overlap,
+        };
+        let latest = now - overlap;
         let mut position = self.read(async |source| Ok(source.cursor_at(cursor))).await?;
         loop {
             let batch = self.config.source.batch;
@@ -397,7 +402,10 @@ impl Engine {
         now: Moment,
         seen: &mut Observed,
     ) -> Result<Vec<Kept>, TurnError> {
-        let page = self.without_forgotten(page).await?;
+        let page = match meta.is_any_forgotten {
+            true => self.without_forgotten(page).await?,
+            false => page,
+        };
         seen.seen += page.rows.len();
         note_rejected(seen, &page.rejected);
         seen.spoiled += page.spoiled.len();

@@ -9,12 +9,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use sqlx::FromRow;
 
-use super::meta::LAST_FORGETTING;
+use super::meta::{FORGET_KEY, LAST_FORGETTING};
 use super::{CHUNK, Either, Store, StoreError, Tx, filled, keys_50, micros, moment, on, sqlite};
 use crate::domain::Moment;
-
-/// The key of the hashes, among the single values.
-const KEY: &str = "forget_key";
 
 /// May name tickets that none of its links leads to: a letter without notices, one with a summary, one whose tickets have
 /// been pruned.
@@ -263,7 +260,7 @@ fn blanked(text: &str, code: &str) -> String {
 fn hashed(key: &str, code: &str) -> Result<String, StoreError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(|error| StoreError::Corrupt {
         table: "meta",
-        id: KEY.to_owned(),
+        id: FORGET_KEY.to_owned(),
         what: error.to_string(),
     })?;
     mac.update(code.as_bytes());
@@ -271,15 +268,12 @@ fn hashed(key: &str, code: &str) -> Result<String, StoreError> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Read from the open store or within a transaction.
+/// Those among some codes whose hashes by a key are kept, read from the open store or within a transaction.
 macro_rules! forgotten {
-    ($from:ident, $codes:expr) => {{
-        let Some(key) = $from.value(KEY).await? else {
-            return Ok(HashSet::new());
-        };
+    ($from:ident, $key:expr, $codes:expr) => {{
         let mut by_hash = HashMap::with_capacity($codes.len());
         for code in $codes {
-            by_hash.insert(hashed(&key, code)?, code);
+            by_hash.insert(hashed($key, code)?, code);
         }
         let hashes: Vec<&String> = by_hash.keys().collect();
         let mut found = HashSet::new();
@@ -294,8 +288,17 @@ macro_rules! forgotten {
                     .map(|code| (*code).clone()),
             );
         }
-        Ok(found)
+        found
     }};
+}
+
+/// What a row that is not known may mean.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// Codes that are not to be known.
+    pub forgotten: HashSet<String>,
+    /// Before when what was over has been pruned.
+    pub kept_from: Option<Moment>,
 }
 
 impl Store {
@@ -304,12 +307,15 @@ impl Store {
         if codes.is_empty() {
             return Ok(HashSet::new());
         }
-        forgotten!(self, codes)
+        let Some(key) = self.value(FORGET_KEY).await? else {
+            return Ok(HashSet::new());
+        };
+        Ok(forgotten!(self, &key, codes))
     }
 
     /// When a ticket was forgotten.
     pub async fn forgotten_at(&self, code: &str) -> Result<Option<Moment>, StoreError> {
-        let Some(key) = self.value(KEY).await? else {
+        let Some(key) = self.value(FORGET_KEY).await? else {
             return Ok(None);
         };
         let hash = hashed(&key, code)?;
@@ -349,12 +355,14 @@ impl Store {
 }
 
 impl Tx {
-    /// As [`Store::forgotten`]; nobody forgets one before the transaction ends.
-    pub async fn forgotten(&mut self, codes: &[String]) -> Result<HashSet<String>, StoreError> {
-        if codes.is_empty() {
-            return Ok(HashSet::new());
-        }
-        forgotten!(self, codes)
+    /// Why some codes may not be known; nobody forgets or prunes one before the transaction ends.
+    pub async fn unknown(&mut self, codes: &[String]) -> Result<Unknown, StoreError> {
+        let (key, kept_from) = self.forgetting().await?;
+        let forgotten = match key {
+            Some(key) => forgotten!(self, &key, codes),
+            None => HashSet::new(),
+        };
+        Ok(Unknown { forgotten, kept_from })
     }
 
     /// As [`super::meta::Meta::last_forgetting`] by now.
@@ -422,12 +430,12 @@ impl Tx {
         }
         self.drop_tickets(&[code.to_owned()]).await?;
         let texts = self.blank_texts(code).await? + self.unlist(code).await?;
-        let key = match self.value(KEY).await? {
+        let key = match self.value(FORGET_KEY).await? {
             Some(key) => key,
             None => {
                 let new = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(|part| part.simple().to_string());
                 let new = new.concat();
-                self.put(&[(KEY, new.clone())]).await?;
+                self.put(&[(FORGET_KEY, new.clone())]).await?;
                 new
             }
         };

@@ -14,8 +14,9 @@ const RULE_NEW: &str = "INSERT INTO rule_seen (id, since) VALUES ($1, $2) ON CON
 const RULE_GONE: &str = "DELETE FROM rule_seen WHERE id = $1";
 const FORGET: &str = "DELETE FROM meta WHERE name = $1";
 const ONE: &str = "SELECT value FROM meta WHERE name = $1";
+const TWO: &str = "SELECT (SELECT value FROM meta WHERE name = $1), (SELECT value FROM meta WHERE name = $2)";
 
-pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE, FORGET, ONE];
+pub const STATEMENTS: &[&str] = &[ALL, RULES, RULE_NEW, RULE_GONE, FORGET, ONE, TWO];
 
 static PUT: LazyLock<Sizes> = LazyLock::new(|| {
     Sizes::new(|count| {
@@ -75,6 +76,8 @@ pub struct Meta {
     pub change: Option<Change>,
     /// Names the last forgetting: whoever holds what he read before looks whether it is the same.
     pub last_forgetting: Option<String>,
+    /// Some ticket has been forgotten.
+    pub is_any_forgotten: bool,
 }
 
 /// Who holds all sending, since when and why.
@@ -164,6 +167,7 @@ impl Store {
             config_refused_at: at(REFUSED_AT)?,
             change: json(text(CHANGE), CHANGE)?,
             last_forgetting: text(LAST_FORGETTING).map(str::to_owned),
+            is_any_forgotten: values.contains_key(FORGET_KEY),
         })
     }
 
@@ -198,6 +202,8 @@ const CHANGE: &str = "config_change";
 const REFUSED: &str = "config_refused";
 const REFUSED_AT: &str = "config_refused_at";
 pub(super) const LAST_FORGETTING: &str = "last_forgetting";
+/// The key of the hashes by which forgotten tickets are known.
+pub(super) const FORGET_KEY: &str = "forget_key";
 
 impl Tx {
     /// Holds all composing and sending.
@@ -253,10 +259,12 @@ impl Tx {
         self.put(&[(REFUSED, why.to_owned()), (REFUSED_AT, at)]).await
     }
 
-    /// Before when what was over has been pruned, as it is now.
-    pub async fn kept_from(&mut self) -> Result<Option<Moment>, StoreError> {
+    /// The key of the hashes of forgotten tickets, and before when what was over has been pruned, as they are now.
+    pub(super) async fn forgetting(&mut self) -> Result<(Option<String>, Option<Moment>), StoreError> {
         let name = MetaMoment::KeptFrom.column();
-        number(self.value(name).await?.as_deref(), name).map(|at| at.map(moment))
+        let (key, kept_from): (Option<String>, Option<String>) =
+            on!(self.db(), fetch_one(sqlx::query_as(TWO).bind(FORGET_KEY).bind(name)));
+        Ok((key, number(kept_from.as_deref(), name)?.map(moment)))
     }
 
     pub(super) async fn value(&mut self, name: &str) -> Result<Option<String>, StoreError> {

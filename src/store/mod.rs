@@ -504,30 +504,36 @@ const NEWLINE: &str = "\n";
 struct Columns<'a> {
     table: &'static str,
     line: &'a str,
-    left: std::str::Split<'a, char>,
+    left: Option<&'a str>,
+}
+
+/// What stands before the next sign, or is left; `None` once nothing is.
+fn cut<'a>(left: &mut Option<&'a str>, sign: u8) -> Option<&'a str> {
+    let text = (*left)?;
+    let at = memchr::memchr(sign, text.as_bytes());
+    *left = at.map(|at| &text[at + 1..]);
+    Some(at.map_or(text, |at| &text[..at]))
 }
 
 impl<'a> Columns<'a> {
     /// The lines that an aggregate of a table made; none where it had no rows.
     fn of_each(table: &'static str, lines: Option<&'a str>) -> impl Iterator<Item = Columns<'a>> {
-        lines
-            .into_iter()
-            .flat_map(|lines| lines.split('\n'))
-            .map(move |line| Columns {
-                table,
-                line,
-                left: line.split('\t'),
-            })
+        let mut left = lines;
+        std::iter::from_fn(move || cut(&mut left, b'\n')).map(move |line| Columns {
+            table,
+            line,
+            left: Some(line),
+        })
     }
 
     fn text(&mut self) -> Result<&'a str, StoreError> {
-        let text = self.left.next();
+        let text = cut(&mut self.left, b'\t');
         text.ok_or_else(|| self.corrupt("a column is missing"))
     }
 
     /// All have been read.
-    fn end(mut self) -> Result<(), StoreError> {
-        match self.left.next() {
+    fn end(self) -> Result<(), StoreError> {
+        match self.left {
             None => Ok(()),
             Some(_) => Err(self.corrupt("there are more columns than are read")),
         }

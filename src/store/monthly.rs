@@ -21,8 +21,9 @@ const DUE: &str = "SELECT n.id, n.telling, t.subject, t.step, t.occurrence, t.du
      WHERE n.state = 'waiting' AND n.compose_at <= $1 AND t.subject_kind IN ('period', 'unit_period') ORDER BY n.compose_at, n.id";
 const TOLD: &str = "SELECT t.id, t.step, t.occurrence, f.figures FROM telling t LEFT JOIN summary_figures f ON f.telling = t.id \
      WHERE t.subject = $1 AND t.subject_kind = 'period' AND t.rule = $2 ORDER BY t.id";
-const UNSEEN: &str =
-    "SELECT DISTINCT period FROM obligation WHERE period >= $1 AND office_saw_at IS NULL ORDER BY period";
+const UNSEEN: &str = "SELECT DISTINCT o.period FROM obligation o WHERE o.period >= $1 AND o.office_saw_at IS NULL \
+     AND EXISTS (SELECT 1 FROM telling t WHERE t.subject = o.period AND t.subject_kind = 'period' AND t.rule = $2 AND t.step = $3) \
+     ORDER BY o.period";
 const ANSWERS: &str = "SELECT n.state, n.state_at FROM telling t JOIN notice n ON n.telling = t.id \
      WHERE t.subject = $1 AND t.subject_kind = 'period' AND t.rule = $2 AND t.step = $3 AND t.occurrence = $4 AND n.cc = 0 ORDER BY t.id, n.id";
 
@@ -170,9 +171,18 @@ impl Store {
         rows.into_iter().map(DueLetter::try_from).collect()
     }
 
-    /// The periods from one on of which something is owed whose list the Office has not seen.
-    pub async fn periods_unseen(&self, from: Period) -> Result<Vec<Period>, StoreError> {
-        let keys: Vec<String> = on!(self.db(), fetch_all(sqlx::query_scalar(UNSEEN).bind(from.to_string())));
+    /// The periods from one on of which something is owed, where the Office is told who has not replied and is not known to
+    /// have seen it.
+    pub async fn outcomes_unseen(&self, from: Period) -> Result<Vec<Period>, StoreError> {
+        let keys: Vec<String> = on!(
+            self.db(),
+            fetch_all(
+                sqlx::query_scalar(UNSEEN)
+                    .bind(from.to_string())
+                    .bind(MONTHLY)
+                    .bind(Letter::Outcome.word())
+            )
+        );
         let period = |key: String| key.parse().map_err(|e| corrupt(&key, e));
         keys.into_iter().map(period).collect()
     }

@@ -48,13 +48,17 @@ const VERSION: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
 const PACK: &str = "SELECT set_config(name, 'lz4', FALSE) FROM pg_settings \
      WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
 
-/// What grows with tickets.
-const ANALYZE: &str = "ANALYZE (SKIP_LOCKED) ticket, change, telling, notice, message, message_notice, attempt";
+/// Of what grows with tickets the tables that have twice the pages that their statistics know of; all where `$1` is 1.
+const GROWN: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = current_schema() \
+     AND c.relname IN ('ticket', 'change', 'telling', 'notice', 'message', 'message_notice', 'attempt') \
+     AND (CAST($1 AS BIGINT) = 1 OR pg_relation_size(c.oid) > 2 * GREATEST(c.relpages, 1) * CAST(current_setting('block_size') AS BIGINT))";
 
-/// The write transaction before which a process has the statistics renewed first; then it is each that is twice the last.
+/// The write transaction before which a process has all statistics renewed; then it looks before each that is twice the last
+/// which tables have grown.
 const FIRST_ANALYZED: u64 = 8;
 
-pub const STATEMENTS: &[&str] = &[TABLES, VERSION, PACK];
+pub const STATEMENTS: &[&str] = &[TABLES, VERSION, PACK, GROWN];
 
 /// For writing; its tables are made or brought up to date, by one process at a time.
 pub(super) async fn open(server: &Server) -> Result<Store, StoreError> {
@@ -141,12 +145,14 @@ async fn look_at_tables(server: &Server, connection: &mut PgConnection) -> Resul
     Ok(Some(found))
 }
 
-/// The same migrations, with every column of text in the order of its bytes, as SQLite has them.
+/// The same migrations, with every column of text in the order of its bytes, as SQLite has them, and with what is only for
+/// a server.
 fn migrations() -> Migrator {
     let by_bytes = |m: &Migration| {
         let sql = m.sql.as_str().replace(" TEXT", " TEXT COLLATE \"C\"");
         // A cast names the type alone.
         let sql = sql.replace("AS TEXT COLLATE \"C\"", "AS TEXT");
+        let sql = sql.replace("-- On PostgreSQL: ", "");
         let sql = AssertSqlSafe(sql).into_sql_str();
         Migration::new(m.version, m.description.clone(), m.migration_type, sql, m.no_tx)
     };
@@ -160,7 +166,16 @@ pub(super) async fn keep_statistics(server: &Lending<Postgres>, begun: &AtomicU6
     if number < FIRST_ANALYZED || !number.is_power_of_two() {
         return;
     }
-    let analyzed = async { Ok::<_, StoreError>(asked!(server, execute(sqlx::query(ANALYZE)))) };
+    let analyzed = async {
+        let are_all = i64::from(number == FIRST_ANALYZED);
+        let grown: Vec<String> = asked!(server, fetch_all(sqlx::query_scalar(GROWN).bind(are_all)));
+        if !grown.is_empty() {
+            // Their names are ours.
+            let analyze = AssertSqlSafe(format!("ANALYZE (SKIP_LOCKED) {}", grown.join(", ")));
+            asked!(server, execute(sqlx::query(analyze)));
+        }
+        Ok::<_, StoreError>(())
+    };
     if let Err(error) = analyzed.await {
         tracing::warn!(%error, "the store's statistics could not be renewed; its statements may be slow: {error}");
     }

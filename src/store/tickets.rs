@@ -50,11 +50,11 @@ const KEYS: &str = concat!(
 );
 const MISSED: &str = "UPDATE ticket SET missing = missing + 1 WHERE code = $1";
 const GONE: &str = "UPDATE ticket SET gone_at = $2, next_at = $2 WHERE code = $1 AND gone_at IS NULL";
-const MAX_CHANGE: &str = "SELECT COALESCE(MAX(id), 0) FROM change";
+/// With the last id of all, under no code.
 const LAST_CHANGES: &str = concat!(
     "SELECT code, MAX(at) FROM change WHERE code IN (",
     keys_50!(),
-    ") GROUP BY code"
+    ") GROUP BY code UNION ALL SELECT '', COALESCE(MAX(id), 0) FROM change"
 );
 const COUNT_OPEN: &str = concat!(
     "SELECT COUNT(*) FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND ",
@@ -70,7 +70,6 @@ pub const STATEMENTS: &[&str] = &[
     KEYS,
     MISSED,
     GONE,
-    MAX_CHANGE,
     LAST_CHANGES,
     COUNT_OPEN,
     COUNT,
@@ -349,7 +348,7 @@ impl Tx {
             );
             last.extend(rows);
         }
-        let id: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_CHANGE)));
+        let id = last.remove("").unwrap_or_default();
         let numbered: Vec<(i64, &LogEntry)> = (id + 1..).zip(entries).collect();
         for (place, piece) in pieces(&numbered) {
             // Never before the ticket's last entry: undone from the last backwards, each has to meet what it left.
@@ -397,8 +396,8 @@ fn log_entry(before: Option<&Kept>, after: &Kept, seen_at: Moment) -> Result<Opt
         return Ok(None);
     };
     let undo = Undo {
-        ticket: former(&object(&before.ticket)?, &object(&after.ticket)?),
-        memory: former(&object(&before.memory)?, &object(&after.memory)?),
+        ticket: former(&before.ticket, &after.ticket)?,
+        memory: former(&before.memory, &after.memory)?,
     };
     // An `updated_at` that did not move does not tell when this change was made.
     let moved = |u: &Moment| *u <= seen_at && before.ticket.updated_at.is_none_or(|former| former < *u);
@@ -444,11 +443,13 @@ pub(super) fn corrupt(code: &str, error: &serde_json::Error) -> StoreError {
 }
 
 /// What a change took away is as it was, what it added was null.
-fn former(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
-    let differs = before.iter().filter(|(k, v)| after.get(*k) != Some(v));
+fn former<T: PartialEq + serde::Serialize>(before: &T, after: &T) -> Result<Map<String, Value>, StoreError> {
+    if before == after {
+        return Ok(Map::new());
+    }
+    let (before, after) = (object(before)?, object(after)?);
     let added = after.keys().filter(|k| !before.contains_key(*k));
-    differs
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .chain(added.map(|k| (k.clone(), Value::Null)))
-        .collect()
+    let mut former: Map<String, Value> = added.map(|k| (k.clone(), Value::Null)).collect();
+    former.extend(before.into_iter().filter(|(k, v)| after.get(k) != Some(v)));
+    Ok(former)
 }

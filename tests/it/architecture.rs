@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What each module of the crate may use of the others, from the bottom up; nothing uses what stands below it here.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     // What is read by all and reads nothing but values.
     ("clock", &["domain"]),
     ("cores", &[]),
+    ("memory", &[]),
     ("config", &["domain"]),
     ("render", &["domain"]),
     ("shipped", &[]),
@@ -30,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
         &["domain", "config", "render", "source", "store", "engine"],
     ),
     // What lives long.
-    ("daemon", &["domain", "config", "store", "engine"]),
+    ("daemon", &["domain", "config", "memory", "store", "engine"]),
     (
         "demo",
         &[

@@ -237,3 +237,40 @@ async fn a_server_knows_its_tables_by_the_eighth_transaction_and_not_when_it_com
     let expected = [false, false, false, false, false, false, false, true, true];
     assert_eq!(known, expected);
 }
+
+#[tokio::test]
+async fn later_a_server_looks_again_at_what_has_grown_and_at_nothing_else() {
+    let kit = Kit::new(On::Postgres).await;
+    let super::Place::Server(postgres) = &kit.place else {
+        panic!("the story is one of a server");
+    };
+    let mut connection = postgres.connect().await;
+    let looked_at = "SELECT COALESCE(string_agg(relname, ' ' ORDER BY relname), '') AS names FROM pg_class \
+                     WHERE relname IN ('ticket', 'change', 'telling', 'notice', 'message') AND reltuples > 0";
+    let mut looks = Vec::new();
+    for number in 1..=32 {
+        if number == 12 {
+            let written = "INSERT INTO change (id, code, at, seen, before) SELECT n, 'PA-' || n, n, n, '{}' FROM generate_series(1, 5000) AS n";
+            connection.execute(written).await.expect("changes");
+        }
+        let tx = kit.store.begin().await.expect("begun");
+        tx.commit().await.expect("committed");
+        if number % 8 == 0 {
+            let row = connection.fetch_one(looked_at).await.expect("the tables");
+            looks.push(row.get::<String, _>("names"));
+        }
+        if number == 20 {
+            // As few more as make no other plan.
+            let written = "INSERT INTO change (id, code, at, seen, before) SELECT n, 'PA-' || n, n, n, '{}' FROM generate_series(5001, 6000) AS n";
+            connection.execute(written).await.expect("changes");
+        }
+    }
+    let of_changes = "SELECT CAST(reltuples AS BIGINT) AS rows FROM pg_class WHERE oid = 'change'::regclass";
+    let row = connection.fetch_one(of_changes).await.expect("the table");
+    assert_eq!(looks, ["", "change", "change", "change"]);
+    assert_eq!(
+        row.get::<i64, _>("rows"),
+        5000,
+        "a fifth more is no reason to look again"
+    );
+}

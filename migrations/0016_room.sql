@@ -1,0 +1,3 @@
+-- Of each page of messages a part stays free for their claims: a version of a row on the same page needs no entry in any
+-- index. SQLite writes rows where they are.
+-- On PostgreSQL: ALTER TABLE message SET (fillfactor = 60);
