@@ -45,8 +45,10 @@ impl fmt::Display for Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
+    /// The errors first: of a refusal some places show no more than the first line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.0.iter().enumerate() {
+        let of = |severity| self.0.iter().filter(move |problem| problem.severity == severity);
+        for (at, problem) in of(Severity::Error).chain(of(Severity::Warning)).enumerate() {
             if at > 0 {
                 writeln!(f)?;
             }
@@ -135,6 +137,26 @@ pub(super) fn most_like<'a>(word: &str, known: impl IntoIterator<Item = &'a str>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_files_are_refused_is_said_before_what_is_only_odd() {
+        let at = |file: &str, severity, message: &str| Problem {
+            file: file.to_owned(),
+            line: Some(3),
+            column: None,
+            severity,
+            message: message.to_owned(),
+            hint: None,
+        };
+        let problems = Problems(vec![
+            at("agencies.toml", Severity::Warning, "`CAT` has no contact"),
+            at("rules/overdue.toml", Severity::Error, "`after` is missing"),
+        ]);
+        assert_eq!(
+            problems.to_string(),
+            "rules/overdue.toml:3: `after` is missing\nagencies.toml:3: warning: `CAT` has no contact"
+        );
+    }
 
     #[test]
     fn a_slip_of_the_keys_gets_a_suggestion_and_a_different_word_none() {
