@@ -18,7 +18,7 @@ pub mod daemon;
 pub mod demo;
 pub mod domain;
 pub mod engine;
-mod memory;
+mod process;
 pub mod rehearsal;
 pub mod render;
 pub mod report;

@@ -47,7 +47,7 @@ use crate::config::{self, Config, Problems};
 use crate::domain::time::{BadPeriod, Period};
 use crate::domain::{Moment, register};
 use crate::engine::{Engine, Prepared, TurnError};
-use crate::memory;
+use crate::process;
 use crate::render::Renderer;
 use crate::source::SourceError;
 use crate::store::{Store, StoreError};
@@ -536,8 +536,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli);
     if matches!(cli.command, Command::Simulate { .. } | Command::Test { .. }) {
-        stay_on_one_core();
-        memory::keep();
+        process::stay_on_one_core();
+        process::keep_memory();
     }
     let mut threads = match cli.command {
         Command::Run => tokio::runtime::Builder::new_multi_thread(),
@@ -559,28 +559,6 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
-    }
-}
-
-/// Keeps the process on the core that it is on. The engine and the thread of a store in memory only ever wait for each other:
-/// on two cores each statement has the other one woken, which takes longer than most statements. Nor does who is woken there
-/// interrupt who is just about to wait.
-fn stay_on_one_core() {
-    let mut core = rustix::thread::CpuSet::new();
-    core.set(rustix::thread::sched_getcpu());
-    if let Err(error) = rustix::thread::sched_setaffinity(None, &core) {
-        tracing::debug!(%error, "the process does not stay on one core; it takes longer");
-    }
-    #[cfg(target_os = "linux")]
-    {
-        let usual = libc::sched_param { sched_priority: 0 };
-        #[expect(unsafe_code, reason = "the system's own call")]
-        // SAFETY: it reads the parameter, which lives, and concerns this thread and those that it starts.
-        let is_set = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const usual) };
-        if is_set != 0 {
-            let error = std::io::Error::last_os_error();
-            tracing::debug!(%error, "the process is scheduled as others are; it takes longer");
-        }
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::time::{Interval, MissedTickBehavior, Timeout, timeout};
 use crate::config::Config;
 use crate::domain::Moment;
 use crate::engine::{AuditError, Engine, Prepared, Pulse, TurnError, TurnReport, longest_wait};
-use crate::memory;
+use crate::process;
 use crate::store::{Store, StoreError};
 
 use alarm::Alarm;
@@ -169,7 +169,7 @@ async fn work<R: Future<Output = Result<Prepared, String>>>(
         let is_unfinished = matches!(&turn, Ok(report) if report.outdated > 0 && !report.source_failed());
         if !is_unfinished {
             watch.over(engine.rest()).await?;
-            memory::give_back();
+            process::give_back_memory();
         }
         loop {
             if watch.pulse.is_stopping() {

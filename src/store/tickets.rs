@@ -50,11 +50,11 @@ const KEYS: &str = concat!(
 );
 const MISSED: &str = "UPDATE ticket SET missing = missing + 1 WHERE code = $1";
 const GONE: &str = "UPDATE ticket SET gone_at = $2, next_at = $2 WHERE code = $1 AND gone_at IS NULL";
-/// With the last id of all, under no code.
+const MAX_CHANGE: &str = "SELECT COALESCE(MAX(id), 0) FROM change";
 const LAST_CHANGES: &str = concat!(
     "SELECT code, MAX(at) FROM change WHERE code IN (",
     keys_50!(),
-    ") GROUP BY code UNION ALL SELECT '', COALESCE(MAX(id), 0) FROM change"
+    ") GROUP BY code"
 );
 const COUNT_OPEN: &str = concat!(
     "SELECT COUNT(*) FROM ticket WHERE is_open = 1 AND gone_at IS NULL AND ",
@@ -70,6 +70,7 @@ pub const STATEMENTS: &[&str] = &[
     KEYS,
     MISSED,
     GONE,
+    MAX_CHANGE,
     LAST_CHANGES,
     COUNT_OPEN,
     COUNT,
@@ -348,7 +349,7 @@ impl Tx {
             );
             last.extend(rows);
         }
-        let id = last.remove("").unwrap_or_default();
+        let id: i64 = on!(self.db(), fetch_one(sqlx::query_scalar(MAX_CHANGE)));
         let numbered: Vec<(i64, &LogEntry)> = (id + 1..).zip(entries).collect();
         for (place, piece) in pieces(&numbered) {
             // Never before the ticket's last entry: undone from the last backwards, each has to meet what it left.

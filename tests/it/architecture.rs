@@ -10,7 +10,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     // What is read by all and reads nothing but values.
     ("clock", &["domain"]),
     ("cores", &[]),
-    ("memory", &[]),
+    ("process", &[]),
     ("config", &["domain"]),
     ("render", &["domain"]),
     ("shipped", &[]),
@@ -31,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
         &["domain", "config", "render", "source", "store", "engine"],
     ),
     // What lives long.
-    ("daemon", &["domain", "config", "memory", "store", "engine"]),
+    ("daemon", &["domain", "config", "process", "store", "engine"]),
     (
         "demo",
         &[

@@ -1,6 +1,6 @@
 //! How both databases go about the store's statements where its tables have grown: by keys and by what is due.
 
-use sqlx::{AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _};
 
 use super::Kit;
 use super::file::{file_of, open_file};
@@ -150,13 +150,19 @@ const GROWN: [&str; 9] = [
     "ANALYZE",
 ];
 
-#[tokio::test]
-async fn nor_does_a_server_whose_tables_have_grown() {
+/// A store on a server, and somebody else's connection to it.
+async fn on_a_server() -> (Kit, PgConnection) {
     let kit = Kit::new(On::Postgres).await;
     let super::Place::Server(postgres) = &kit.place else {
         panic!("the story is one of a server");
     };
-    let mut connection = postgres.connect().await;
+    let connection = postgres.connect().await;
+    (kit, connection)
+}
+
+#[tokio::test]
+async fn nor_does_a_server_whose_tables_have_grown() {
+    let (_kit, mut connection) = on_a_server().await;
     for rows in GROWN {
         let made = connection.execute(sqlx::raw_sql(rows)).await;
         made.unwrap_or_else(|e| panic!("{rows}: {e}"));
@@ -221,11 +227,7 @@ async fn nor_does_a_server_whose_tables_have_grown() {
 
 #[tokio::test]
 async fn a_server_knows_its_tables_by_the_eighth_transaction_and_not_when_it_comes_to_it() {
-    let kit = Kit::new(On::Postgres).await;
-    let super::Place::Server(postgres) = &kit.place else {
-        panic!("the story is one of a server");
-    };
-    let mut connection = postgres.connect().await;
+    let (kit, mut connection) = on_a_server().await;
     let is_known = "SELECT reltuples >= 0 AS known FROM pg_class WHERE oid = 'message'::regclass";
     let mut known = Vec::new();
     for _ in 0..9 {
@@ -240,11 +242,7 @@ async fn a_server_knows_its_tables_by_the_eighth_transaction_and_not_when_it_com
 
 #[tokio::test]
 async fn later_a_server_looks_again_at_what_has_grown_and_at_nothing_else() {
-    let kit = Kit::new(On::Postgres).await;
-    let super::Place::Server(postgres) = &kit.place else {
-        panic!("the story is one of a server");
-    };
-    let mut connection = postgres.connect().await;
+    let (kit, mut connection) = on_a_server().await;
     let looked_at = "SELECT COALESCE(string_agg(relname, ' ' ORDER BY relname), '') AS names FROM pg_class \
                      WHERE relname IN ('ticket', 'change', 'telling', 'notice', 'message') AND reltuples > 0";
     let mut looks = Vec::new();
