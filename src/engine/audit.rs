@@ -222,7 +222,7 @@ impl Engine {
     /// # Errors
     /// Why nothing can be said, or not of all.
     pub async fn audit(&mut self, since: Option<Moment>, now: Moment) -> Result<Audit, AuditError> {
-        let meta = self.store.meta().await?;
+        let meta = self.as_it_goes(self.store.meta().await?);
         if meta.first_turn_at.is_none() {
             return Err(AuditError::NoTurn);
         }

@@ -93,9 +93,13 @@ pub use retention::{Pruned, prunable, prune, unwitnessed_since};
 pub use send_test::{TestError, Tested, send_test};
 
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
-const TERM: TimeDelta = TimeDelta::minutes(2);
+const TERM: TimeDelta = TimeDelta::minutes(3);
 
-/// How often it says meanwhile that it is there, while it waits for the ticket database.
+/// How old what is written down of the last turn gets before a turn in which nothing happens is written down too. Until then
+/// a term has not to be renewed either ([`Store::lead`]).
+const SIGNS_LAST: TimeDelta = TimeDelta::seconds(90);
+
+/// How often it says that it is there while it waits for the ticket database.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// How long the mail server has to take leave.
@@ -145,6 +149,8 @@ struct Decided {
     /// Tickets waited to be evaluated by a changed configuration.
     has_outdated: bool,
     meta: Meta,
+    /// Of the turn before, where it was this process's.
+    before: Option<Signs>,
 }
 
 /// What it has of it before it watches over it.
@@ -159,8 +165,27 @@ struct Made {
     has_outdated: bool,
     /// As it is behind composing.
     meta: Meta,
-    /// The turn, once it is recorded.
-    recorded: Option<Moment>,
+    /// Once the turn has come to its end.
+    signs: Option<Signs>,
+}
+
+/// What the last turn of this process left.
+#[derive(Debug, Clone)]
+struct Signs {
+    /// The last turn that is written down.
+    written: Moment,
+    /// How far this one has come.
+    moments: Vec<(MetaMoment, Moment)>,
+    /// Turns that are not counted in the store yet.
+    uncounted: usize,
+}
+
+impl Signs {
+    /// The store has no other turn since.
+    fn hold(&self, meta: &Meta) -> bool {
+        let written = meta.last_turn_at.map(|at| at.timestamp_micros());
+        written == Some(self.written.timestamp_micros())
+    }
 }
 
 /// Tells the time: the system's, or a simulated one.
@@ -246,9 +271,9 @@ pub struct Engine {
     audit_failed: Option<AuditFailure>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
-    /// The last turn that this process recorded. What it remembers of the store holds only while the store has no other: after
-    /// a failover it may be one from before, and meanwhile another process may have led.
-    recorded: Option<Moment>,
+    /// What it remembers of the store holds only while the store has no other turn: after a failover it may be one from
+    /// before, and meanwhile another process may have led.
+    signs: Option<Signs>,
     taken_up: TakenUp,
     /// When the last summary of each id fell due, where it is known to have been made.
     summed_up: HashMap<String, Moment>,
@@ -330,7 +355,7 @@ impl Engine {
             unbalanced: None,
             audit_failed: None,
             is_changed: false,
-            recorded: None,
+            signs: None,
             taken_up: TakenUp::default(),
             summed_up: HashMap::new(),
             disabled: DisabledEndpoints::default(),
@@ -469,7 +494,7 @@ impl Engine {
             mut watched,
             has_outdated,
             meta,
-            recorded: _,
+            signs: _,
         } = made;
         let mut delivered = delivered?;
         delivered.dead += composed.given_up;
@@ -538,12 +563,14 @@ impl Engine {
 
     /// Observes and decides: one process at a time does.
     async fn decide(&mut self, meta: Meta, now: Moment) -> Result<Decided, TurnError> {
+        let is_own = self.signs.as_ref().is_some_and(|signs| signs.hold(&meta));
+        let meta = self.as_it_goes(meta);
         if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
             return Err(TurnError::BackInTime { asked: now, last });
         }
         self.behind = None;
-        let recorded = self.recorded.take().map(|at| at.timestamp_micros());
-        if recorded.is_none() || recorded != meta.last_turn_at.map(|at| at.timestamp_micros()) {
+        let before = self.signs.take().filter(|_| is_own);
+        if before.is_none() {
             self.taken_up = TakenUp::default();
             self.summed_up.clear();
             self.freezes_at = None;
@@ -574,6 +601,7 @@ impl Engine {
             decided,
             has_outdated: exceptions.outdated_tickets,
             meta,
+            before,
         })
     }
 
@@ -622,8 +650,8 @@ impl Engine {
         };
         let (made, delivered) = join!(Box::pin(making), Box::pin(delivering));
         self.give_back(ways);
-        if let Ok(Made { recorded: Some(at), .. }) = made {
-            self.recorded = Some(at);
+        if let Ok(Made { signs: Some(signs), .. }) = &made {
+            self.signs = Some(signs.clone());
         }
         (made, delivered)
     }
@@ -642,8 +670,10 @@ impl Engine {
             decided,
             has_outdated,
             mut meta,
+            before,
         } = decided;
-        let mut composed = match self.is_anything_to_compose(&meta, now).await? {
+        let has_due = self.is_anything_to_compose(&meta, now).await?;
+        let mut composed = match has_due {
             true => {
                 // Reading and deciding may have taken long enough for ops to have paused or forgotten meanwhile.
                 let fresh = self.store.meta().await?;
@@ -660,9 +690,42 @@ impl Engine {
         };
         let decided = decided + composed.reread.decided;
         observed.join(std::mem::take(&mut composed.reread));
-        self.record(&meta, &observed, &composed, now).await?;
+        let moments = [
+            (MetaMoment::LastTurn, Some(now)),
+            (
+                MetaMoment::LastComposed,
+                Some(now).filter(|_| composed.is_complete).or(meta.last_composed_at),
+            ),
+            (MetaMoment::SourceRead, meta.source_read_at),
+            (MetaMoment::NewestUpdate, meta.newest_update),
+        ];
+        let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
+        let uncounted = 1 + before.as_ref().map_or(0, |before| before.uncounted);
+        let is_quiet = decided == 0 && !has_due && !has_outdated && observed.is_nothing();
+        let written = before.map(|before| before.written).filter(|written| {
+            is_quiet && now - *written < SIGNS_LAST && meta.config_loaded_at.is_none_or(|loaded| loaded <= *written)
+        });
+        let signs = match written {
+            Some(written) => Signs {
+                written,
+                moments,
+                uncounted,
+            },
+            None => {
+                let mut tx = self.begin_deciding().await?;
+                tx.put_moments(&moments).await?;
+                summaries::count_turns(&mut tx, uncounted, &observed).await?;
+                tx.commit().await?;
+                Signs {
+                    written: now,
+                    moments,
+                    uncounted: 0,
+                }
+            }
+        };
         // As it is by now: composing writes down whether it holds messages back.
-        let meta = self.store.meta().await?;
+        let mut meta = self.store.meta().await?;
+        meta.set(&signs.moments);
         let watched = Watched::prepared(
             &self.config,
             &meta,
@@ -679,7 +742,7 @@ impl Engine {
             watched,
             has_outdated,
             meta,
-            recorded: Some(now),
+            signs: Some(signs),
         })
     }
 
@@ -706,7 +769,7 @@ impl Engine {
 
     /// Delivers what is made, without a look at the ticket database: what is left of a turn while the clock is behind.
     pub async fn deliver_only(&mut self, clock: &Clock<'_>) -> Result<TurnReport, TurnError> {
-        let meta = self.store.meta().await?;
+        let meta = self.as_it_goes(self.store.meta().await?);
         let is_paused = meta.paused.is_some();
         self.follow_back(clock()).await?;
         let delivered = Box::pin(self.deliver(clock)).await?;
@@ -758,32 +821,37 @@ impl Engine {
         self.pulse.beat();
     }
 
-    /// Records how far the turn has come, once all is composed; some of it may have been sent by then.
-    async fn record(
-        &self,
-        meta: &Meta,
-        observed: &Observed,
-        composed: &Composed,
-        now: Moment,
-    ) -> Result<(), TurnError> {
-        let moments = [
-            (MetaMoment::LastTurn, Some(now)),
-            (MetaMoment::LastComposed, Some(now).filter(|_| composed.is_complete)),
-            (MetaMoment::SourceRead, meta.source_read_at),
-            (MetaMoment::NewestUpdate, meta.newest_update),
-        ];
-        let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
+    /// The store's values, with what the last turns of this process have not written down.
+    fn as_it_goes(&self, mut meta: Meta) -> Meta {
+        if let Some(signs) = self.signs.as_ref().filter(|signs| signs.hold(&meta)) {
+            meta.set(&signs.moments);
+        }
+        meta
+    }
+
+    /// Writes down what the last turns have not.
+    async fn settle_signs(&self) -> Result<(), StoreError> {
+        let Some(signs) = self.signs.as_ref().filter(|signs| signs.uncounted > 0) else {
+            return Ok(());
+        };
+        if !signs.hold(&self.store.meta().await?) {
+            return Ok(());
+        }
         let mut tx = self.begin_deciding().await?;
-        tx.put_moments(&moments).await?;
-        summaries::count_turn(&mut tx, observed).await?;
-        tx.commit().await?;
-        Ok(())
+        tx.put_moments(&signs.moments).await?;
+        summaries::count_turns(&mut tx, signs.uncounted, &Observed::default()).await?;
+        tx.commit().await
     }
 
     /// Ends the connections politely, and lets another process decide.
     pub async fn close(&mut self) {
         self.settle_owing().await;
         self.take_leave().await;
+        if self.term.is_some()
+            && let Err(error) = self.settle_signs().await
+        {
+            tracing::warn!(%error, "the last turn is not written down: {error}");
+        }
         if let Some(term) = self.term.take()
             && let Err(error) = self.store.step_down(&term).await
         {

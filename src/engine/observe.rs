@@ -94,6 +94,11 @@ impl Observed {
         }
     }
 
+    /// The ticket database shows nothing new, and nothing that is wrong.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.problems.is_empty() && !self.has_swept && self.changed + self.gone + self.rejected + self.spoiled == 0
+    }
+
     /// The ticket database could not be read.
     #[must_use]
     pub fn source_failed(&self) -> bool {

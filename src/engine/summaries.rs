@@ -393,9 +393,9 @@ fn going<'a>(due: &DueSummary, recipient: &'a Recipient) -> Due<'a> {
 }
 
 /// Counts what a turn met with.
-pub(super) async fn count_turn(tx: &mut Tx, observed: &Observed) -> Result<(), StoreError> {
+pub(super) async fn count_turns(tx: &mut Tx, turns: usize, observed: &Observed) -> Result<(), StoreError> {
     for (tally, by) in [
-        (Tally::Turns, 1),
+        (Tally::Turns, turns),
         (Tally::SourceDown, usize::from(observed.source_failed())),
         (Tally::RowsRejected, observed.rejected),
         (Tally::ValuesIgnored, observed.spoiled),

@@ -43,6 +43,16 @@ const RENEW: &str = concat!(
     ", ",
     version!()
 );
+/// A term that has not to be renewed yet: more than half of it is left, and no more than it can have.
+const HELD: &str = concat!(
+    "SELECT term, ",
+    version!(),
+    " FROM lease WHERE name = 'turn' AND holder = $1 AND until BETWEEN ",
+    database_time!(),
+    " + CAST($2 AS BIGINT) / 2 AND ",
+    database_time!(),
+    " + $2"
+);
 const LEAD: &str = concat!(
     "UPDATE lease SET term = CASE WHEN holder = $1 THEN term ELSE term + 1 END, holder = $1, until = ",
     database_time!(),
@@ -56,7 +66,7 @@ const LEAD: &str = concat!(
 );
 const STEP_DOWN: &str = "UPDATE lease SET holder = '', until = 0 WHERE name = 'turn' AND holder = $1 AND term = $2";
 
-pub const STATEMENTS: &[&str] = &[TAKE, RENEW, LEAD, STEP_DOWN];
+pub const STATEMENTS: &[&str] = &[TAKE, RENEW, HELD, LEAD, STEP_DOWN];
 
 /// A process's time as the one that decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,14 +79,17 @@ pub struct Term {
 
 impl Store {
     /// Asks to be the one that decides for a length of time; `None` where another process is. A term goes on with each
-    /// deciding transaction and each time it is asked for.
+    /// deciding transaction, and where half of it is over when it is asked for.
     pub async fn lead(&self, holder: &str, length: TimeDelta) -> Result<Option<Term>, StoreError> {
         let length = length.num_microseconds().unwrap_or(i64::MAX);
         let number = match self.db() {
             Either::Sqlite(_) => Some(0),
             Either::Postgres(server) => {
-                let lead = sqlx::query_as(LEAD).bind(holder).bind(length);
-                let led: Option<(i64, i64)> = asked!(server, fetch_optional(lead));
+                let ask = |text| sqlx::query_as(text).bind(holder.to_owned()).bind(length);
+                let mut led: Option<(i64, i64)> = asked!(server, fetch_optional(ask(HELD)));
+                if led.is_none() {
+                    led = asked!(server, fetch_optional(ask(LEAD)));
+                }
                 if let Some((_, version)) = led {
                     refuse_newer(&postgres::named(server), version)?;
                 }

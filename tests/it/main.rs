@@ -34,6 +34,7 @@ mod periods;
 mod postgres;
 mod preview;
 mod privacy;
+mod quiet;
 mod readers;
 mod readme;
 mod register;

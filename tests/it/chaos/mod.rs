@@ -54,7 +54,7 @@ struct Size {
     kills: usize,
     /// Longest stop of a replica, in milliseconds.
     longest_stop: u64,
-    /// How many times as fast leases run out: a term lasts two minutes, a claim thirty.
+    /// How many times as fast leases run out: a term lasts three minutes, a claim thirty.
     leases: u32,
     /// For how long anything is waited for.
     patience: Duration,

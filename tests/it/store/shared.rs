@@ -147,7 +147,7 @@ async fn an_answer_that_comes_while_a_ticket_is_decided_on_wakes_it_after_that()
         deciding.commit().await.expect("committed");
     };
     tokio::join!(answer, decision);
-    assert_eq!(kit.store.due(at("2021-09-14 08:01"), 10).await.expect("codes"), [code]);
+    assert_eq!(kit.due("2021-09-14 08:01", 10).await, [code]);
 }
 
 /// Until a process waits for the one that writes.
@@ -232,6 +232,28 @@ async fn a_term_goes_on_with_every_transaction_that_decides() {
     let tx = kit.store.begin_deciding(&term).await.expect("a transaction");
     tx.commit().await.expect("committed");
     assert_eq!(lead(&other, "b").await, None);
+}
+
+#[tokio::test]
+async fn a_term_is_written_down_anew_once_half_of_it_is_over() {
+    let kit = Kit::new(On::Postgres).await;
+    let term = lead(&kit.store, "a").await.expect("a term");
+    let mut server = kit.postgres().connect().await;
+    let mut until = async || {
+        let until = sqlx::query("SELECT until FROM lease").fetch_one(&mut server);
+        until.await.expect("the lease").get::<i64, _>(0)
+    };
+    let first = until().await;
+    assert_eq!(lead(&kit.store, "a").await.as_ref(), Some(&term));
+    assert_eq!(until().await, first);
+    let minute = TimeDelta::minutes(1).num_microseconds().expect("a number");
+    for moved in [first - minute, first + 3 * minute] {
+        // The second is of a clock that was set back since.
+        kit.postgres().run(&format!("UPDATE lease SET until = {moved}")).await;
+        assert_eq!(lead(&kit.store, "a").await.as_ref(), Some(&term));
+        let now = until().await;
+        assert!(first <= now && now < first + minute, "{first} {now}");
+    }
 }
 
 #[tokio::test]
