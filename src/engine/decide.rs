@@ -23,7 +23,7 @@ use crate::source::Row;
 use crate::store::forgotten::Unknown;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::tellings::{Fate, Tell};
-use crate::store::tickets::Kept;
+use crate::store::tickets::{Due, Kept};
 
 /// Tickets evaluated in one transaction.
 const BATCH: usize = 500;
@@ -39,15 +39,15 @@ pub(super) const SHARE_OF_TURN: i64 = (SHARE * BATCH) as i64;
 pub(super) enum Candidate {
     /// A row just read.
     Row(Box<Row>),
-    /// A known ticket whose instant has come.
-    Due(String),
+    /// A known ticket that is to be looked at.
+    Due(Due),
 }
 
 impl Candidate {
     fn code(&self) -> &str {
         match self {
             Candidate::Row(row) => &row.ticket.code,
-            Candidate::Due(code) => code,
+            Candidate::Due(due) => &due.code,
         }
     }
 }
@@ -90,29 +90,28 @@ impl Engine {
         let mut decided = 0;
         let mut may_be_due = true;
         let mut share = SHARE;
-        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         loop {
-            let mut codes = match may_be_due {
-                true => self.store.due(now, limit).await?,
+            let mut due = match may_be_due {
+                true => self.store.due(now, BATCH).await?,
                 false => Vec::new(),
             };
             // What is evaluated now is due later.
-            may_be_due = codes.len() == BATCH;
-            if codes.is_empty() {
+            may_be_due = due.len() == BATCH;
+            if due.is_empty() {
                 if has_outdated {
-                    codes = self.store.outdated(meta.generation, limit).await?;
+                    due = self.store.outdated(meta.generation, BATCH).await?;
                 }
-                if codes.is_empty() {
+                if due.is_empty() {
                     self.all_evaluated(meta, now).await?;
                 } else if share == 0 {
                     return Ok(decided);
                 }
                 share = share.saturating_sub(1);
             }
-            if codes.is_empty() || self.pulse.is_stopping() {
+            if due.is_empty() || self.pulse.is_stopping() {
                 return Ok(decided);
             }
-            let batch = codes.into_iter().map(Candidate::Due).collect();
+            let batch = due.into_iter().map(Candidate::Due).collect();
             decided += self.decide_batch(meta, batch, None, now).await?.decided;
             self.pulse.beat();
         }
@@ -160,6 +159,11 @@ impl Engine {
         let (mut lapsed, mut moved) = (0, 0);
         let mut tx = self.begin_deciding().await?;
         // Within the transaction: an answer that another process records meanwhile would wake a ticket in vain.
+        let woken = batch.iter().filter_map(|candidate| match candidate {
+            Candidate::Due(due) if due.is_woken => Some(due.code.clone()),
+            _ => None,
+        });
+        tx.heeded(&woken.collect::<Vec<_>>()).await?;
         let mut kept = tx.tickets(&codes).await?;
         let is_unknown = |c: &&Candidate| matches!(c, Candidate::Row(_)) && !kept.contains_key(c.code());
         let unknown: Vec<String> = batch.iter().filter(is_unknown).map(|c| c.code().to_owned()).collect();

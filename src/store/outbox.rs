@@ -18,9 +18,9 @@ use crate::domain::rule::Channel;
 const CLAIMABLE: &str = "SELECT id, unit, recipients, bytes, urgent, created_at, attempts, first_attempt_at, claimed_by FROM message JOIN body ON message = id \
      WHERE state = 'waiting' AND channel = $4 AND next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_until > $5) \
      AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'paused') ORDER BY next_attempt_at, id LIMIT CAST($3 AS BIGINT)";
-const ARE_DUE: &str = "SELECT \
-     (SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE state = 'waiting' AND channel = $1 AND next_attempt_at <= $3 LIMIT 1) AS first), \
-     (SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE state = 'waiting' AND channel = $2 AND next_attempt_at <= $3 LIMIT 1) AS first)";
+/// When the first of each of two channels is due. Minima, as in [`FIRST_TO_COMPOSE`].
+const FIRST_DUE: &str = "SELECT (SELECT MIN(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = $1), \
+     (SELECT MIN(next_attempt_at) FROM message WHERE state = 'waiting' AND channel = $2)";
 const CLAIM: &str = concat!(
     "UPDATE message SET claimed_by = $51, claimed_until = $52 \
      WHERE state = 'waiting' AND (claimed_until IS NULL OR claimed_until <= $53 OR claimed_until > $54) AND id IN (",
@@ -59,11 +59,12 @@ const NOTICES_SETTLED: &str = concat!(
 );
 const NOTICES_TRIED: &str =
     "UPDATE notice SET first_attempt_at = COALESCE(first_attempt_at, $2) WHERE message = $1 AND state = 'composed'";
-const TICKETS_WAKE: &str = concat!(
-    "UPDATE ticket SET next_at = $51 WHERE (next_at IS NULL OR next_at > $51) AND code IN \
-     (SELECT t.subject FROM notice n JOIN telling t ON t.id = n.telling WHERE t.subject_kind = 'ticket' AND n.message IN (",
+/// Apart from the tickets: these are long rows with many indexes, and of most nothing is new once they are looked at.
+const WAKE: &str = concat!(
+    "INSERT INTO woken (code, at) SELECT DISTINCT t.subject, CAST($51 AS BIGINT) FROM notice n JOIN telling t ON t.id = n.telling \
+     WHERE t.subject_kind = 'ticket' AND n.message IN (",
     keys_50!(),
-    "))"
+    ") ON CONFLICT (code) DO UPDATE SET at = excluded.at WHERE excluded.at < woken.at"
 );
 const MAX_ATTEMPT: &str = "SELECT COALESCE(MAX(id), 0) FROM attempt";
 const REPLACEABLE: &str = "SELECT id, unit FROM message WHERE state = 'waiting' AND channel = 'email' AND replace_at <= $1 AND unknown = 0 AND claimed_by IS NULL ORDER BY replace_at, id LIMIT CAST($2 AS BIGINT)";
@@ -176,7 +177,7 @@ const COUNTS: &str = "SELECT state, COUNT(*), COALESCE(MIN(created_at), 0), CAST
 
 pub const STATEMENTS: &[&str] = &[
     CLAIMABLE,
-    ARE_DUE,
+    FIRST_DUE,
     CLAIM,
     VOID_CLAIMS,
     DUE_AT_ONCE,
@@ -186,7 +187,7 @@ pub const STATEMENTS: &[&str] = &[
     ACCEPTED,
     NOTICES_SETTLED,
     NOTICES_TRIED,
-    TICKETS_WAKE,
+    WAKE,
     MAX_ATTEMPT,
     REPLACEABLE,
     WAITING_LIVE,
@@ -607,20 +608,18 @@ struct ClaimRow {
 impl Store {
     /// The channels with a message that waits and is due.
     pub async fn channels_due(&self, due: Moment) -> Result<Vec<Channel>, StoreError> {
-        let (mails, posts): (i64, i64) = on!(
+        let (mails, posts): (Option<i64>, Option<i64>) = on!(
             self.db(),
             fetch_one(
-                sqlx::query_as(ARE_DUE)
+                sqlx::query_as(FIRST_DUE)
                     .bind(Channel::Email.word())
                     .bind(Channel::Webhook.word())
-                    .bind(micros(due))
             )
         );
-        let due = [(Channel::Email, mails), (Channel::Webhook, posts)];
-        Ok(due
+        let is_due = |(channel, first): (Channel, Option<i64>)| first.filter(|at| *at <= micros(due)).map(|_| channel);
+        Ok([(Channel::Email, mails), (Channel::Webhook, posts)]
             .into_iter()
-            .filter(|(_, any)| *any > 0)
-            .map(|(channel, _)| channel)
+            .filter_map(is_due)
             .collect())
     }
 
@@ -1224,7 +1223,7 @@ impl Tx {
                 self.db(),
                 execute(
                     filled(chunk)
-                        .fold(sqlx::query(TICKETS_WAKE), |q, id| q.bind(id))
+                        .fold(sqlx::query(WAKE), |q, id| q.bind(id))
                         .bind(micros(at))
                 )
             );

@@ -36,7 +36,7 @@ macro_rules! among {
         "FROM change WHERE at < $1"
     };
     (tickets) => {
-        "FROM ticket WHERE over_at < $1 AND next_at IS NULL \
+        "FROM ticket WHERE over_at < $1 AND next_at IS NULL AND NOT EXISTS (SELECT 1 FROM woken w WHERE w.code = ticket.code) \
          AND NOT EXISTS (SELECT 1 FROM telling t JOIN notice n ON n.telling = t.id \
          WHERE t.subject = ticket.code AND t.subject_kind = 'ticket' \
          AND (n.state IN ('waiting', 'composed', 'awaiting_approval') OR n.state_at >= $1)) \
@@ -391,7 +391,7 @@ impl Tx {
         }
         self.drop_tellings(&tellings).await?;
         drop_all!(self, codes, DROP_ACKNOWLEDGEMENTS, DROP_CHANGES_OF, DROP_TICKETS);
-        Ok(())
+        self.heeded(codes).await
     }
 
     async fn drop_tellings(&mut self, tellings: &[i64]) -> Result<(), StoreError> {

@@ -34,8 +34,12 @@ const BY_CODES: &str = concat!(
     keys_50!(),
     ")"
 );
-const DUE: &str = "SELECT string_agg(code, $3 ORDER BY next_at, code) \
-     FROM (SELECT code, next_at FROM ticket WHERE next_at <= $1 ORDER BY next_at, code LIMIT CAST($2 AS BIGINT)) AS page";
+/// A page of those whose instant has come and one of those that were woken, these with a mark.
+const DUE: &str = "SELECT string_agg(CASE WHEN woken = 1 THEN code || $4 ELSE code END, $3 ORDER BY at, code) \
+     FROM (SELECT code, MIN(at) AS at, MAX(woken) AS woken FROM \
+     (SELECT code, next_at AS at, 0 AS woken FROM (SELECT code, next_at FROM ticket WHERE next_at <= $1 ORDER BY next_at, code LIMIT CAST($2 AS BIGINT)) AS page \
+     UNION ALL SELECT code, at, 1 FROM (SELECT code, at FROM woken WHERE at <= $1 ORDER BY code LIMIT CAST($2 AS BIGINT)) AS page) AS page GROUP BY code) AS page";
+const HEEDED: &str = concat!("DELETE FROM woken WHERE code IN (", keys_50!(), ")");
 const COUNT_OUTDATED: &str = "SELECT COUNT(*) FROM ticket WHERE generation < $1";
 /// By the index alone: of one generation all there are, and an order among them would be made anew for each batch.
 const OUTDATED: &str = "SELECT code FROM ticket WHERE generation < $1 ORDER BY generation LIMIT CAST($2 AS BIGINT)";
@@ -65,6 +69,7 @@ const COUNT: &str = concat!("SELECT COUNT(*) FROM ticket WHERE ", of_source!());
 pub const STATEMENTS: &[&str] = &[
     BY_CODES,
     DUE,
+    HEEDED,
     COUNT_OUTDATED,
     OUTDATED,
     KEYS,
@@ -143,6 +148,14 @@ impl Kept {
     }
 }
 
+/// A ticket that is to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub code: String,
+    /// An answer to a letter about it has come since it was looked at.
+    pub is_woken: bool,
+}
+
 /// What the sweep compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptKey {
@@ -205,22 +218,36 @@ impl Store {
         tickets!(self, codes)
     }
 
-    /// Codes of the tickets whose instant has come, the longest waiting first.
-    pub async fn due(&self, now: Moment, limit: i64) -> Result<Vec<String>, StoreError> {
+    /// The tickets whose instant has come or which were woken, the longest waiting first.
+    pub async fn due(&self, now: Moment, most: usize) -> Result<Vec<Due>, StoreError> {
+        let limit = i64::try_from(most).unwrap_or(i64::MAX);
         let lines: Option<String> = on!(
             self.db(),
-            fetch_one(sqlx::query_scalar(DUE).bind(micros(now)).bind(limit).bind(NEWLINE))
+            fetch_one(
+                sqlx::query_scalar(DUE)
+                    .bind(micros(now))
+                    .bind(limit)
+                    .bind(NEWLINE)
+                    .bind(TAB)
+            )
         );
-        let codes = lines.iter().flat_map(|lines| lines.split('\n'));
-        Ok(codes.map(str::to_owned).collect())
+        let lines = lines.iter().flat_map(|lines| lines.split('\n')).take(most);
+        let due = lines.map(|line| Due {
+            code: line.trim_end_matches('\t').to_owned(),
+            is_woken: line.ends_with('\t'),
+        });
+        Ok(due.collect())
     }
 
-    /// Codes of the tickets that were last evaluated under an older generation of rules.
-    pub async fn outdated(&self, generation: i64, limit: i64) -> Result<Vec<String>, StoreError> {
-        Ok(on!(
+    /// Tickets that were last evaluated under an older generation of rules.
+    pub async fn outdated(&self, generation: i64, most: usize) -> Result<Vec<Due>, StoreError> {
+        let limit = i64::try_from(most).unwrap_or(i64::MAX);
+        let codes: Vec<String> = on!(
             self.db(),
             fetch_all(sqlx::query_scalar(OUTDATED).bind(generation).bind(limit))
-        ))
+        );
+        let due = codes.into_iter().map(|code| Due { code, is_woken: false });
+        Ok(due.collect())
     }
 
     /// How many tickets were last evaluated under an older generation of rules.
@@ -267,6 +294,17 @@ impl Tx {
     /// As [`Store::tickets`]; nobody changes them before the transaction ends.
     pub async fn tickets(&mut self, codes: &[String]) -> Result<HashMap<String, Kept>, StoreError> {
         tickets!(self, codes)
+    }
+
+    /// Tickets that were woken have been looked at, or are there no more.
+    pub async fn heeded(&mut self, codes: &[String]) -> Result<(), StoreError> {
+        for chunk in codes.chunks(CHUNK) {
+            on!(
+                self.db(),
+                execute(filled(chunk).fold(sqlx::query(HEEDED), |q, code| q.bind(code)))
+            );
+        }
+        Ok(())
     }
 
     /// Saves tickets that were looked at, with what each row was before into the change log where it differs. No code

@@ -31,6 +31,7 @@ on_both! {
     a_message_put_back_was_not_tried
     a_message_that_was_refused_for_now_is_tried_again_and_one_refused_for_good_is_not
     an_answer_wakes_the_tickets_it_speaks_of
+    a_ticket_that_is_woken_and_due_as_well_comes_once_and_the_longest_waiting_first
     what_was_not_accepted_goes_into_the_next_digest_with_its_first_attempt
     what_may_have_arrived_is_never_replaced_nor_what_is_being_sent
     there_is_one_digest_a_recipient_and_date
@@ -168,6 +169,11 @@ impl Kit {
 
     async fn claim(&self, by: &str, when: &str) -> Vec<Claim> {
         self.store.claim(&wanted(by, at(when), 10)).await.expect("claims")
+    }
+
+    async fn due(&self, when: &str, most: usize) -> Vec<String> {
+        let due = self.store.due(at(when), most).await.expect("tickets");
+        due.into_iter().map(|due| due.code).collect()
     }
 
     async fn channels_due(&self, when: &str) -> Vec<Channel> {
@@ -424,11 +430,43 @@ async fn a_message_that_was_refused_for_now_is_tried_again_and_one_refused_for_g
 
 async fn an_answer_wakes_the_tickets_it_speaks_of(on: On) {
     let kit = Kit::ready(on).await;
-    let now = at("2021-09-14 08:01");
-    assert!(kit.store.due(now, 10).await.expect("codes").is_empty());
+    assert!(kit.due("2021-09-14 08:01", 10).await.is_empty());
     let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
     kit.settle(&claim, &accepted(), "2021-09-14 08:01").await;
-    assert_eq!(kit.store.due(now, 10).await.expect("codes"), ["T1"]);
+    assert!(kit.due("2021-09-14 08:00", 10).await.is_empty());
+    assert_eq!(kit.due("2021-09-14 08:01", 10).await, ["T1"]);
+    // Its row is as it was, and once it has been looked at it sleeps again.
+    let kept = kit.kept("T1").await.expect("T1");
+    assert_ne!(kept.next_at, Some(at("2021-09-14 08:01")));
+    let mut tx = kit.store.begin().await.expect("a transaction");
+    tx.heeded(&["T1".to_owned()]).await.expect("heeded");
+    tx.commit().await.expect("committed");
+    assert!(kit.due("2021-09-14 08:01", 10).await.is_empty());
+}
+
+async fn a_ticket_that_is_woken_and_due_as_well_comes_once_and_the_longest_waiting_first(on: On) {
+    let kit = Kit::ready(on).await;
+    let claim = kit.claim("a", "2021-09-14 08:00").await.remove(0);
+    kit.settle(&claim, &accepted(), "2021-09-14 08:01").await;
+    for (code, next) in [
+        ("T0", "2021-09-14 08:02"),
+        ("T1", "2021-09-14 08:03"),
+        ("T2", "2021-09-14 07:00"),
+    ] {
+        kit.see(&ticket(code), "2021-09-06 10:00").await;
+        let mut kept = kit.kept(code).await.expect(code);
+        kept.next_at = Some(at(next));
+        let before = kit.kept(code).await;
+        let mut tx = kit.store.begin().await.expect("a transaction");
+        tx.save_tickets(&[(before, kept)], at("2021-09-14 07:00"))
+            .await
+            .expect("saved");
+        tx.commit().await.expect("committed");
+    }
+    let due = kit.store.due(at("2021-09-14 08:05"), 10).await.expect("tickets");
+    let due: Vec<_> = due.iter().map(|due| (due.code.as_str(), due.is_woken)).collect();
+    assert_eq!(due, [("T2", false), ("T1", true), ("T0", false)]);
+    assert_eq!(kit.due("2021-09-14 08:05", 2).await, ["T2", "T1"]);
 }
 
 async fn what_was_not_accepted_goes_into_the_next_digest_with_its_first_attempt(on: On) {
@@ -628,10 +666,9 @@ async fn due_tickets_come_in_the_order_they_have_waited(on: On) {
             .expect("saved");
         tx.commit().await.expect("committed");
     }
-    let due = |when, limit| kit.store.due(at(when), limit);
-    assert_eq!(due("2021-09-08 08:00", 10).await.expect("codes"), ["b", "a"]);
-    assert_eq!(due("2021-09-08 08:00", 1).await.expect("codes"), ["b"]);
-    assert!(due("2021-09-06 07:59", 10).await.expect("codes").is_empty());
+    assert_eq!(kit.due("2021-09-08 08:00", 10).await, ["b", "a"]);
+    assert_eq!(kit.due("2021-09-08 08:00", 1).await, ["b"]);
+    assert!(kit.due("2021-09-06 07:59", 10).await.is_empty());
 }
 
 async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_once(on: On) {
@@ -641,7 +678,8 @@ async fn after_a_change_of_rules_every_ticket_is_evaluated_again_in_batches_and_
     }
     let mut seen = Vec::new();
     loop {
-        let batch = kit.store.outdated(2, 50).await.expect("codes");
+        let batch = kit.store.outdated(2, 50).await.expect("tickets");
+        let batch: Vec<String> = batch.into_iter().map(|due| due.code).collect();
         if batch.is_empty() {
             break;
         }
@@ -724,10 +762,7 @@ async fn many_tickets_saved_at_once_keep_each_its_own_past(on: On) {
         let expect: Vec<String> = codes.iter().map(|code| format!("{area}{code}")).collect();
         assert_eq!(areas, expect, "{when}");
     }
-    assert_eq!(
-        kit.store.due(at("2021-09-08 10:00"), 100).await.expect("codes").len(),
-        45
-    );
+    assert_eq!(kit.due("2021-09-08 10:00", 100).await.len(), 45);
 }
 
 async fn the_sweep_gets_every_key_in_byte_order_page_by_page(on: On) {
