@@ -111,11 +111,21 @@ pub struct Renderer {
     break_down: HashSet<String>,
 }
 
+/// A message as templates see it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    message: &'a MessageView,
+    /// [`Facts`]
+    sections: &'a [Value],
+}
+
 /// A section as its step's template sees it.
 #[derive(Serialize)]
 struct Facts<'a> {
     #[serde(flatten)]
     section: &'a SectionView,
+    lines: Value,
     #[serde(flatten)]
     sums: Sums<'a>,
     /// Only where the template asks for it.
@@ -352,7 +362,7 @@ impl Renderer {
             .filter_map(|sample| self.render(&sample).failed)
             .collect();
         let offered = names.iter().flat_map(|name| samples::of(name)).chain(offered);
-        errors.extend(offered.filter_map(|sample| self.sections(&sample, &Value::from(Serde(&sample))).err()));
+        errors.extend(offered.filter_map(|sample| self.sections(&sample).err()));
         errors.extend(self.strange_blocks());
         // Each sample meets it again.
         let mut seen = HashSet::new();
@@ -402,8 +412,7 @@ impl Renderer {
     }
 
     fn by_templates(&self, message: &MessageView) -> Result<(String, String, String), TemplateError> {
-        let shown = Value::from(Serde(message));
-        let (first, sections) = self.sections(message, &shown)?;
+        let (shown, first, sections) = self.sections(message)?;
         let glance = Value::from(Serde(&glance(message, &sections)));
         let subject = self.subject(message, &shown, &first)?;
         let said = context! {
@@ -419,26 +428,29 @@ impl Renderer {
         Ok((subject, layout(TEXT)?, layout(HTML)?))
     }
 
-    /// What the steps' templates say of a message's sections, and the subject of the first. `shown` is the message as
-    /// templates see it.
-    fn sections<'m>(
-        &self,
-        message: &'m MessageView,
-        shown: &Value,
-    ) -> Result<(String, Vec<Composed<'m>>), TemplateError> {
-        let mut sections: Vec<Composed<'m>> = Vec::with_capacity(message.sections.len());
+    /// A message as templates see it, the subject of its first section, and what the steps' templates say of all sections.
+    fn sections<'m>(&self, message: &'m MessageView) -> Result<(Value, String, Vec<Composed<'m>>), TemplateError> {
+        let facts = message.sections.iter().map(|section| Facts {
+            section,
+            lines: Value::from(Serde(&section.lines)),
+            sums: Sums::of(section.lines.iter()),
+            breakdown: self
+                .breaks_down(&section.template)
+                .then(|| Breakdown::of(&section.lines)),
+        });
+        let facts: Vec<Facts<'m>> = facts.collect();
+        let seen: Vec<Value> = facts.iter().map(|facts| Value::from(Serde(facts))).collect();
+        let shown = Value::from(Serde(&Shown {
+            message,
+            sections: &seen,
+        }));
+        let mut sections: Vec<Composed<'m>> = Vec::with_capacity(facts.len());
         let mut first = None;
-        for section in &message.sections {
-            let facts = Facts {
-                section,
-                sums: Sums::of(section.lines.iter()),
-                breakdown: self
-                    .breaks_down(&section.template)
-                    .then(|| Breakdown::of(&section.lines)),
-            };
+        for (facts, seen) in facts.into_iter().zip(seen) {
+            let section = facts.section;
             let template = self.template(&format!("{}{STEP}", section.template))?;
             let failed = |e: &minijinja::Error| TemplateError::new(template.name(), e);
-            let said = context! { message => shown.clone(), section => Value::from(Serde(&facts)) };
+            let said = context! { message => shown.clone(), section => seen };
             let mut blocks = template.render_captured(said).map_err(|e| failed(&e))?;
             let mut block = |name: &str| match blocks.with_state_mut(|state| state.render_block(name)) {
                 Ok(text) => Ok(text.trim().to_owned()),
@@ -458,7 +470,7 @@ impl Renderer {
                 facts,
             });
         }
-        Ok((first.unwrap_or_default(), sections))
+        Ok((shown, first.unwrap_or_default(), sections))
     }
 
     /// The subject in one line: what the highest step says, with how much else there is.

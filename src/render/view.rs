@@ -27,7 +27,8 @@ pub struct MessageView {
     pub at: NaiveDateTime,
     /// The ticket database could not be read: what is remembered is from then.
     pub data_as_of: Option<NaiveDateTime>,
-    /// The highest step first.
+    /// The highest step first. What templates see of them is made apart, once for all that show it.
+    #[serde(skip)]
     pub sections: Vec<SectionView>,
     /// The file name under which the list goes with a long mail, see [`super::annex`].
     pub annex: Option<String>,
@@ -65,6 +66,8 @@ pub struct SectionView {
     pub reminder: u32,
     /// The dates of earlier reminders about any of the lines.
     pub earlier: Vec<NaiveDate>,
+    /// As with sections.
+    #[serde(skip)]
     pub lines: Vec<LineView>,
     pub settled: bool,
     /// By when an answer is asked for.
