@@ -26,6 +26,11 @@ impl Calendars {
         &self.base
     }
 
+    /// The base one, and those that units have of their own.
+    pub fn all(&self) -> impl Iterator<Item = &Calendar> {
+        [&self.base].into_iter().chain(self.own.values()).map(Arc::as_ref)
+    }
+
     /// The calendar of a unit; the base one where it has none of its own.
     #[must_use]
     pub fn of(&self, unit: &str) -> &Calendar {

@@ -51,6 +51,13 @@ impl Schedule<'_> {
         self.digest_of(self.calendar.date_of(now)).filter(|due| *due > now)
     }
 
+    /// Whether a digest falls due after an instant, until another of the same day or the next.
+    #[must_use]
+    pub fn has_digest_within(&self, after: Moment, until: Moment) -> bool {
+        let mut days = [after, until].map(|at| self.calendar.date_of(at)).into_iter();
+        days.any(|day| self.digest_of(day).is_some_and(|due| after < due && due <= until))
+    }
+
     /// The digest that follows the one made at `now`: what has no answer by then is composed anew.
     #[must_use]
     pub fn digest_after(&self, now: Moment) -> Moment {

@@ -20,6 +20,7 @@ use crate::domain::rule::{Approver, Digest, Step};
 use crate::domain::text::fold;
 use crate::domain::ticket::{Memory, Status, Ticket};
 use crate::source::Row;
+use crate::store::StoreError;
 use crate::store::forgotten::Unknown;
 use crate::store::meta::{Meta, MetaMoment};
 use crate::store::tellings::{Fate, Tell};
@@ -61,8 +62,21 @@ pub(super) struct Taken {
     pub(super) kept: Vec<Kept>,
 }
 
+/// A ticket is kept as a row shows it.
+fn shows(kept: &Kept, row: &Row) -> bool {
+    kept.ticket == row.ticket && kept.updated_raw == row.updated_raw && kept.gone_at.is_none() && kept.missing == 0
+}
+
+/// What looking at tickets that were due did.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    pub(super) tickets: usize,
+    pub(super) decided: usize,
+}
+
 impl Engine {
-    /// Takes rows in: classifies, remembers, evaluates and stores those that differ from what is known.
+    /// Takes rows in: classifies, remembers, evaluates and stores those that differ from what is known. With a cursor they are
+    /// what has changed since one from before.
     pub(super) async fn take_rows(
         &self,
         meta: &Meta,
@@ -71,7 +85,17 @@ impl Engine {
         now: Moment,
     ) -> Result<Taken, TurnError> {
         let mut taken = Taken::default();
+        let rows = match cursor {
+            Some(_) if !self.source.shows_all_changes() => self.without_known(rows).await?,
+            _ => rows,
+        };
+        let cursor = cursor.filter(|cursor| meta.cursor.is_none_or(|before| before < *cursor));
         let mut list = candidates(rows).into_iter().peekable();
+        if let Some(cursor) = cursor.filter(|_| list.peek().is_none()) {
+            let mut tx = self.begin_deciding().await?;
+            tx.put_moments(&[(MetaMoment::Cursor, cursor)]).await?;
+            tx.commit().await?;
+        }
         while list.peek().is_some() {
             let batch: Vec<Candidate> = list.by_ref().take(BATCH).collect();
             let last = list.peek().is_none();
@@ -84,10 +108,30 @@ impl Engine {
         Ok(taken)
     }
 
+    /// Rows without those of which nothing is new. What came within the overlap is read again each turn, and the last change
+    /// as long as there is no other: where all is known nothing need be begun.
+    async fn without_known(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, StoreError> {
+        let codes: Vec<String> = rows.iter().map(|row| row.ticket.code.clone()).collect();
+        let kept = self.store.tickets(&codes).await?;
+        rows.retain_mut(|row| {
+            self.classify(row);
+            !kept.get(&row.ticket.code).is_some_and(|kept| shows(kept, row))
+        });
+        Ok(rows)
+    }
+
+    /// What rules propose of a ticket. Of the past only that is known, not the texts.
+    fn classify(&self, row: &mut Row) {
+        if row.ticket.duty.is_none() {
+            let proposed = self.config.rules.propose(&row.ticket, &row.texts);
+            row.ticket.proposed = proposed.or(row.ticket.proposed.take());
+        }
+    }
+
     /// Evaluates the tickets whose instant has come and those that an older generation of rules evaluated last, where there
     /// are any.
-    pub(super) async fn decide_due(&self, meta: &Meta, has_outdated: bool, now: Moment) -> Result<usize, TurnError> {
-        let mut decided = 0;
+    pub(super) async fn decide_due(&self, meta: &Meta, has_outdated: bool, now: Moment) -> Result<Looked, TurnError> {
+        let mut looked = Looked::default();
         let mut may_be_due = true;
         let mut share = SHARE;
         loop {
@@ -104,15 +148,16 @@ impl Engine {
                 if due.is_empty() {
                     self.all_evaluated(meta, now).await?;
                 } else if share == 0 {
-                    return Ok(decided);
+                    return Ok(looked);
                 }
                 share = share.saturating_sub(1);
             }
             if due.is_empty() || self.pulse.is_stopping() {
-                return Ok(decided);
+                return Ok(looked);
             }
+            looked.tickets += due.len();
             let batch = due.into_iter().map(Candidate::Due).collect();
-            decided += self.decide_batch(meta, batch, None, now).await?.decided;
+            looked.decided += self.decide_batch(meta, batch, None, now).await?.decided;
             self.pulse.beat();
         }
     }
@@ -297,21 +342,19 @@ impl Engine {
     /// since nothing of it is news; is it open again, then what it was before is reckoned.
     pub(super) fn take_in(
         &self,
-        row: Row,
+        mut row: Row,
         before: &mut Option<Kept>,
         context: &Context<'_>,
         meta: &Meta,
         now: Moment,
     ) -> Option<Kept> {
-        let Row {
-            mut ticket,
-            texts,
-            updated_raw,
-        } = row;
-        // Of the past only what was proposed is known, not the texts.
-        if ticket.duty.is_none() {
-            ticket.proposed = context.rules.propose(&ticket, &texts).or(ticket.proposed);
+        self.classify(&mut row);
+        if before.as_ref().is_some_and(|before| shows(before, &row)) {
+            return None;
         }
+        let Row {
+            ticket, updated_raw, ..
+        } = row;
         let on = self.config.calendars.base().date_of(now);
         let lead = self.lead(&ticket, on);
         if let (None, Some(kept_from)) = (&before, context.kept_from) {
@@ -332,15 +375,6 @@ impl Engine {
             }
         }
         let before = before.as_ref();
-        if let Some(before) = before {
-            let same = before.ticket == ticket
-                && before.updated_raw == updated_raw
-                && before.gone_at.is_none()
-                && before.missing == 0;
-            if same {
-                return None;
-            }
-        }
         let succession = |old: &str, new: &str| self.config.directory.is_succession(old, new, on);
         let mut memory = Memory::after(
             before.map(|b| (&b.ticket, &b.memory)),

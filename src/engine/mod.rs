@@ -95,9 +95,9 @@ pub use send_test::{TestError, Tested, send_test};
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
 const TERM: TimeDelta = TimeDelta::minutes(3);
 
-/// How old what is written down of the last turn gets before a turn in which nothing happens is written down too. Until then
-/// a term has not to be renewed either ([`Store::lead`]).
-const SIGNS_LAST: TimeDelta = TimeDelta::seconds(90);
+/// How old the last turn in the store gets before one in which nothing happens is written down too. Half a [`TERM`]: until
+/// then that has not to be renewed either ([`Store::lead`]).
+const QUIET: TimeDelta = TimeDelta::seconds(90);
 
 /// How often it says that it is there while it waits for the ticket database.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
@@ -149,8 +149,10 @@ struct Decided {
     /// Tickets waited to be evaluated by a changed configuration.
     has_outdated: bool,
     meta: Meta,
-    /// Of the turn before, where it was this process's.
-    before: Option<Signs>,
+    /// Tickets that were due were looked at.
+    has_looked: bool,
+    /// By the turn before, where it was this process's.
+    reached: Option<Reached>,
 }
 
 /// What it has of it before it watches over it.
@@ -166,25 +168,32 @@ struct Made {
     /// As it is behind composing.
     meta: Meta,
     /// Once the turn has come to its end.
-    signs: Option<Signs>,
+    reached: Option<Reached>,
 }
 
-/// What the last turn of this process left.
+/// How far the turns of this process have come, which the store need not know yet.
 #[derive(Debug, Clone)]
-struct Signs {
-    /// The last turn that is written down.
-    written: Moment,
-    /// How far this one has come.
+struct Reached {
+    /// The last turn that is written down, with its last composing.
+    written: (Moment, Option<Moment>),
     moments: Vec<(MetaMoment, Moment)>,
     /// Turns that are not counted in the store yet.
     uncounted: usize,
 }
 
-impl Signs {
+impl Reached {
     /// The store has no other turn since.
-    fn hold(&self, meta: &Meta) -> bool {
+    fn holds(&self, meta: &Meta) -> bool {
         let written = meta.last_turn_at.map(|at| at.timestamp_micros());
-        written == Some(self.written.timestamp_micros())
+        written == Some(self.written.0.timestamp_micros())
+    }
+
+    /// It has been written down.
+    fn settle(&mut self) {
+        let of = |wanted| self.moments.iter().find(|(name, _)| *name == wanted).map(|(_, at)| *at);
+        let (turn, composed) = (of(MetaMoment::LastTurn), of(MetaMoment::LastComposed));
+        self.written = (turn.unwrap_or(self.written.0), composed);
+        self.uncounted = 0;
     }
 }
 
@@ -271,9 +280,10 @@ pub struct Engine {
     audit_failed: Option<AuditFailure>,
     /// The configuration has changed since alarms were last looked at.
     is_changed: bool,
-    /// What it remembers of the store holds only while the store has no other turn: after a failover it may be one from
-    /// before, and meanwhile another process may have led.
-    signs: Option<Signs>,
+    reached: Option<Reached>,
+    /// The last turn went through. What is remembered of the store holds only then, and while the store has no other turn:
+    /// after a failover it may be one from before, and meanwhile another process may have led.
+    went_through: bool,
     taken_up: TakenUp,
     /// When the last summary of each id fell due, where it is known to have been made.
     summed_up: HashMap<String, Moment>,
@@ -355,7 +365,8 @@ impl Engine {
             unbalanced: None,
             audit_failed: None,
             is_changed: false,
-            signs: None,
+            reached: None,
+            went_through: false,
             taken_up: TakenUp::default(),
             summed_up: HashMap::new(),
             disabled: DisabledEndpoints::default(),
@@ -494,7 +505,7 @@ impl Engine {
             mut watched,
             has_outdated,
             meta,
-            signs: _,
+            reached: _,
         } = made;
         let mut delivered = delivered?;
         delivered.dead += composed.given_up;
@@ -514,6 +525,13 @@ impl Engine {
                 tracing::error!(%error, "what is kept no longer cannot be removed; the next turn tries again: {error}");
             }
             Ok(()) => {}
+        }
+        if !delivered.by.is_empty() && self.term.is_some() {
+            // Whoever looks takes the last turn for the present.
+            match self.settle_reached().await {
+                Err(StoreError::Deposed) => self.term = None,
+                settled => settled?,
+            }
         }
         let waiting = self.store.count_waiting_messages().await?;
         let outdated = match self.term {
@@ -563,14 +581,13 @@ impl Engine {
 
     /// Observes and decides: one process at a time does.
     async fn decide(&mut self, meta: Meta, now: Moment) -> Result<Decided, TurnError> {
-        let is_own = self.signs.as_ref().is_some_and(|signs| signs.hold(&meta));
+        let is_own = self.reached.as_ref().is_some_and(|reached| reached.holds(&meta));
         let meta = self.as_it_goes(meta);
         if let Some(last) = meta.last_turn_at.filter(|last| now < *last) {
             return Err(TurnError::BackInTime { asked: now, last });
         }
         self.behind = None;
-        let before = self.signs.take().filter(|_| is_own);
-        if before.is_none() {
+        if !(std::mem::take(&mut self.went_through) && is_own) {
             self.taken_up = TakenUp::default();
             self.summed_up.clear();
             self.freezes_at = None;
@@ -591,9 +608,10 @@ impl Engine {
             true => self.take_obligations(&meta, now).await?,
             false => 0,
         };
+        let looked = self.decide_due(&meta, exceptions.outdated_tickets, now).await?;
         let decided = observed.decided
             + recorded
-            + self.decide_due(&meta, exceptions.outdated_tickets, now).await?
+            + looked.decided
             + self.decide_summaries(now).await?
             + self.decide_letters(now).await?;
         Ok(Decided {
@@ -601,7 +619,8 @@ impl Engine {
             decided,
             has_outdated: exceptions.outdated_tickets,
             meta,
-            before,
+            has_looked: looked.tickets > 0,
+            reached: self.reached.clone().filter(|_| is_own),
         })
     }
 
@@ -650,8 +669,12 @@ impl Engine {
         };
         let (made, delivered) = join!(Box::pin(making), Box::pin(delivering));
         self.give_back(ways);
-        if let Ok(Made { signs: Some(signs), .. }) = &made {
-            self.signs = Some(signs.clone());
+        if let Ok(Made {
+            reached: Some(reached), ..
+        }) = &made
+        {
+            self.reached = Some(reached.clone());
+            self.went_through = true;
         }
         (made, delivered)
     }
@@ -663,14 +686,16 @@ impl Engine {
         }
     }
 
-    /// Composes what is due, and records how far the turn has come.
+    /// Composes what is due, and says how far the turn has come: in the store where something has happened or nobody has said
+    /// so there for long.
     async fn make_messages(&self, decided: Decided, now: Moment) -> Result<Made, TurnError> {
         let Decided {
             mut observed,
             decided,
             has_outdated,
             mut meta,
-            before,
+            has_looked,
+            reached,
         } = decided;
         let has_due = self.is_anything_to_compose(&meta, now).await?;
         let mut composed = match has_due {
@@ -690,42 +715,29 @@ impl Engine {
         };
         let decided = decided + composed.reread.decided;
         observed.join(std::mem::take(&mut composed.reread));
+        let last_composed = Some(now).filter(|_| composed.is_complete).or(meta.last_composed_at);
         let moments = [
             (MetaMoment::LastTurn, Some(now)),
-            (
-                MetaMoment::LastComposed,
-                Some(now).filter(|_| composed.is_complete).or(meta.last_composed_at),
-            ),
+            (MetaMoment::LastComposed, last_composed),
             (MetaMoment::SourceRead, meta.source_read_at),
             (MetaMoment::NewestUpdate, meta.newest_update),
         ];
         let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
-        let uncounted = 1 + before.as_ref().map_or(0, |before| before.uncounted);
-        let is_quiet = decided == 0 && !has_due && !has_outdated && observed.is_nothing();
-        let written = before.map(|before| before.written).filter(|written| {
-            is_quiet && now - *written < SIGNS_LAST && meta.config_loaded_at.is_none_or(|loaded| loaded <= *written)
-        });
-        let signs = match written {
-            Some(written) => Signs {
-                written,
-                moments,
-                uncounted,
-            },
-            None => {
-                let mut tx = self.begin_deciding().await?;
-                tx.put_moments(&moments).await?;
-                summaries::count_turns(&mut tx, uncounted, &observed).await?;
-                tx.commit().await?;
-                Signs {
-                    written: now,
-                    moments,
-                    uncounted: 0,
-                }
-            }
+        let is_quiet = decided == 0 && !has_due && !has_looked && !has_outdated && observed.is_nothing();
+        let may_wait = reached
+            .as_ref()
+            .is_some_and(|reached| is_quiet && !self.has_to_be_written(reached, &meta, now));
+        let mut reached = Reached {
+            written: reached.as_ref().map_or((now, None), |reached| reached.written),
+            moments,
+            uncounted: 1 + reached.map_or(0, |reached| reached.uncounted),
         };
+        if !may_wait {
+            self.write_down(&mut reached, &observed).await?;
+        }
         // As it is by now: composing writes down whether it holds messages back.
         let mut meta = self.store.meta().await?;
-        meta.set(&signs.moments);
+        meta.set(&reached.moments);
         let watched = Watched::prepared(
             &self.config,
             &meta,
@@ -742,7 +754,7 @@ impl Engine {
             watched,
             has_outdated,
             meta,
-            signs: Some(signs),
+            reached: Some(reached),
         })
     }
 
@@ -821,26 +833,44 @@ impl Engine {
         self.pulse.beat();
     }
 
+    /// Whether the store has to know of a turn in which nothing happened: that the process lives, that it works by another
+    /// configuration, that figures may be frozen behind it, or that a digest was due with nothing in it, since what comes
+    /// later waits for the next one.
+    fn has_to_be_written(&self, reached: &Reached, meta: &Meta, now: Moment) -> bool {
+        let (written, composed) = reached.written;
+        let is_changed = meta.config_loaded_at.is_some_and(|loaded| loaded > written);
+        let is_freezing = self.freezes_at.is_none_or(|at| at <= now);
+        let has_digest = recipients::has_digest_within(&self.config, composed.unwrap_or(written), now);
+        now - written >= QUIET || is_changed || is_freezing || has_digest
+    }
+
     /// The store's values, with what the last turns of this process have not written down.
     fn as_it_goes(&self, mut meta: Meta) -> Meta {
-        if let Some(signs) = self.signs.as_ref().filter(|signs| signs.hold(&meta)) {
-            meta.set(&signs.moments);
+        if let Some(reached) = self.reached.as_ref().filter(|reached| reached.holds(&meta)) {
+            meta.set(&reached.moments);
         }
         meta
     }
 
     /// Writes down what the last turns have not.
-    async fn settle_signs(&self) -> Result<(), StoreError> {
-        let Some(signs) = self.signs.as_ref().filter(|signs| signs.uncounted > 0) else {
+    async fn settle_reached(&mut self) -> Result<(), StoreError> {
+        let Some(mut reached) = self.reached.clone().filter(|reached| reached.uncounted > 0) else {
             return Ok(());
         };
-        if !signs.hold(&self.store.meta().await?) {
-            return Ok(());
+        if reached.holds(&self.store.meta().await?) {
+            self.write_down(&mut reached, &Observed::default()).await?;
+            self.reached = Some(reached);
         }
+        Ok(())
+    }
+
+    async fn write_down(&self, reached: &mut Reached, observed: &Observed) -> Result<(), StoreError> {
         let mut tx = self.begin_deciding().await?;
-        tx.put_moments(&signs.moments).await?;
-        summaries::count_turns(&mut tx, signs.uncounted, &Observed::default()).await?;
-        tx.commit().await
+        tx.put_moments(&reached.moments).await?;
+        summaries::count_turns(&mut tx, reached.uncounted, observed).await?;
+        tx.commit().await?;
+        reached.settle();
+        Ok(())
     }
 
     /// Ends the connections politely, and lets another process decide.
@@ -848,7 +878,7 @@ impl Engine {
         self.settle_owing().await;
         self.take_leave().await;
         if self.term.is_some()
-            && let Err(error) = self.settle_signs().await
+            && let Err(error) = self.settle_reached().await
         {
             tracing::warn!(%error, "the last turn is not written down: {error}");
         }

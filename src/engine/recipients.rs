@@ -324,6 +324,18 @@ pub(super) fn schedule<'a>(config: &'a Config, unit: &str, last_composed: Option
     }
 }
 
+/// Whether anybody's digest falls due after an instant, until another of the same day or the next.
+pub(super) fn has_digest_within(config: &Config, after: Moment, until: Moment) -> bool {
+    config.calendars.all().any(|calendar| {
+        let schedule = Schedule {
+            calendar,
+            digest_at: config.delivery.digest_at,
+            last_composed: None,
+        };
+        schedule.has_digest_within(after, until)
+    })
+}
+
 /// What a role asks of the unit that answers. A role that is in the store was read once; one that can't be read any more
 /// reaches ops.
 fn wanted(role: &str, rung: Rung) -> Wanted {

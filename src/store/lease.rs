@@ -43,7 +43,8 @@ const RENEW: &str = concat!(
     ", ",
     version!()
 );
-/// A term that has not to be renewed yet: more than half of it is left, and no more than it can have.
+/// A term that has not to be renewed yet: more than half of it is left, and no more than it can have. On a standby, where
+/// nothing can be written, none is held.
 const HELD: &str = concat!(
     "SELECT term, ",
     version!(),
@@ -51,7 +52,7 @@ const HELD: &str = concat!(
     database_time!(),
     " + CAST($2 AS BIGINT) / 2 AND ",
     database_time!(),
-    " + $2"
+    " + $2 AND NOT pg_is_in_recovery()"
 );
 const LEAD: &str = concat!(
     "UPDATE lease SET term = CASE WHEN holder = $1 THEN term ELSE term + 1 END, holder = $1, until = ",

@@ -51,7 +51,7 @@ const PACK: &str = "SELECT set_config(name, 'lz4', FALSE) FROM pg_settings \
 /// Of what grows with tickets the tables that have twice the pages that their statistics know of; all where `$1` is 1.
 const GROWN: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = current_schema() \
-     AND c.relname IN ('ticket', 'change', 'telling', 'notice', 'message', 'message_notice', 'attempt') \
+     AND c.relname IN ('ticket', 'change', 'telling', 'notice', 'message', 'message_notice', 'attempt', 'woken') \
      AND (CAST($1 AS BIGINT) = 1 OR pg_relation_size(c.oid) > 2 * GREATEST(c.relpages, 1) * CAST(current_setting('block_size') AS BIGINT))";
 
 /// The write transaction before which a process has all statistics renewed; then it looks before each that is twice the last

@@ -13,6 +13,9 @@ const NOTHING: [&str; 0] = [];
 on_both! {
     a_turn_in_which_nothing_happens_writes_nothing_and_no_time_goes_back_behind_it
     what_happens_is_written_down_with_the_turns_before_it
+    what_was_read_before_is_read_again_and_writes_nothing
+    a_digest_with_nothing_in_it_was_made_also_for_who_comes_after_a_crash
+    a_ticket_that_was_looked_at_in_vain_is_something_that_happened
     who_ends_writes_down_his_last_turns
     what_another_process_writes_is_not_undone_by_turns_that_are_not_written_down_yet
 }
@@ -99,6 +102,50 @@ async fn what_happens_is_written_down_with_the_turns_before_it(on: On) {
     world.answer("T1", "2021-09-14 08:00").await;
     world.turn("2021-09-14 08:01").await;
     assert_eq!(written(&world).await, ("08:01".to_owned(), 7));
+}
+
+async fn what_was_read_before_is_read_again_and_writes_nothing(on: On) {
+    let mut world = world(on).await;
+    world.change("T1", "2021-09-14 07:31", "category = 'Y tế'").await;
+    world.turn("2021-09-14 07:31").await;
+    // What comes late may be as old as the overlap is long; then the last change is read alone.
+    for minute in ["07:32", "07:33", "07:34", "07:35"] {
+        world.turn(&format!("2021-09-14 {minute}")).await;
+    }
+    let last = written(&world).await.0;
+    let mut watch = Watch::over(&world, on).await;
+    let before = watch.shows().await;
+    let report = world.turn("2021-09-14 07:36").await;
+    assert_eq!((report.observed.seen, report.observed.changed), (1, 0));
+    assert_eq!((watch.shows().await, written(&world).await.0), (before, last));
+}
+
+async fn a_digest_with_nothing_in_it_was_made_also_for_who_comes_after_a_crash(on: On) {
+    let mut world = World::new(&format!("{LADDER}{FIVE_DAYS}")).await.on(on).await;
+    for minute in ["07:50", "07:55", "07:59", "08:00"] {
+        world.turn(&format!("2021-09-14 {minute}")).await;
+    }
+    assert_eq!(written(&world).await, ("08:00".to_owned(), 4));
+    world.turn("2021-09-14 08:01").await;
+    assert_eq!(written(&world).await, ("08:00".to_owned(), 4));
+    assert!(world.turn_killed_after("2021-09-14 08:01", 0).await);
+    // It is overdue for long, and waits for tomorrow's digest as if nobody had died.
+    world.ticket("T1", "Sở Y tế", "2021-09-03 09:00").await;
+    world.change("T1", "2021-09-14 08:01", "category = 'Y tế'").await;
+    world.turn("2021-09-14 08:02").await;
+    assert_eq!(world.told(), NOTHING);
+    world.turn("2021-09-15 08:00").await;
+    assert_eq!(world.told(), ["syt: T1 overdue/L1"]);
+}
+
+async fn a_ticket_that_was_looked_at_in_vain_is_something_that_happened(on: On) {
+    let mut world = world(on).await;
+    world.turn("2021-09-14 08:00").await;
+    // The answer of the mail server has woken it.
+    world.turn("2021-09-14 08:01").await;
+    assert_eq!(written(&world).await.0, "08:01");
+    world.turn("2021-09-14 08:02").await;
+    assert_eq!(written(&world).await.0, "08:01");
 }
 
 async fn who_ends_writes_down_his_last_turns(on: On) {
