@@ -203,12 +203,12 @@ impl Engine {
         let mut settled: HashMap<TellingKey, Vec<i64>> = HashMap::new();
         let (mut lapsed, mut moved) = (0, 0);
         let mut tx = self.begin_deciding().await?;
-        // Within the transaction: an answer that another process records meanwhile would wake a ticket in vain.
         let woken = batch.iter().filter_map(|candidate| match candidate {
             Candidate::Due(due) if due.is_woken => Some(due.code.clone()),
             _ => None,
         });
         tx.heeded(&woken.collect::<Vec<_>>()).await?;
+        // Within the transaction: an answer that another process records meanwhile would wake a ticket in vain.
         let mut kept = tx.tickets(&codes).await?;
         let is_unknown = |c: &&Candidate| matches!(c, Candidate::Row(_)) && !kept.contains_key(c.code());
         let unknown: Vec<String> = batch.iter().filter(is_unknown).map(|c| c.code().to_owned()).collect();

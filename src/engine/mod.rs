@@ -28,6 +28,7 @@ mod observe;
 mod periods;
 mod preview;
 mod pulse;
+mod reached;
 mod recipients;
 mod retention;
 mod send_test;
@@ -56,6 +57,7 @@ use alarms::Watched;
 use audit::AuditFailure;
 use modes::{Modes, TakenUp};
 use periods::Unbalanced;
+use reached::Reached;
 
 use crate::config::Config;
 use crate::domain::Moment;
@@ -94,10 +96,6 @@ pub use send_test::{TestError, Tested, send_test};
 
 /// Where several processes share a store: how long the one that decides may be silent before another takes over.
 const TERM: TimeDelta = TimeDelta::minutes(3);
-
-/// How old the last turn in the store gets before one in which nothing happens is written down too. Half a [`TERM`]: until
-/// then that has not to be renewed either ([`Store::lead`]).
-const QUIET: TimeDelta = TimeDelta::seconds(90);
 
 /// How often it says that it is there while it waits for the ticket database.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
@@ -169,32 +167,6 @@ struct Made {
     meta: Meta,
     /// Once the turn has come to its end.
     reached: Option<Reached>,
-}
-
-/// How far the turns of this process have come, which the store need not know yet.
-#[derive(Debug, Clone)]
-struct Reached {
-    /// The last turn that is written down, with its last composing.
-    written: (Moment, Option<Moment>),
-    moments: Vec<(MetaMoment, Moment)>,
-    /// Turns that are not counted in the store yet.
-    uncounted: usize,
-}
-
-impl Reached {
-    /// The store has no other turn since.
-    fn holds(&self, meta: &Meta) -> bool {
-        let written = meta.last_turn_at.map(|at| at.timestamp_micros());
-        written == Some(self.written.0.timestamp_micros())
-    }
-
-    /// It has been written down.
-    fn settle(&mut self) {
-        let of = |wanted| self.moments.iter().find(|(name, _)| *name == wanted).map(|(_, at)| *at);
-        let (turn, composed) = (of(MetaMoment::LastTurn), of(MetaMoment::LastComposed));
-        self.written = (turn.unwrap_or(self.written.0), composed);
-        self.uncounted = 0;
-    }
 }
 
 /// Tells the time: the system's, or a simulated one.
@@ -715,29 +687,15 @@ impl Engine {
         };
         let decided = decided + composed.reread.decided;
         observed.join(std::mem::take(&mut composed.reread));
-        let last_composed = Some(now).filter(|_| composed.is_complete).or(meta.last_composed_at);
-        let moments = [
-            (MetaMoment::LastTurn, Some(now)),
-            (MetaMoment::LastComposed, last_composed),
-            (MetaMoment::SourceRead, meta.source_read_at),
-            (MetaMoment::NewestUpdate, meta.newest_update),
-        ];
-        let moments: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
         let is_quiet = decided == 0 && !has_due && !has_looked && !has_outdated && observed.is_nothing();
-        let may_wait = reached
-            .as_ref()
-            .is_some_and(|reached| is_quiet && !self.has_to_be_written(reached, &meta, now));
-        let mut reached = Reached {
-            written: reached.as_ref().map_or((now, None), |reached| reached.written),
-            moments,
-            uncounted: 1 + reached.map_or(0, |reached| reached.uncounted),
+        let reached = Reached::by_turn(reached, &meta, composed.is_complete, now);
+        let reached = match is_quiet && !self.has_to_be_written(&reached, &meta, now) {
+            true => reached,
+            false => self.write_down(reached, &observed).await?,
         };
-        if !may_wait {
-            self.write_down(&mut reached, &observed).await?;
-        }
         // As it is by now: composing writes down whether it holds messages back.
         let mut meta = self.store.meta().await?;
-        meta.set(&reached.moments);
+        reached.show(&mut meta);
         let watched = Watched::prepared(
             &self.config,
             &meta,
@@ -831,46 +789,6 @@ impl Engine {
     pub async fn tell_otherwise(&self, text: &str) {
         command::tell(&self.config.ops.command, text).await;
         self.pulse.beat();
-    }
-
-    /// Whether the store has to know of a turn in which nothing happened: that the process lives, that it works by another
-    /// configuration, that figures may be frozen behind it, or that a digest was due with nothing in it, since what comes
-    /// later waits for the next one.
-    fn has_to_be_written(&self, reached: &Reached, meta: &Meta, now: Moment) -> bool {
-        let (written, composed) = reached.written;
-        let is_changed = meta.config_loaded_at.is_some_and(|loaded| loaded > written);
-        let is_freezing = self.freezes_at.is_none_or(|at| at <= now);
-        let has_digest = recipients::has_digest_within(&self.config, composed.unwrap_or(written), now);
-        now - written >= QUIET || is_changed || is_freezing || has_digest
-    }
-
-    /// The store's values, with what the last turns of this process have not written down.
-    fn as_it_goes(&self, mut meta: Meta) -> Meta {
-        if let Some(reached) = self.reached.as_ref().filter(|reached| reached.holds(&meta)) {
-            meta.set(&reached.moments);
-        }
-        meta
-    }
-
-    /// Writes down what the last turns have not.
-    async fn settle_reached(&mut self) -> Result<(), StoreError> {
-        let Some(mut reached) = self.reached.clone().filter(|reached| reached.uncounted > 0) else {
-            return Ok(());
-        };
-        if reached.holds(&self.store.meta().await?) {
-            self.write_down(&mut reached, &Observed::default()).await?;
-            self.reached = Some(reached);
-        }
-        Ok(())
-    }
-
-    async fn write_down(&self, reached: &mut Reached, observed: &Observed) -> Result<(), StoreError> {
-        let mut tx = self.begin_deciding().await?;
-        tx.put_moments(&reached.moments).await?;
-        summaries::count_turns(&mut tx, reached.uncounted, observed).await?;
-        tx.commit().await?;
-        reached.settle();
-        Ok(())
     }
 
     /// Ends the connections politely, and lets another process decide.

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use crate::config::Config;
 use crate::domain::Moment;
+use crate::domain::calendar::Calendar;
 use crate::domain::directory::{Base, Desk, Endpoint, Recipient, Role, Rung, Wanted};
 use crate::domain::notice::{COMPETENCE, NewNotice, NewTelling, Notice, NoticeState, SETTLED, Telling, TellingKey};
 use crate::domain::rule::{Channel, Digest, When};
@@ -317,8 +318,12 @@ pub(super) fn unit_of<'a>(
 
 /// The clock of a recipient's messages.
 pub(super) fn schedule<'a>(config: &'a Config, unit: &str, last_composed: Option<Moment>) -> Schedule<'a> {
+    by_calendar(config, config.calendars.of(unit), last_composed)
+}
+
+fn by_calendar<'a>(config: &'a Config, calendar: &'a Calendar, last_composed: Option<Moment>) -> Schedule<'a> {
     Schedule {
-        calendar: config.calendars.of(unit),
+        calendar,
         digest_at: config.delivery.digest_at,
         last_composed,
     }
@@ -326,14 +331,8 @@ pub(super) fn schedule<'a>(config: &'a Config, unit: &str, last_composed: Option
 
 /// Whether anybody's digest falls due after an instant, until another of the same day or the next.
 pub(super) fn has_digest_within(config: &Config, after: Moment, until: Moment) -> bool {
-    config.calendars.all().any(|calendar| {
-        let schedule = Schedule {
-            calendar,
-            digest_at: config.delivery.digest_at,
-            last_composed: None,
-        };
-        schedule.has_digest_within(after, until)
-    })
+    let mut calendars = config.calendars.all();
+    calendars.any(|calendar| by_calendar(config, calendar, None).has_digest_within(after, until))
 }
 
 /// What a role asks of the unit that answers. A role that is in the store was read once; one that can't be read any more

@@ -105,30 +105,6 @@ pub struct LastAudit {
     pub findings: usize,
 }
 
-impl Meta {
-    /// Takes instants for those that the store would have.
-    pub fn set(&mut self, moments: &[(MetaMoment, Moment)]) {
-        for (name, at) in moments {
-            *self.moment(*name) = Some(*at);
-        }
-    }
-
-    fn moment(&mut self, name: MetaMoment) -> &mut Option<Moment> {
-        match name {
-            MetaMoment::FirstTurn => &mut self.first_turn_at,
-            MetaMoment::LastTurn => &mut self.last_turn_at,
-            MetaMoment::LastComposed => &mut self.last_composed_at,
-            MetaMoment::Cursor => &mut self.cursor,
-            MetaMoment::SourceRead => &mut self.source_read_at,
-            MetaMoment::LastSweep => &mut self.last_sweep_at,
-            MetaMoment::Horizon => &mut self.horizon,
-            MetaMoment::KeptFrom => &mut self.kept_from,
-            MetaMoment::Pruned => &mut self.pruned_at,
-            MetaMoment::NewestUpdate => &mut self.newest_update,
-        }
-    }
-}
-
 /// A value that is kept as JSON.
 fn json<T: serde::de::DeserializeOwned>(text: Option<&str>, name: &str) -> Result<Option<T>, StoreError> {
     let read = text.map(serde_json::from_str).transpose();
